@@ -1,0 +1,41 @@
+"""The data date and the nightly ticks, in one place: the times of day are Jakarta's (WIB, UTC+7)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+JAKARTA = ZoneInfo("Asia/Jakarta")
+ETL_TIME = time(1, 0)
+SCORING_TIME = time(2, 0)
+ETL_CRON = f"{ETL_TIME.minute} {ETL_TIME.hour} * * *"
+SCORING_CRON = f"{SCORING_TIME.minute} {SCORING_TIME.hour} * * *"
+
+
+def data_date_of(moment: datetime) -> date:
+    """Return the Jakarta date of the latest ETL tick (01:00 WIB) at or before a moment.
+
+    A run at 00:30 WIB therefore belongs to the day before: that night's ETL has not been due yet.
+
+    Raises:
+        ValueError: the moment has no timezone, so that it names no point in time.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no timezone")
+    local = moment.astimezone(JAKARTA)
+    return local.date() if local.time() >= ETL_TIME else date.fromordinal(local.date().toordinal() - 1)
+
+
+def etl_tick(data_date: date) -> datetime:
+    """Return the moment (UTC) at which the ETL of a data date is due."""
+    return datetime.combine(data_date, ETL_TIME, tzinfo=JAKARTA).astimezone(UTC)
+
+
+def now() -> datetime:
+    """Return the current moment in UTC."""
+    return datetime.now(UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """Return a moment as `YYYYMMDDTHHMMSSZ`, the form file names use."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -1,0 +1,179 @@
+"""Every setting of the project, typed, from the environment (or a `.env` file in the project root).
+
+The README's table is tested against this class, so a new field is not complete before it stands there too.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+class SettingsError(ValueError):
+    """A setting has a wrong value; the message names the environment variable."""
+
+
+class Settings(BaseSettings):
+    """Paths, limits and versions. Read once a process through `load_settings`."""
+
+    model_config = SettingsConfigDict(env_file=PROJECT_ROOT / ".env", extra="ignore", frozen=True)
+
+    instance_dir: Path = Field(
+        default=PROJECT_ROOT / "instance",
+        validation_alias="CLAIMS_INSTANCE_DIR",
+        description="Root of everything the system writes: releases, logs, models, warehouse, quarantine.",
+    )
+    raw_dir: Path | None = Field(
+        default=None,
+        validation_alias="CLAIMS_RAW_DIR",
+        description="Folder with the `*fkrtl*` and `*diagnosissekunder*` files; empty means `raw/` in the instance.",
+    )
+    patient_key_secret: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        validation_alias="CLAIMS_PATIENT_KEY_SECRET",
+        description="Secret of the keyed hash that replaces patient and family numbers (16 characters or more). "
+        "The ETL refuses to run without it.",
+    )
+    max_bad_share: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        validation_alias="CLAIMS_MAX_BAD_SHARE",
+        description="Share of rows per raw file that may break the contract (and go to quarantine) "
+        "before the ETL fails.",
+    )
+    min_peers: int = Field(
+        default=20,
+        ge=2,
+        validation_alias="CLAIMS_MIN_PEERS",
+        description="Claims a peer group must have; a smaller one is widened step by step.",
+    )
+    ruleset_version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        default="RULESET_v1",
+        validation_alias="RULESET_VERSION",
+        description="Ruleset file under `include/ml/rules/` that scoring uses.",
+    )
+    model_version: str | None = Field(
+        default=None,
+        validation_alias="CLAIMS_MODEL_VERSION",
+        description="Model to score with; empty means the default one of `instance/models`.",
+    )
+    top_k: int = Field(
+        default=50,
+        ge=1,
+        le=10_000,
+        validation_alias="REFRESH_TOP_K",
+        description="How many of the riskiest claims QC looks at (the auditors' list).",
+    )
+    qc_amount_drift: float = Field(
+        default=0.5,
+        gt=0,
+        validation_alias="CLAIMS_QC_AMOUNT_DRIFT",
+        description="Relative change of `amount_claimed_top_k_mean` against the last run from which QC warns.",
+    )
+    qc_los_drift: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        validation_alias="CLAIMS_QC_LOS_DRIFT",
+        description="Change of the top-K share of LOS <= 1 against the last run (in share points) "
+        "from which QC warns.",
+    )
+    qc_concentration: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        validation_alias="CLAIMS_QC_CONCENTRATION",
+        description="Share of the top-K in one province from which QC warns.",
+    )
+    keep_releases: int = Field(
+        default=7,
+        ge=4,
+        validation_alias="CLAIMS_KEEP_RELEASES",
+        description="Releases kept besides those that must be (the live one, its three ancestors, "
+        "any younger than a day).",
+    )
+    lock_timeout_seconds: float = Field(
+        default=600,
+        gt=0,
+        validation_alias="CLAIMS_LOCK_TIMEOUT_SECONDS",
+        description="How long a publisher waits for another one before it fails.",
+    )
+    memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$")] = Field(
+        default="2GB",
+        validation_alias="CLAIMS_DUCKDB_MEMORY_LIMIT",
+        description="Memory DuckDB may use in one task before it spills to disk.",
+    )
+    threads: int = Field(
+        default=2,
+        ge=1,
+        le=256,
+        validation_alias="CLAIMS_THREADS",
+        description="Threads DuckDB and the forest use in one task.",
+    )
+
+    @cached_property
+    def raw(self) -> Path:
+        """Folder of the raw files."""
+        return (self.raw_dir or self.instance_dir / "raw").absolute()
+
+    @property
+    def data(self) -> Path:
+        """Folder of the Parquet files that readers and scoring use."""
+        return self.instance_dir.absolute() / "data"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the QC logs."""
+        return self.instance_dir.absolute() / "logs"
+
+    @property
+    def models(self) -> Path:
+        """Folder of the model artefacts."""
+        return self.instance_dir.absolute() / "models"
+
+    @property
+    def quarantine(self) -> Path:
+        """Folder of the rows that broke the contract."""
+        return self.instance_dir.absolute() / "quarantine"
+
+    @property
+    def warehouse(self) -> Path:
+        """The ETL's DuckDB file; only the ETL writes it."""
+        return self.instance_dir.absolute() / "warehouse.duckdb"
+
+    @property
+    def work(self) -> Path:
+        """Folder for what a run builds before it is complete."""
+        return self.instance_dir.absolute() / "work"
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: a value is wrong; one line per variable, with the variable's name.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" + _shown(item)
+            for item in error.errors(include_url=False)
+        ]
+        raise SettingsError("Wrong settings:\n  " + "\n  ".join(lines)) from None
+
+
+def _shown(item: object) -> str:
+    """The offending value, unless it is the secret's."""
+    assert isinstance(item, dict)  # noqa: S101
+    if "CLAIMS_PATIENT_KEY_SECRET" in item["loc"]:
+        return ""
+    return f" (got {item['input']!r})"
