@@ -83,8 +83,7 @@ class Settings(BaseSettings):
         gt=0,
         le=1,
         validation_alias="CLAIMS_QC_LOS_DRIFT",
-        description="Change of the top-K share of LOS <= 1 against the last run (in share points) "
-        "from which QC warns.",
+        description="Change of the top-K share of LOS <= 1 against the last run (in share points) from which QC warns.",
     )
     qc_concentration: float = Field(
         default=0.8,

@@ -1,0 +1,254 @@
+"""The contract check: raw files in, typed accepted rows in the warehouse, the rest in quarantine with reasons.
+
+Counts always add up: rows in = accepted + quarantined, for each file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from pydantic import SecretStr
+
+from ml.claims import layout
+from ml.claims.keys import key_table
+from ml.claims.raw_files import RawFile, RawInputError, find_raw_file, finish_reading, open_raw_file, reading
+from ml.settings import Settings, SettingsError
+from ml.sql import sql_text
+
+NEVER_QUARANTINED = (
+    "pstv01",
+    "pstv02",
+)  # personal numbers stay in the raw zone; file and row lead back to them
+
+
+class ContractError(RawInputError):
+    """Too many rows of a raw file break the contract; the message names the columns and examples."""
+
+
+@dataclass(frozen=True)
+class FileCount:
+    """How the rows of one raw file were judged."""
+
+    file: str
+    rows: int
+    accepted: int
+    quarantined: int
+    quarantine: str | None  # the Parquet file with the quarantined rows
+    reasons: dict[str, int]  # rows per reason; a row may have several
+
+
+@dataclass(frozen=True)
+class ContractReport:
+    """The outcome of a contract check."""
+
+    data_date: date
+    visits: FileCount
+    diagnoses: FileCount
+
+    def lines(self) -> list[str]:
+        """Return the counts as lines for a log."""
+        result = []
+        for count in (self.visits, self.diagnoses):
+            result.append(
+                f"{count.file}: {count.rows:,} rows = {count.accepted:,} accepted + {count.quarantined:,} quarantined"
+            )
+            result += [f"  {rows:>9,}  {reason}" for reason, rows in count.reasons.items()]
+        return result
+
+
+def check_contract(settings: Settings, data_date: date, database: Path, run_name: str) -> ContractReport:
+    """Read the raw files into a new warehouse file, and quarantine what breaks the contract.
+
+    Args:
+        settings: raw folder, secret, limits.
+        data_date: Jakarta date the warehouse is built for; later steps leave out claims discharged after it.
+        database: DuckDB file to make; an existing one is replaced.
+        run_name: names the quarantine folder; safe as a file name.
+
+    Raises:
+        RawInputError: a file is missing, ambiguous, empty, truncated or lacks a column.
+        ContractError: more than `settings.max_bad_share` of a file's rows break the contract.
+        SettingsError: the keyed hash has no secret.
+    """
+    if settings.patient_key_secret is None:
+        raise SettingsError(
+            "CLAIMS_PATIENT_KEY_SECRET is not set. The ETL needs a secret of 16 characters or more for the keyed "
+            "hash of patient numbers; keep it the same from night to night."
+        )
+    visits_path = find_raw_file(settings.raw, "fkrtl")
+    diagnoses_path = find_raw_file(settings.raw, "diagnosissekunder")
+    database.parent.mkdir(parents=True, exist_ok=True)
+    database.unlink(missing_ok=True)
+    quarantine = settings.quarantine / f"{data_date}-{run_name}"
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": settings.memory_limit,
+        "threads": settings.threads,
+        "temp_directory": str(database.parent / "spill"),
+    }
+    with duckdb.connect(str(database), config=config) as connection:
+        connection.execute(sql_text("contract/00_macros.sql"))
+        visits = open_raw_file(connection, visits_path, layout.FKRTL, "raw_visits", database.parent)
+        diagnoses = open_raw_file(connection, diagnoses_path, layout.DIAGNOSIS, "raw_diagnoses", database.parent)
+        _read(connection, visits, "10_typed_visits", "typed_visits")
+        _register_keys(connection, settings.patient_key_secret)
+        connection.execute(sql_text("contract/20_checked_visits.sql"))
+        connection.execute("DROP TABLE typed_visits")
+        connection.execute(sql_text("contract/30_duplicate_claim_ids.sql"))
+        _read(connection, diagnoses, "40_checked_diagnoses", "checked_diagnoses")
+        connection.execute(sql_text("contract/50_accepted.sql"))
+        _store_parameters(connection, settings, data_date)
+        report = ContractReport(
+            data_date,
+            _judge(connection, visits, "checked_visits", quarantine / "fkrtl.parquet"),
+            _judge(connection, diagnoses, "checked_diagnoses", quarantine / "diagnosissekunder.parquet"),
+        )
+        _fail_if_too_many(connection, settings, visits, "checked_visits", report.visits)
+        _fail_if_too_many(connection, settings, diagnoses, "checked_diagnoses", report.diagnoses)
+    return report
+
+
+def _read(connection: duckdb.DuckDBPyConnection, raw: RawFile, statement: str, table: str) -> None:
+    """Run the one statement that reads a raw file."""
+    with reading(raw):
+        connection.execute(sql_text(f"contract/{statement}.sql"))
+    finish_reading(connection, raw, _count(connection, f"SELECT count(*) FROM {table}"))
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    return int(connection.sql(query).fetchall()[0][0])
+
+
+def _register_keys(connection: duckdb.DuckDBPyConnection, secret: SecretStr) -> None:
+    """Make the keyed hashes of all participant and family numbers available to the SQL."""
+    for kind, column, table in (("patient", "pstv01", "participant_keys"), ("family", "pstv02", "family_keys")):
+        numbers = connection.sql(f"SELECT DISTINCT {column} FROM typed_visits WHERE {column} IS NOT NULL")
+        connection.register(table, key_table(secret, kind, numbers.to_arrow_table().column(0).to_pylist()))
+
+
+def _store_parameters(connection: duckdb.DuckDBPyConnection, settings: Settings, data_date: date) -> None:
+    """Leave the run's parameters and the code lists where the SQL steps find them."""
+    connection.execute(
+        "CREATE TABLE run_parameters AS "
+        "SELECT CAST($data_date AS DATE) AS data_date, CAST($min_peers AS INTEGER) AS min_peers",
+        {"data_date": data_date, "min_peers": settings.min_peers},
+    )
+    lists = {
+        "province": layout.PROVINCES,
+        "ownership": layout.OWNERSHIPS,
+        "facility_type": layout.FACILITY_TYPES,
+        "facility_class": layout.FACILITY_CLASSES,
+        "service_type": layout.SERVICE_TYPES,
+    }
+    rows = [(kind, code, label) for kind, labels in lists.items() for code, label in labels.items()]
+    connection.execute("CREATE TABLE code_labels (kind VARCHAR, code INTEGER, label VARCHAR)")
+    connection.executemany("INSERT INTO code_labels VALUES (?, ?, ?)", rows)
+
+
+def _judge(connection: duckdb.DuckDBPyConnection, raw: RawFile, table: str, target: Path) -> FileCount:
+    """Write one file's bad rows to quarantine and count."""
+    parsed, accepted = connection.sql(f"SELECT count(*), count(*) FILTER (WHERE reasons = '') FROM {table}").fetchall()[
+        0
+    ]
+    quarantined = parsed - accepted + len(raw.rejected)
+    reasons = dict(
+        connection.sql(
+            "SELECT reason, count(*) FROM (SELECT unnest(string_split(reasons, '; ')) AS reason "
+            f"FROM {table} WHERE reasons <> '') GROUP BY reason ORDER BY 2 DESC, 1"
+        ).fetchall()
+    )
+    if raw.rejected:
+        reasons["malformed line"] = len(raw.rejected)
+    if quarantined:
+        _write_quarantine(connection, raw, table, target)
+    return FileCount(
+        str(raw.path),
+        parsed + len(raw.rejected),
+        accepted,
+        quarantined,
+        str(target) if quarantined else None,
+        reasons,
+    )
+
+
+def _write_quarantine(connection: duckdb.DuckDBPyConnection, raw: RawFile, table: str, target: Path) -> None:
+    """Write the bad rows as text, with their place in the file and every reason."""
+    bad = connection.sql(f"SELECT row_no FROM {table} WHERE reasons <> '' ORDER BY row_no").fetchnumpy()["row_no"]
+    places = pa.table({"row_no": bad, "source_row": _source_rows(bad, raw)})
+    lines = pa.table(
+        {
+            "source_row": pa.array([line.source_row for line in raw.rejected], pa.int64()),
+            "reasons": pa.array([line.reason for line in raw.rejected], pa.string()),
+        }
+    )
+    connection.register("places", places)
+    connection.register("malformed_lines", lines)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_suffix(".tmp")
+    hidden = [column for column in NEVER_QUARANTINED if table == "checked_visits"]
+    kept = "raw.* EXCLUDE (" + ", ".join(["row_no", *hidden]) + ")"
+    query = f"""
+        SELECT $file AS source_file, places.source_row, checked.reasons, {kept}
+        FROM places
+        INNER JOIN {table} AS checked ON places.row_no = checked.row_no
+        INNER JOIN {raw.view} AS raw ON places.row_no = raw.row_no
+        UNION ALL BY NAME
+        SELECT $file AS source_file, source_row, reasons FROM malformed_lines
+        ORDER BY source_row
+    """
+    connection.execute(
+        f"COPY ({query}) TO '{str(temporary).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)",
+        {"file": raw.path.name},
+    )
+    temporary.replace(target)
+    connection.unregister("places")
+    connection.unregister("malformed_lines")
+
+
+def _source_rows(row_no: np.ndarray, raw: RawFile) -> np.ndarray:
+    """Turn places among the parsed rows into places in the file: rejected lines stand between them.
+
+    With rejected rows r0 < r1 < ..., parsed row g comes after rejected row ri exactly if g >= ri - i.
+    """
+    rejected = np.array([line.source_row for line in raw.rejected], dtype=np.int64)
+    return np.asarray(row_no + np.searchsorted(rejected - np.arange(len(rejected)), row_no, side="right"))
+
+
+def _fail_if_too_many(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, raw: RawFile, table: str, count: FileCount
+) -> None:
+    if count.quarantined <= settings.max_bad_share * count.rows and count.accepted > 0:
+        return
+    worst = [
+        f"  {reason} ({rows:,} rows{_example(connection, raw, table, reason)})"
+        for reason, rows in count.reasons.items()
+    ]
+    raise ContractError(
+        f"{raw.path}: {count.quarantined:,} of {count.rows:,} rows break the contract; "
+        f"the limit is {settings.max_bad_share:.2%} (CLAIMS_MAX_BAD_SHARE).\n"
+        + "\n".join(worst[:8])
+        + f"\nThe rows and their reasons are in {count.quarantine}. "
+        "Correct the export and run again; nothing that was published has changed."
+    )
+
+
+def _example(connection: duckdb.DuckDBPyConnection, raw: RawFile, table: str, reason: str) -> str:
+    """The first row with a reason, and what stands there unless it is a personal number."""
+    column = reason.split(":")[0].lower()
+    if column not in {item.name.lower() for item in (*layout.FKRTL, *layout.DIAGNOSIS)}:
+        return ""
+    shown = "NULL" if column in NEVER_QUARANTINED else f"raw.{column}"
+    found = connection.execute(
+        f"SELECT checked.row_no, {shown} FROM {table} AS checked INNER JOIN {raw.view} AS raw USING (row_no) "
+        "WHERE contains(checked.reasons, $reason) ORDER BY 1 LIMIT 1",
+        {"reason": reason},
+    ).fetchall()
+    if not found:
+        return ""
+    row_no, text = found[0]
+    place = _source_rows(np.array([row_no]), raw)[0]
+    return f", e.g. row {place}" + (f": {text[:40]!r}" if text else "")

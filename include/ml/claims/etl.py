@@ -1,0 +1,186 @@
+"""The ETL's run: contract check, SQL steps, publication of `claims_normalized` for one data date.
+
+A run builds in a folder of its own and moves the finished files into place, so that runs (a backfill beside the
+nightly one) cannot mix, and a failed run changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from ml.claims.contract import ContractReport, check_contract
+from ml.claims.raw_files import RawInputError
+from ml.claims.steps import SQL_STEPS
+from ml.clock import now
+from ml.files import point_link, replace_durably, sha256_of
+from ml.settings import Settings
+from ml.sql import sql_text
+
+KEEP_DATES = 7
+METADATA_KEY = b"claims_normalized"
+
+
+class NoClaimsError(RuntimeError):
+    """There is no claims_normalized for a data date; the message says how to make one."""
+
+
+@dataclass(frozen=True)
+class EtlBuild:
+    """A started ETL run."""
+
+    data_date: date
+    run_name: str
+    warehouse: Path  # the DuckDB file being built
+
+    def as_xcom(self) -> dict[str, str]:
+        """Return the build as strings, to hand it to another process."""
+        return {"data_date": str(self.data_date), "run_name": self.run_name, "warehouse": str(self.warehouse)}
+
+    @classmethod
+    def from_xcom(cls, values: dict[str, str]) -> EtlBuild:
+        """Return the build that `as_xcom` wrote down."""
+        return cls(date.fromisoformat(values["data_date"]), values["run_name"], Path(values["warehouse"]))
+
+
+@dataclass(frozen=True)
+class ClaimsFile:
+    """A published claims_normalized."""
+
+    path: Path
+    data_date: date
+    rows: int
+    sha256: str
+
+
+def run_name_of(run_id: str) -> str:
+    """Return a run id as a name that is safe for files."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", run_id).strip("-")[:100]
+
+
+def start_build(settings: Settings, data_date: date, run_id: str) -> tuple[EtlBuild, ContractReport]:
+    """Check the raw files and stage them in a new warehouse file.
+
+    Raises:
+        RawInputError: the files cannot be used (see `ml.claims.contract.check_contract`).
+    """
+    run_name = run_name_of(run_id)
+    folder = settings.work / "etl" / run_name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    build = EtlBuild(data_date, run_name, folder / "warehouse.duckdb")
+    report = check_contract(settings, data_date, build.warehouse, run_name)
+    (folder / "contract.json").write_text(json.dumps(asdict(report), default=str))
+    return build, report
+
+
+def run_sql_steps(settings: Settings, build: EtlBuild) -> None:
+    """Run all SQL steps, as the DAG's operators do one by one."""
+    with duckdb.connect(str(build.warehouse), config=duckdb_config(settings, build.warehouse.parent)) as connection:
+        for names in SQL_STEPS.values():
+            for name in names:
+                connection.execute(sql_text(name))
+
+
+def duckdb_config(settings: Settings, folder: Path) -> dict[str, str | bool | int | float | list[str]]:
+    """Return DuckDB's limits, with a spill folder beside what is being built."""
+    return {
+        "memory_limit": settings.memory_limit,
+        "threads": settings.threads,
+        "temp_directory": str(folder / "spill"),
+    }
+
+
+def publish_claims(settings: Settings, build: EtlBuild) -> ClaimsFile:
+    """Check the counts, write `claims_normalized` of the data date as Parquet, and keep the warehouse.
+
+    The file of each data date has its own name; `data/claims_normalized.parquet` and `warehouse.duckdb` always are the
+    newest data date's.
+
+    Raises:
+        RawInputError: no claim was known on the data date.
+        RuntimeError: claims were lost or repeated between staging and the result.
+    """
+    folder = settings.data / "claims_normalized"
+    folder.mkdir(parents=True, exist_ok=True)
+    contract = (build.warehouse.parent / "contract.json").read_text()
+    unfinished = build.warehouse.parent / "claims_normalized.parquet"
+    with duckdb.connect(str(build.warehouse), config=duckdb_config(settings, build.warehouse.parent)) as connection:
+        rows = _check_counts(connection, build)
+        metadata = {"data_date": str(build.data_date), "contract": json.loads(contract)}
+        # Sorted, so that the file does not depend on the order of the raw rows.
+        connection.execute(
+            f"COPY (SELECT * FROM claims_normalized ORDER BY claim_id) TO '{_escaped(unfinished)}' "
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880, "
+            f"KV_METADATA {{{METADATA_KEY.decode()}: '{_escaped(json.dumps(metadata))}'}})"
+        )
+    published = ClaimsFile(folder / f"{build.data_date}.parquet", build.data_date, rows, sha256_of(unfinished))
+    with FileLock(folder / ".lock", timeout=settings.lock_timeout_seconds):
+        replace_durably(unfinished, published.path)
+        newest = max(_dates(folder))
+        point_link(settings.data / "claims_normalized.parquet", f"claims_normalized/{newest}.parquet")
+        if build.data_date == newest:
+            replace_durably(build.warehouse, settings.warehouse)
+        _collect_old(folder)
+    shutil.rmtree(build.warehouse.parent)
+    return published
+
+
+def find_claims(settings: Settings, data_date: date | None = None) -> ClaimsFile:
+    """Return the published claims of a data date; the newest when none is given.
+
+    Raises:
+        NoClaimsError: there is none.
+    """
+    folder = settings.data / "claims_normalized"
+    dates = _dates(folder)
+    wanted = data_date or max(dates, default=None)
+    if wanted is None or wanted not in dates:
+        which = f"for data date {data_date}" if data_date else "yet"
+        raise NoClaimsError(
+            f"{folder}: there is no claims_normalized {which}. Run the ETL first: the DAG claims_normalized, or "
+            "python -m ml.pipelines.normalize_claims" + (f" --data-date {data_date}" if data_date else "")
+        )
+    path = folder / f"{wanted}.parquet"
+    return ClaimsFile(path, wanted, pq.read_metadata(path).num_rows, sha256_of(path))
+
+
+def _escaped(value: Path | str) -> str:
+    return str(value).replace("'", "''")
+
+
+def _check_counts(connection: duckdb.DuckDBPyConnection, build: EtlBuild) -> int:
+    """Every accepted claim known on the data date is there exactly once."""
+    known, rows, distinct = connection.sql(sql_text("claims_normalized/audit_counts.sql")).fetchall()[0]
+    if known == 0:
+        raise RawInputError(
+            f"No claim in the raw files was discharged on or before the data date {build.data_date}. "
+            "Choose a later data date, or put newer files into the raw folder."
+        )
+    if not known == rows == distinct:
+        raise RuntimeError(
+            f"claims_normalized has {rows:,} rows and {distinct:,} claim ids for {known:,} accepted claims: "
+            "a step repeated or lost claims. Nothing was published."
+        )
+    return int(rows)
+
+
+def _dates(folder: Path) -> list[date]:
+    return [date.fromisoformat(path.stem) for path in folder.glob("????-??-??.parquet")]
+
+
+def _collect_old(folder: Path) -> None:
+    """Drop the claims of old data dates, but none written within the week: a backfill may be about to score it."""
+    week_ago = now() - timedelta(days=7)
+    for day in sorted(_dates(folder))[:-KEEP_DATES]:
+        path = folder / f"{day}.parquet"
+        if datetime.fromtimestamp(path.stat().st_mtime, week_ago.tzinfo) < week_ago:
+            path.unlink()

@@ -1,0 +1,274 @@
+"""Finds the two raw files and opens each as a stream of text rows, whatever its format.
+
+A file is never loaded whole: CSV and Parquet are scanned by DuckDB, `.dta` goes through pandas in chunks into a
+temporary Parquet file first.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyreadstat
+
+from ml.claims.layout import Column, Kind
+
+FORMATS = (".csv", ".csv.gz", ".parquet", ".dta")
+DTA_CHUNK_ROWS = 100_000
+
+
+class RawInputError(ValueError):
+    """The raw files cannot be used; the message names the file (and column or row) and what to do."""
+
+
+@dataclass(frozen=True)
+class RejectedLine:
+    """A line of a CSV file that is no row of the layout."""
+
+    source_row: int  # 1 is the first row after the header
+    reason: str
+
+
+@dataclass
+class RawFile:
+    """One raw file, opened as a view of text columns plus `row_no` (1 is the first row)."""
+
+    path: Path
+    view: str
+    rejected: list[RejectedLine] = field(default_factory=list)
+
+
+def find_raw_file(folder: Path, mark: str) -> Path:
+    """Return the one file of a folder whose name holds `mark` and ends in a known format.
+
+    Raises:
+        RawInputError: no such folder, no such file, or more than one.
+    """
+    if not folder.is_dir():
+        raise RawInputError(f"{folder}: no such folder. Set CLAIMS_RAW_DIR to the folder with the raw files.")
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if mark in path.name.lower() and path.name.lower().endswith(FORMATS) and path.is_file()
+    )
+    if not found:
+        raise RawInputError(
+            f"{folder}: no file matches *{mark}* with one of the endings {', '.join(FORMATS)}. Put the export there."
+        )
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise RawInputError(f"{folder}: more than one file matches *{mark}*: {names}. Leave only the one to use.")
+    return found[0]
+
+
+def open_raw_file(
+    connection: duckdb.DuckDBPyConnection, path: Path, columns: tuple[Column, ...], view: str, scratch: Path
+) -> RawFile:
+    """Make the temporary view `view` over a raw file: the layout's columns as text, and `row_no`.
+
+    Rows are read when the view is: use `reading` around that, and `finish_reading` after it.
+
+    Args:
+        connection: where the view is made.
+        path: a .csv, .csv.gz, .parquet or .dta file.
+        columns: the layout; the file may have its columns in any case and order, and others besides.
+        view: the view's name.
+        scratch: an existing folder for temporary files.
+
+    Raises:
+        RawInputError: empty file, missing or repeated column, not in the format its ending says, truncated.
+    """
+    if path.stat().st_size == 0:
+        raise RawInputError(f"{path}: the file is empty (0 bytes). Export or copy it again.")
+    raw = RawFile(path, view)
+    with reading(raw):
+        if path.name.lower().endswith((".csv", ".csv.gz")):
+            _open_csv(connection, raw, columns)
+        else:
+            parquet = _dta_as_parquet(path, columns, scratch) if path.suffix.lower() == ".dta" else path
+            _open_parquet(connection, raw, columns, parquet)
+    return raw
+
+
+@contextmanager
+def reading(raw: RawFile) -> Iterator[None]:
+    """Turn what a library says of a damaged file into an error that names the file and what to do."""
+    try:
+        yield
+    except (RawInputError, duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
+        raise  # ours, or a mistake in our SQL: not the file's fault
+    except (duckdb.Error, pa.ArrowInvalid, pyreadstat.ReadstatError, OSError, EOFError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RawInputError(
+            f"{raw.path}: cannot be read to its end ({reason}). "
+            "The file is damaged, truncated or not what its ending says: copy or export it again."
+        ) from error
+
+
+def finish_reading(connection: duckdb.DuckDBPyConnection, raw: RawFile, parsed: int) -> None:
+    """Collect the malformed lines of the scan that has just read the whole view.
+
+    Args:
+        connection: the one that scanned.
+        raw: the file; its `rejected` is filled.
+        parsed: how many rows the scan gave.
+
+    Raises:
+        RawInputError: the file has no rows at all, or breaks off in the middle of its last row.
+    """
+    if connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'").fetchall():
+        rejected = connection.sql(
+            "SELECT line, any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line"
+        ).fetchall()
+        connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
+        raw.rejected = [RejectedLine(line - 1, f"malformed line: {reason}") for line, reason in rejected]
+    if parsed == 0 and not raw.rejected:
+        raise RawInputError(f"{raw.path}: the file has a header but no rows. Export it again.")
+    last = raw.rejected[-1] if raw.rejected else None
+    if last and last.source_row >= parsed + len(raw.rejected) and not _ends_with_newline(raw.path):
+        raise RawInputError(
+            f"{raw.path}: ends in the middle of row {last.source_row:,} ({last.reason}). "
+            "The file is truncated: copy or export it again."
+        )
+
+
+def _match_columns(path: Path, names: list[str], columns: tuple[Column, ...]) -> dict[str, str]:
+    """Map each layout column to the file's own name for it."""
+    by_upper: dict[str, str] = {}
+    for name in names:
+        upper = name.strip().upper()
+        if upper in by_upper and any(upper == column.name for column in columns):
+            raise RawInputError(f"{path}: column {upper} appears more than once. Keep the one to use.")
+        by_upper[upper] = name
+    missing = [column for column in columns if column.name not in by_upper]
+    if missing:
+        listed = ", ".join(f"{column.name} ({column.meaning})" for column in missing)
+        raise RawInputError(f"{path}: missing column {listed}. Export it again with the whole layout.")
+    return {column.name: by_upper[column.name] for column in columns}
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _open_text(path: Path) -> TextIO:
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
+    return path.open(encoding="utf-8-sig", errors="replace", newline="")
+
+
+def _csv_header(path: Path) -> tuple[str, list[str]]:
+    """Return the delimiter and the column names of a CSV file."""
+    with _open_text(path) as lines:
+        first = lines.readline(1_000_000)
+    if not first.strip():
+        raise RawInputError(f"{path}: the first line is blank; it must name the columns.")
+    delimiter = max(",;\t|", key=first.count)
+    return delimiter, next(csv.reader([first], delimiter=delimiter))
+
+
+def _open_csv(connection: duckdb.DuckDBPyConnection, raw: RawFile, columns: tuple[Column, ...]) -> None:
+    delimiter, names = _csv_header(raw.path)
+    matched = _match_columns(raw.path, names, columns)
+    # Positions, because DuckDB's own header matching knows nothing of case, order or blanks around a name.
+    positions = {name: f"c{index}" for index, name in enumerate(names)}
+    types = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(names)))
+    selected = ", ".join(f"{positions[source]} AS {name.lower()}" for name, source in matched.items())
+    reader = (
+        f"read_csv({_literal(str(raw.path))}, auto_detect=false, header=true, delim={_literal(delimiter)}, "
+        f"quote='\"', escape='\"', columns={{{types}}}, store_rejects=true, max_line_size=4194304)"
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {raw.view} AS SELECT row_number() OVER () AS row_no, {selected} FROM {reader}"
+    )
+
+
+def _ends_with_newline(path: Path) -> bool:
+    if path.name.lower().endswith(".gz"):
+        last = b""
+        with gzip.open(path, "rb") as stream:
+            while block := stream.read(1 << 20):
+                last = block[-1:]
+        return last in (b"\n", b"\r")
+    with path.open("rb") as stream:
+        stream.seek(-1, 2)
+        return stream.read(1) in (b"\n", b"\r")
+
+
+def _open_parquet(
+    connection: duckdb.DuckDBPyConnection, raw: RawFile, columns: tuple[Column, ...], parquet: Path
+) -> None:
+    schema = pq.read_schema(parquet)
+    matched = _match_columns(raw.path, schema.names, columns)
+    kinds = {column.name: column.kind for column in columns}
+    selected = ", ".join(
+        f"{_as_text(_quoted(source), schema.field(source).type, kinds[name])} AS {name.lower()}"
+        for name, source in matched.items()
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {raw.view} AS SELECT file_row_number + 1 AS row_no, {selected} "
+        f"FROM read_parquet({_literal(str(parquet))}, file_row_number=true)"
+    )
+
+
+def _as_text(column: str, kind: pa.DataType, wanted: Kind) -> str:
+    """The SQL for a column as text; numbers in a text column lose the '.0' that Stata and pandas gave them."""
+    if wanted is Kind.TEXT and pa.types.is_floating(kind):
+        whole = f"{column} = floor({column}) AND abs({column}) < 1e15"
+        return f"CASE WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END"
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return f"decode({column})"
+    return f"CAST({column} AS VARCHAR)"
+
+
+def _dta_as_parquet(path: Path, columns: tuple[Column, ...], scratch: Path) -> Path:
+    """Copy a Stata file's layout columns into a temporary Parquet file, chunk by chunk."""
+    target = scratch / f"{path.stem}.parquet"
+    writer: pq.ParquetWriter | None = None
+    rows = 0
+    _, header = pyreadstat.read_dta(str(path), metadataonly=True)
+    matched = _match_columns(path, header.column_names, columns)
+    expected = header.number_rows  # pandas may stop early, silently, on a file cut between rows
+    with pd.read_stata(path, chunksize=DTA_CHUNK_ROWS, convert_categoricals=False) as reader:
+        for chunk in reader:
+            table = _chunk_table(chunk, matched, columns)
+            writer = writer or pq.ParquetWriter(target, table.schema)
+            writer.write_table(table)
+            rows += table.num_rows
+    if writer is not None:
+        writer.close()
+    if rows != expected or writer is None:
+        raise RawInputError(
+            f"{path}: holds {rows:,} of the {expected:,} rows its header promises. "
+            "The file is truncated or empty: copy or export it again."
+        )
+    return target
+
+
+def _chunk_table(chunk: pd.DataFrame, matched: dict[str, str], columns: tuple[Column, ...]) -> pa.Table:
+    """One chunk with a schema that is the same for all: whole columns may be missing in one chunk only."""
+    arrays = []
+    for column in columns:
+        values = chunk[matched[column.name]]
+        array = pa.Array.from_pandas(values)
+        if pa.types.is_timestamp(array.type):
+            array = array.cast(pa.date32(), safe=False).cast(pa.string())
+        elif pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
+            array = array.cast(pa.float64())
+        else:
+            array = array.cast(pa.string())
+        arrays.append(array)
+    return pa.table(arrays, names=[column.name for column in columns])

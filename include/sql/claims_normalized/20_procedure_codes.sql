@@ -1,0 +1,18 @@
+-- The ICD-9-CM codes in each distinct FKL30 text, sorted and joined by ';' ('' for none).
+-- Grain: one row per distinct text. FKL30 holds the procedures; FKL18A, often taken for them, is the diagnosis label.
+CREATE OR REPLACE TABLE procedure_codes AS
+WITH codes AS (
+    SELECT
+        procedures,
+        list_sort(list_distinct(
+            regexp_extract_all(procedures, '(?:^|;)\s*([0-9]{2,4}(?:\.[0-9]{1,2})?)\s*(?:-|;|$)', 1)
+        )) AS listed
+    FROM (SELECT DISTINCT procedures FROM known_visits) AS texts
+)
+
+SELECT
+    procedures,
+    array_to_string(listed, ';') AS codes,
+    len(listed)::SMALLINT AS procedure_count
+FROM codes
+WHERE procedures IS NOT NULL

@@ -1,0 +1,93 @@
+-- claims_normalized: all that scoring, QC and the API know of a claim. Owner: the ETL DAG.
+-- Grain: one row per claim known on the data date. Money in rupiah; LOS in days (0: discharged on the admission day).
+CREATE OR REPLACE TABLE claims_normalized AS
+WITH compared AS (
+    SELECT
+        visit.*,
+        coalesce(level_1.peer_level, level_2.peer_level, level_3.peer_level, level_4.peer_level, level_5.peer_level)
+            AS peer_level,
+        coalesce(level_1.peer_n, level_2.peer_n, level_3.peer_n, level_4.peer_n, level_5.peer_n) AS peer_n,
+        coalesce(level_1.peer_mean, level_2.peer_mean, level_3.peer_mean, level_4.peer_mean, level_5.peer_mean)
+            AS peer_mean,
+        coalesce(level_1.peer_p90, level_2.peer_p90, level_3.peer_p90, level_4.peer_p90, level_5.peer_p90)
+            AS peer_p90,
+        coalesce(level_1.peer_std, level_2.peer_std, level_3.peer_std, level_4.peer_std, level_5.peer_std)
+            AS peer_std
+    FROM known_visits AS visit
+    LEFT JOIN peer_groups AS level_1
+        ON
+            level_1.peer_level = 1
+            AND visit.severity_group = level_1.severity_group
+            AND visit.primary_diagnosis = level_1.primary_diagnosis
+            AND visit.facility_class = level_1.facility_class
+            AND visit.province_name = level_1.province_name
+    LEFT JOIN peer_groups AS level_2
+        ON
+            level_2.peer_level = 2
+            AND visit.severity_group = level_2.severity_group
+            AND visit.primary_diagnosis = level_2.primary_diagnosis
+            AND visit.facility_class = level_2.facility_class
+    LEFT JOIN peer_groups AS level_3
+        ON
+            level_3.peer_level = 3
+            AND visit.severity_group = level_3.severity_group
+            AND visit.primary_diagnosis = level_3.primary_diagnosis
+    LEFT JOIN peer_groups AS level_4
+        ON
+            level_4.peer_level = 4
+            AND visit.severity_group = level_4.severity_group
+            AND visit.primary_diagnosis_group = level_4.primary_diagnosis_group
+    LEFT JOIN peer_groups AS level_5
+        ON
+            level_5.peer_level = 5
+            AND visit.severity_group = level_5.severity_group
+)
+
+SELECT
+    compared.claim_id,
+    compared.patient_key,
+    compared.family_key,
+    compared.facility_key,
+    compared.facility_key_source,
+    compared.admission_date,
+    compared.discharge_date,
+    compared.los,
+    compared.service_type,
+    compared.severity_group,
+    compared.severity_level,
+    compared.inacbg_code,
+    compared.inacbg_description,
+    compared.province_code,
+    compared.province_name,
+    compared.regency_code,
+    compared.facility_ownership,
+    compared.facility_type,
+    compared.facility_class,
+    compared.ward_class,
+    compared.tariff_region,
+    compared.primary_diagnosis,
+    compared.primary_diagnosis_group,
+    compared.primary_diagnosis_label,
+    coalesce(procedure_codes.codes, '') AS procedure_codes,
+    coalesce(procedure_codes.procedure_count, 0)::SMALLINT AS procedure_count,
+    coalesce(comorbidity.comorbidity_count, 0)::SMALLINT AS comorbidity_count,
+    compared.inacbg_tariff,
+    compared.topup_amount,
+    compared.amount_claimed,
+    compared.amount_paid,
+    compared.amount_claimed - compared.amount_paid AS amount_gap,
+    compared.amount_paid / nullif(compared.amount_claimed, 0) AS paid_ratio,
+    compared.peer_level,
+    compared.peer_n,
+    compared.peer_mean,
+    compared.peer_p90,
+    compared.peer_std,
+    (compared.amount_claimed - compared.peer_mean) / nullif(compared.peer_std, 0) AS cost_zscore,
+    coalesce(repeats.duplicate_gap_days <= 3, FALSE) AS duplicate_pattern,
+    repeats.duplicate_gap_days,
+    run_parameters.data_date
+FROM compared
+CROSS JOIN run_parameters
+LEFT JOIN procedure_codes ON compared.procedures = procedure_codes.procedures
+LEFT JOIN comorbidity ON compared.claim_id = comorbidity.claim_id
+LEFT JOIN repeats ON compared.claim_id = repeats.claim_id

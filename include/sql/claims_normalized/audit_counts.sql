@@ -1,0 +1,21 @@
+-- Claims that should be in claims_normalized, rows that are, and different claim ids among them.
+WITH expected AS (
+    SELECT count(*) AS known
+    FROM visits
+    CROSS JOIN run_parameters
+    WHERE visits.discharge_date <= run_parameters.data_date
+),
+
+actual AS (
+    SELECT
+        count(*) AS claim_rows,
+        count(DISTINCT claim_id) AS claim_ids
+    FROM claims_normalized
+)
+
+SELECT
+    expected.known,
+    actual.claim_rows,
+    actual.claim_ids
+FROM expected
+CROSS JOIN actual

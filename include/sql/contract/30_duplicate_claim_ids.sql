@@ -1,0 +1,18 @@
+-- A claim id that comes again: the first row of the file stays, the later ones break the contract.
+UPDATE checked_visits
+SET reasons = concat_ws('; ', nullif(reasons, ''), 'FKL02: duplicate claim id')
+WHERE row_no IN (
+    WITH repeated AS (
+        SELECT
+            ids.claim_id,
+            min(ids.row_no) AS first_row_no
+        FROM checked_visits AS ids
+        GROUP BY ids.claim_id
+        HAVING count(*) > 1
+    )
+
+    SELECT later.row_no
+    FROM checked_visits AS later
+    INNER JOIN repeated ON later.claim_id = repeated.claim_id
+    WHERE later.row_no > repeated.first_row_no
+)
