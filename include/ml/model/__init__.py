@@ -1,0 +1,1 @@
+"""The anomaly model: an Isolation Forest over claims, kept as plain arrays and JSON."""

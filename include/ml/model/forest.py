@@ -1,0 +1,100 @@
+"""An Isolation Forest as plain arrays: exactly scikit-learn's scores, without a pickle.
+
+The arrays are those of scikit-learn's trees; for scoring, its own compiled `Tree` is rebuilt from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import IsolationForest
+from sklearn.tree._tree import Tree
+
+ARRAYS = ("tree_starts", "feature", "threshold", "left", "right", "leaf_path_length")
+
+
+@dataclass(frozen=True)
+class Forest:
+    """The trees, one after the other.
+
+    Attributes:
+        n_features: columns of the matrix.
+        denominator: trees x average path length c(max_samples) of the training sample (Liu, Ting & Zhou 2008, eq. 1).
+        offset: scikit-learn's `offset_`, the score at the contamination quantile.
+        tree_starts: shape (trees + 1,), where each tree's nodes begin.
+        feature, threshold, left, right: shape (nodes,), the split and children of each node (-1: leaf).
+        leaf_path_length: shape (nodes,), path length h(x) credited to a claim that ends in the node.
+    """
+
+    n_features: int
+    denominator: float
+    offset: float
+    tree_starts: NDArray[np.int64]
+    feature: NDArray[np.int64]
+    threshold: NDArray[np.float64]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    leaf_path_length: NDArray[np.float64]
+
+    def ml_score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return `-decision_function` of each row: above 0 is more anomalous than the contamination quantile.
+
+        Trees are summed in their order, as scikit-learn does, so the result equals its own bit for bit.
+        """
+        rows = np.ascontiguousarray(matrix, dtype=np.float32)
+        depths = np.zeros(len(rows), dtype=np.float64)
+        for tree, path_length in self._trees:
+            depths += path_length[tree.apply(rows)]
+        score_samples: NDArray[np.float64] = -(2.0 ** (-depths / self.denominator))
+        return -(score_samples - self.offset)
+
+    @cached_property
+    def _trees(self) -> list[tuple[Tree, NDArray[np.float64]]]:
+        bounds = zip(self.tree_starts[:-1], self.tree_starts[1:], strict=True)
+        return [(self._rebuild(start, stop), self.leaf_path_length[start:stop]) for start, stop in bounds]
+
+    def _rebuild(self, start: int, stop: int) -> Tree:
+        tree = Tree(self.n_features, np.array([1], dtype=np.intp), 1)
+        count = int(stop - start)
+        state = tree.__getstate__()
+        nodes = np.zeros(count, dtype=state["nodes"].dtype)
+        nodes["left_child"] = self.left[start:stop]
+        nodes["right_child"] = self.right[start:stop]
+        nodes["feature"] = self.feature[start:stop]
+        nodes["threshold"] = self.threshold[start:stop]
+        tree.__setstate__(
+            {**state, "node_count": count, "nodes": nodes, "values": np.zeros((count, 1, 1), dtype=np.float64)}
+        )
+        return tree
+
+
+def from_sklearn(fitted: IsolationForest) -> Forest:
+    """Take the arrays out of a fitted Isolation Forest that was trained on all its columns (max_features=1.0)."""
+    trees = [estimator.tree_ for estimator in fitted.estimators_]
+    average = _average_path_length(np.array([fitted.max_samples_]))[0]
+    return Forest(
+        n_features=int(fitted.n_features_in_),
+        denominator=float(len(trees) * average),
+        offset=float(fitted.offset_),
+        tree_starts=np.concatenate([[0], np.cumsum([tree.node_count for tree in trees])]).astype(np.int64),
+        feature=np.concatenate([tree.feature for tree in trees]).astype(np.int64),
+        threshold=np.concatenate([tree.threshold for tree in trees]).astype(np.float64),
+        left=np.concatenate([tree.children_left for tree in trees]).astype(np.int64),
+        right=np.concatenate([tree.children_right for tree in trees]).astype(np.int64),
+        leaf_path_length=np.concatenate(
+            [tree.compute_node_depths() + _average_path_length(tree.n_node_samples) - 1.0 for tree in trees]
+        ),
+    )
+
+
+def _average_path_length(samples: NDArray[np.int64]) -> NDArray[np.float64]:
+    """c(n), the average path length of an unsuccessful search in a binary search tree (Liu et al. 2008, eq. 1)."""
+    result = np.zeros(len(samples), dtype=np.float64)
+    result[samples == 2] = 1.0
+    many = samples > 2
+    n = samples[many].astype(np.float64)
+    result[many] = 2.0 * (np.log(n - 1.0) + np.euler_gamma) - 2.0 * (n - 1.0) / n
+    return result

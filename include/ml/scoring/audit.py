@@ -1,0 +1,50 @@
+"""`audit_candidate`: nothing becomes live before every audit came back empty.
+
+An audit is a SELECT of the rows that offend (`include/sql/audit_candidate/`): any row returned fails it and is the
+evidence.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from ml.claims.etl import duckdb_config
+from ml.release import Candidate
+from ml.settings import Settings
+from ml.sql import sql_files, sql_text
+
+SHOWN = 5
+
+
+class AuditError(RuntimeError):
+    """A candidate failed its audit; the message names audits and claims. Trying again gives the same."""
+
+
+def audit_candidate(settings: Settings, candidate: Candidate) -> dict[str, int]:
+    """Run every audit on a candidate.
+
+    Returns:
+        Audit name -> offending rows, all 0.
+
+    Raises:
+        AuditError: an audit found rows.
+    """
+    found: dict[str, int] = {}
+    evidence: list[str] = []
+    with duckdb.connect(config=duckdb_config(settings, candidate.scores.parent)) as connection:
+        connection.read_parquet(str(candidate.scores)).create_view("candidate")
+        connection.read_parquet(str(candidate.claims)).create_view("claims")
+        for name in sql_files("audit_candidate"):
+            offending = connection.sql(sql_text(name)).to_arrow_table()
+            found[Path(name).stem] = offending.num_rows
+            rows = offending.slice(0, SHOWN).to_pylist()
+            evidence += [f"  {Path(name).stem}: claim {row['claim_id']}: {row['finding']}" for row in rows]
+    if evidence:
+        counts = ", ".join(f"{name} {rows:,}" for name, rows in found.items() if rows)
+        raise AuditError(
+            f"The candidate for data date {candidate.data_date} failed its audit ({counts} rows) and is not published; "
+            "the scores that were live stay live. First rows:\n" + "\n".join(evidence)
+        )
+    return found
