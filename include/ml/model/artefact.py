@@ -51,14 +51,15 @@ class RiskModel:
     @property
     def content_sha256(self) -> str:
         """SHA-256 over the description and every array."""
-        digest = hashlib.sha256(json.dumps(self._description(), sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(self.description(), sort_keys=True).encode())
         for name in ARRAYS:
             array = getattr(self.forest, name)
             digest.update(f"{name}:{array.dtype.str}:{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
-    def _description(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
+        """Return all but the arrays, as JSON-ready values."""
         return {
             "format": FORMAT,
             "n_features": self.forest.n_features,
@@ -84,12 +85,7 @@ def save_model(model: RiskModel, models: Path) -> str:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     np.savez_compressed(temporary / "forest.npz", **{name: getattr(model.forest, name) for name in ARRAYS})
-    description = model._description() | {
-        "version": model.version,
-        "content_sha256": model.content_sha256,
-        "feature_names": model.features.names,
-        "files": {"forest.npz": sha256_of(temporary / "forest.npz")},
-    }
+    description = _model_json(model, {"forest.npz": sha256_of(temporary / "forest.npz")})
     (temporary / "model.json").write_text(json.dumps(description, indent=1, sort_keys=True))
     for name in ("forest.npz", "model.json"):
         fsync_file(temporary / name)
@@ -120,9 +116,18 @@ def load_model(models: Path, version: str) -> RiskModel:
         model = RiskModel(features, forest, text["medians"], text["training"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder}: not a readable model ({error}). {advice}") from error
-    if text.get("format") != FORMAT or model.version != version:
-        raise ModelError(f"{folder}: its content is that of {model.version}; model.json was altered. {advice}")
+    if model.version != version or text != _model_json(model, text["files"]):
+        raise ModelError(f"{folder}: model.json was altered (content of {model.version}). {advice}")
     return model
+
+
+def _model_json(model: RiskModel, files: dict[str, str]) -> dict[str, Any]:
+    return model.description() | {
+        "version": model.version,
+        "content_sha256": model.content_sha256,
+        "feature_names": model.features.names,
+        "files": files,
+    }
 
 
 @dataclass(frozen=True)

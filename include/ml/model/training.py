@@ -34,9 +34,8 @@ def train(claims: Path, data_date: date) -> RiskModel:
         data_date: its data date, kept with the model.
     """
     with duckdb.connect() as connection:
-        sample = connection.execute(
-            sql_text("model/training_sample.sql"), {"claims": str(claims), "sample_rows": SAMPLE_ROWS}
-        ).to_arrow_table()
+        parameters = {"claims": str(claims), "sample_rows": SAMPLE_ROWS}
+        sample = connection.sql(sql_text("model/training_sample.sql"), params=parameters).to_arrow_table()
     features = learn_features(sample)
     forest = IsolationForest(n_estimators=TREES, contamination=CONTAMINATION, random_state=SEED)
     forest.fit(features.matrix(sample))

@@ -1,0 +1,104 @@
+"""Hand-made raw files: a valid claim, and ways to write many of them in every format."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from ml.claims.layout import DIAGNOSIS, FKRTL, Kind
+from ml.settings import Settings
+
+DATA_DATE = date(2022, 12, 31)
+SECRET = "a-secret-for-tests-only"
+
+
+def claim(number: int, **changes: str) -> dict[str, str]:
+    """A valid inpatient claim as text, with some fields changed."""
+    fields = {column.name: "NONE" if column.kind is Kind.TEXT else "0" for column in FKRTL}
+    fields |= {
+        "PSTV01": f"{1000 + number}", "PSTV02": f"{500 + number // 3}", "PSTV15": "1.25", "FKP02": "",
+        "FKL02": f"81870922V{number:06d}", "FKL03": "2022-09-01", "FKL04": "2022-09-04", "FKL05": "33",
+        "FKL06": "3374", "FKL07": "9", "FKL08": "1", "FKL09": "7", "FKL10": "2", "FKL11": "998", "FKL12": "1",
+        "FKL13": "3", "FKL14": "1", "FKL15": "10", "FKL15A": "A01", "FKL16": "A010", "FKL16A": "Typhoid fever",
+        "FKL17": "10", "FKL17A": "A01", "FKL18": "A010", "FKL18A": "Typhoid fever", "FKL19": "A-4-14-I",
+        "FKL19A": "TYPHOID RINGAN", "FKL20": "A", "FKL21": "4", "FKL22": "14", "FKL23": "2", "FKL25": "33",
+        "FKL26": "3374", "FKL27": "9", "FKL28": "1", "FKL29": "1",
+        "FKL30": "9394 - Respiratory medication administered by nebulizer", "FKL31": "1", "FKL32": "2500000",
+        "FKL47": "2500000", "FKL48": "2500000",
+    }  # fmt: skip
+    return fields | changes
+
+
+def diagnosis(number: int, code: str = "J189") -> dict[str, str]:
+    """A secondary diagnosis of claim `number`."""
+    return {"FKL02": f"81870922V{number:06d}", "FKL24": code, "FKL24A": code[:3], "FKL24B": "label"}
+
+
+def write_csv(path: Path, rows: Iterable[dict[str, str]]) -> Path:
+    """Write rows of text as CSV, quoted where needed."""
+    frame = pd.DataFrame(list(rows))
+    frame.to_csv(path, index=False)
+    return path
+
+
+def write_as(path: Path, rows: list[dict[str, str]], columns: tuple[Any, ...]) -> Path:
+    """Write rows in the format of the path's ending, typed as such a file would be."""
+    if path.name.endswith(".csv"):
+        return write_csv(path, rows)
+    if path.name.endswith(".csv.gz"):
+        plain = write_csv(path.with_suffix(""), rows)
+        path.write_bytes(gzip.compress(plain.read_bytes()))
+        plain.unlink()
+        return path
+    frame = pd.DataFrame(rows)
+    for column in columns:
+        if column.kind in (Kind.CODE, Kind.AMOUNT, Kind.WEIGHT):
+            frame[column.name] = pd.to_numeric(frame[column.name])
+        elif column.kind is Kind.DATE:
+            frame[column.name] = pd.to_datetime(frame[column.name])
+    if path.suffix == ".dta":
+        dates = {column.name: "td" for column in columns if column.kind is Kind.DATE}
+        frame.to_stata(path, write_index=False, version=118, convert_dates=dates)
+    else:
+        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
+    return path
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Settings on a temporary instance."""
+
+    def make(**changes: Any) -> Settings:
+        values = {
+            "CLAIMS_INSTANCE_DIR": str(tmp_path / "instance"),
+            "CLAIMS_PATIENT_KEY_SECRET": SECRET,
+            "CLAIMS_MIN_PEERS": "3",
+        }
+        return Settings(_env_file=None, **(values | changes))
+
+    return make
+
+
+@pytest.fixture
+def raw_files(make_settings: Callable[..., Settings]) -> Callable[..., Path]:
+    """Write both raw files into the instance's raw folder, in a format."""
+
+    def write(
+        claims: list[dict[str, str]], diagnoses: list[dict[str, str]] | None = None, ending: str = ".csv"
+    ) -> Path:
+        raw = make_settings().raw
+        raw.mkdir(parents=True, exist_ok=True)
+        write_as(raw / f"2022_fkrtl{ending}", claims, FKRTL)
+        write_as(raw / f"2022_diagnosissekunder{ending}", diagnoses or [diagnosis(1)], DIAGNOSIS)
+        return raw
+
+    return write

@@ -1,0 +1,152 @@
+"""What breaks the contract goes to quarantine with its reason and its place; everything else is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from ml.claims.contract import ContractError, check_contract
+from ml.settings import Settings, SettingsError
+from tests.claims.conftest import DATA_DATE, claim, diagnosis
+
+PLANTED = {
+    "FKL02: missing claim id": {"FKL02": ""},
+    "FKL02: claim id longer than 40 characters": {"FKL02": "9" * 41},
+    "FKL02: duplicate claim id": {"FKL02": "81870922V000001"},
+    "PSTV01: missing participant number": {"PSTV01": ""},
+    "FKL03: missing date": {"FKL03": ""},
+    "FKL03: not a date": {"FKL03": "03/04/2022"},
+    "FKL03: date outside the life of JKN (2014..2099)": {"FKL03": "2013-12-31", "FKL04": "2014-01-02"},
+    "FKL04: missing date": {"FKL04": ""},
+    "FKL04: not a date": {"FKL04": "tomorrow"},
+    "FKL04: discharge before admission": {"FKL04": "2022-08-31"},
+    "FKL04: stay longer than two years": {"FKL03": "2020-01-01"},
+    "FKL10: missing service level": {"FKL10": ""},
+    "FKL10: unknown service level (1 RJTL, 2 RITL)": {"FKL10": "3"},
+    "FKL18: missing primary diagnosis": {"FKL18": ""},
+    "FKL19: missing INA-CBG code": {"FKL19": ""},
+    "FKL19: not an INA-CBG code (like A-4-14-I)": {"FKL19": "A-4-14-IV"},
+    "FKL47: missing amount claimed": {"FKL47": ""},
+    "FKL47: not a number": {"FKL47": "Rp2.500.000"},
+    "FKL47: negative amount": {"FKL47": "-1"},
+    "FKL47: absurd amount (over 10 billion rupiah)": {"FKL47": "10000000001"},
+    "FKL48: not a number": {"FKL48": "x"},
+    "FKL34: negative amount": {"FKL34": "-5"},
+    "FKL05: not a whole number": {"FKL05": "Jawa"},
+    "FKL09: not a whole number": {"FKL09": "7.5"},
+}
+
+
+def quarantined(settings: Settings) -> duckdb.DuckDBPyRelation:
+    return duckdb.sql(f"FROM '{settings.quarantine}/{DATA_DATE}-test/fkrtl.parquet' ORDER BY source_row")
+
+
+def check(settings: Settings, tmp_path: Path):
+    return check_contract(settings, DATA_DATE, tmp_path / "build" / "warehouse.duckdb", "test")
+
+
+def test_each_kind_of_bad_row_is_quarantined_with_its_reason_and_row(raw_files, make_settings, tmp_path) -> None:
+    good = [claim(number) for number in range(100)]
+    bad = [claim(1000 + index, **changes) for index, changes in enumerate(PLANTED.values())]
+    rows = good[:50] + bad + good[50:]
+    raw_files(rows)
+    settings = make_settings(CLAIMS_MAX_BAD_SHARE="0.5")
+
+    report = check(settings, tmp_path)
+
+    found = quarantined(settings).fetchall()
+    columns = quarantined(settings).columns
+    by_row = {row[columns.index("source_row")]: row[columns.index("reasons")] for row in found}
+    assert by_row == {51 + index: reason for index, reason in enumerate(PLANTED)}
+    assert report.visits.rows == len(rows)
+    assert report.visits.accepted == 100
+    assert report.visits.quarantined == len(PLANTED)
+    assert report.visits.reasons == dict.fromkeys(PLANTED, 1)
+
+
+def test_a_row_with_several_faults_lists_them_all(raw_files, make_settings, tmp_path) -> None:
+    raw_files([*(claim(n) for n in range(5)), claim(9, FKL03="", FKL47="-1")])
+    settings = make_settings(CLAIMS_MAX_BAD_SHARE="0.5")
+    check(settings, tmp_path)
+    assert quarantined(settings).project("reasons").fetchall() == [("FKL03: missing date; FKL47: negative amount",)]
+
+
+def test_malformed_lines_are_quarantined_and_later_rows_keep_their_number(raw_files, make_settings, tmp_path) -> None:
+    raw = raw_files([claim(n) for n in range(10)] + [claim(20, FKL47="-1")])
+    path = raw / "2022_fkrtl.csv"
+    lines = path.read_text().splitlines()
+    lines[3] = "only,three,fields"  # row 3
+    lines[6] += ",one,too,many"  # row 6
+    path.write_text("\n".join(lines) + "\n")
+    settings = make_settings(CLAIMS_MAX_BAD_SHARE="0.5")
+
+    report = check(settings, tmp_path)
+
+    found = quarantined(settings).project("source_row, reasons").fetchall()
+    assert [row for row, _ in found] == [3, 6, 11]
+    assert found[0][1].startswith("malformed line")
+    assert found[2][1] == "FKL47: negative amount"
+    assert (report.visits.rows, report.visits.accepted, report.visits.quarantined) == (11, 8, 3)
+
+
+def test_a_line_that_is_not_utf8_is_quarantined(raw_files, make_settings, tmp_path) -> None:
+    raw = raw_files([claim(n) for n in range(5)])
+    path = raw / "2022_fkrtl.csv"
+    path.write_bytes(path.read_bytes().replace(b"81870922V000003", b"81870922V00000\xe9"))
+    report = check(make_settings(CLAIMS_MAX_BAD_SHARE="0.5"), tmp_path)
+    assert report.visits.reasons == {"malformed line": 1}
+    assert quarantined(make_settings()).project("source_row").fetchall() == [(4,)]
+
+
+def test_diagnoses_without_claim_are_quarantined(raw_files, make_settings, tmp_path) -> None:
+    raw_files([claim(n) for n in range(3)], [diagnosis(1), diagnosis(2, ""), diagnosis(77)])
+    settings = make_settings(CLAIMS_MAX_BAD_SHARE="0.9")
+    report = check(settings, tmp_path)
+    assert report.diagnoses.accepted == 1
+    assert report.diagnoses.reasons == {"FKL02: no such claim in the fkrtl file": 1, "FKL24: missing diagnosis": 1}
+
+
+def test_too_many_bad_rows_fail_and_name_column_row_and_value(raw_files, make_settings, tmp_path) -> None:
+    raw_files([*(claim(n) for n in range(5)), claim(9, FKL47="Rp2.500.000")])
+    with pytest.raises(ContractError) as caught:
+        check(make_settings(), tmp_path)
+    message = str(caught.value)
+    assert "2022_fkrtl.csv: 1 of 6 rows break the contract; the limit is 1.00%" in message
+    assert "FKL47: not a number (1 rows, e.g. row 6: 'Rp2.500.000')" in message
+
+
+def test_personal_numbers_are_in_neither_warehouse_nor_quarantine_nor_message(
+    raw_files: Callable[..., Path], make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    number = "7777000011112222"
+    raw_files([*(claim(n) for n in range(3)), claim(9, PSTV01=number, PSTV02=number, FKL47="-1")])
+    settings = make_settings(CLAIMS_MAX_BAD_SHARE="0.5")
+    check(settings, tmp_path)
+    assert number.encode() not in (tmp_path / "build" / "warehouse.duckdb").read_bytes()
+    table = pq.read_table(settings.quarantine / f"{DATA_DATE}-test" / "fkrtl.parquet")
+    assert not {"pstv01", "pstv02"} & {name.lower() for name in table.column_names}
+    assert number not in str(table.to_pylist())
+
+
+def test_same_number_same_key_whatever_the_format(raw_files, make_settings, tmp_path) -> None:
+    keys = {}
+    for ending in (".csv", ".parquet", ".dta"):
+        raw = raw_files([claim(n) for n in range(4)], ending=ending)
+        check(make_settings(), tmp_path)
+        with duckdb.connect(str(tmp_path / "build" / "warehouse.duckdb"), read_only=True) as connection:
+            keys[ending] = connection.sql("SELECT claim_id, patient_key, family_key FROM visits ORDER BY 1").fetchall()
+        for path in raw.iterdir():
+            path.unlink()
+    assert keys[".csv"] == keys[".parquet"] == keys[".dta"]
+    assert all(key and len(key) == 32 for _, key, _ in keys[".csv"])
+
+
+def test_without_a_secret_the_etl_refuses(raw_files, tmp_path) -> None:
+    raw_files([claim(1)])
+    settings = Settings(_env_file=None, CLAIMS_INSTANCE_DIR=str(tmp_path / "instance"))
+    with pytest.raises(SettingsError, match="CLAIMS_PATIENT_KEY_SECRET"):
+        check(settings, tmp_path)

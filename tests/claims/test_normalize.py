@@ -1,0 +1,146 @@
+"""What the SQL makes of claims, on claims small enough to check by hand."""
+
+from __future__ import annotations
+
+import random
+from datetime import date
+from typing import Any
+
+import duckdb
+import pytest
+
+from ml.claims.etl import NoClaimsError, find_claims, publish_claims, run_sql_steps, start_build
+from ml.claims.raw_files import RawInputError
+from tests.claims.conftest import DATA_DATE, claim, diagnosis
+
+
+def normalize(settings, data_date: date = DATA_DATE, run_id: str = "test") -> dict[str, dict[str, Any]]:
+    build, _ = start_build(settings, data_date, run_id)
+    run_sql_steps(settings, build)
+    published = publish_claims(settings, build)
+    rows = duckdb.sql(f"FROM '{published.path}'").to_arrow_table().to_pylist()
+    return {row["claim_id"]: row for row in rows}
+
+
+def test_severity_comes_from_the_inacbg_code_never_from_fkl23(raw_files, make_settings) -> None:
+    codes = {"A-4-14-I": "ringan", "A-4-14-II": "sedang", "A-4-14-III": "berat", "Q-5-44-0": "rawat_jalan"}
+    rows = [claim(n, FKL19=code, FKL23="3", FKL10="1" if code[-1] == "0" else "2") for n, code in enumerate(codes)]
+    raw_files(rows)
+    result = normalize(make_settings())
+    assert [row["severity_group"] for row in result.values()] == list(codes.values())
+    assert [row["severity_level"] for row in result.values()] == [1, 2, 3, 0]
+    assert [row["service_type"] for row in result.values()] == ["RITL", "RITL", "RITL", "RJTL"]
+
+
+def test_the_facility_is_in_the_claim_id_or_else_composite_and_says_so(raw_files, make_settings) -> None:
+    raw_files([claim(1), claim(2, FKL02="ABC123"), claim(3, FKL02="81871322V000001")])
+    result = normalize(make_settings())
+    assert (result["81870922V000001"]["facility_key"], result["81870922V000001"]["facility_key_source"]) == (
+        "8187",
+        "claim_id",
+    )
+    for other in ("ABC123", "81871322V000001"):  # the second has month 13
+        assert (result[other]["facility_key"], result[other]["facility_key_source"]) == ("3374-9-1-7", "composite")
+
+
+def test_words_amounts_procedures_and_comorbidity(raw_files, make_settings) -> None:
+    procedures = "8952 - Electrocardiogram; 9394 - Nebulizer;8952 - Electrocardiogram"
+    changes = {"FKL30": procedures, "FKL34": "100", "FKL46": "50", "FKL48": "2000000", "FKL05": "9999"}
+    raw_files([claim(1, **changes), claim(2, FKL47="0", FKL48="")], [diagnosis(1), diagnosis(1), diagnosis(1, "E119")])
+    result = normalize(make_settings())
+    one = result["81870922V000001"]
+    assert one["procedure_codes"] == "8952;9394"
+    assert one["procedure_count"] == 2
+    assert one["comorbidity_count"] == 2
+    assert one["topup_amount"] == 150
+    assert one["amount_gap"] == 500_000
+    assert one["paid_ratio"] == pytest.approx(0.8)
+    assert one["province_name"] == "Tidak diketahui"
+    assert one["facility_class"] == "RS Swasta Setara Type C"
+    assert one["los"] == 3
+    two = result["81870922V000002"]
+    assert two["comorbidity_count"] == 0
+    assert two["amount_paid"] is two["amount_gap"] is two["paid_ratio"] is None
+
+
+def test_small_peer_groups_are_widened_step_by_step(raw_files, make_settings) -> None:
+    java = [claim(n, FKL47=str(amount)) for n, amount in enumerate((100, 200, 300))]
+    bali = [claim(10, FKL05="51", FKL47="1000"), claim(11, FKL05="51", FKL47="2000")]
+    other_class = [claim(20, FKL09="1")]
+    same_group = [claim(30, FKL18="A011", FKL09="2")]
+    raw_files(java + bali + other_class + same_group)
+    result = normalize(make_settings(CLAIMS_MIN_PEERS="3"))
+    of_java = result["81870922V000001"]
+    assert (of_java["peer_level"], of_java["peer_n"], of_java["peer_mean"], of_java["peer_p90"]) == (1, 3, 200, 280)
+    assert of_java["peer_std"] == pytest.approx((20_000 / 3) ** 0.5)
+    assert result["81870922V000002"]["cost_zscore"] == pytest.approx(100 / (20_000 / 3) ** 0.5)
+    assert (result["81870922V000010"]["peer_level"], result["81870922V000010"]["peer_n"]) == (2, 5)
+    assert (result["81870922V000020"]["peer_level"], result["81870922V000020"]["peer_n"]) == (3, 6)
+    assert (result["81870922V000030"]["peer_level"], result["81870922V000030"]["peer_n"]) == (4, 7)
+
+
+def test_peers_that_are_all_alike_give_no_zscore(raw_files, make_settings) -> None:
+    raw_files([claim(n) for n in range(4)])
+    assert {row["cost_zscore"] for row in normalize(make_settings()).values()} == {None}
+
+
+def test_repeats_need_same_patient_diagnosis_and_procedures_within_three_days(raw_files, make_settings) -> None:
+    same = {"PSTV01": "1"}
+    raw_files(
+        [
+            claim(1, **same, FKL03="2022-09-01"),
+            claim(2, **same, FKL03="2022-09-04"),
+            claim(3, **same, FKL03="2022-09-08", FKL04="2022-09-09"),
+            claim(4, PSTV01="2", FKL03="2022-09-01"),
+            claim(5, **same, FKL03="2022-09-02", FKL30="8952 - Electrocardiogram"),
+            claim(6, **same, FKL03="2022-09-02", FKL18="A011"),
+        ]
+    )
+    result = normalize(make_settings())
+    gaps = {key[-1]: (row["duplicate_pattern"], row["duplicate_gap_days"]) for key, row in result.items()}
+    assert gaps == {
+        "1": (True, 3),
+        "2": (True, 3),
+        "3": (False, 4),
+        "4": (False, None),
+        "5": (False, None),
+        "6": (False, None),
+    }
+
+
+def test_a_data_date_sees_only_what_was_discharged_by_then(raw_files, make_settings) -> None:
+    raw_files([claim(1, FKL04="2022-09-04"), claim(2, FKL04="2022-09-05")])
+    settings = make_settings()
+    assert set(normalize(settings, date(2022, 9, 5))) == {"81870922V000001", "81870922V000002"}
+    assert set(normalize(settings, date(2022, 9, 4))) == {"81870922V000001"}
+    newest = settings.data / "claims_normalized.parquet"
+    assert newest.resolve().stem == "2022-09-05", "an older data date must not become the newest"
+    assert find_claims(settings, date(2022, 9, 4)).rows == 1
+    with pytest.raises(RawInputError, match="discharged on or before the data date 2022-09-03"):
+        normalize(settings, date(2022, 9, 3))
+    with pytest.raises(NoClaimsError, match="normalize_claims --data-date 2022-09-01"):
+        find_claims(settings, date(2022, 9, 1))
+
+
+def test_the_result_does_not_depend_on_row_order_or_threads(raw_files, make_settings) -> None:
+    rng = random.Random(1)  # noqa: S311
+    rows = [claim(n, FKL47=str(rng.randrange(10**6)), FKL05=str(rng.choice([31, 33, 51]))) for n in range(500)]
+    hashes = set()
+    for threads in ("1", "2", "2"):
+        rng.shuffle(rows)
+        raw_files(rows)
+        settings = make_settings(CLAIMS_THREADS=threads)
+        normalize(settings)
+        hashes.add(find_claims(settings).sha256)
+    assert len(hashes) == 1
+
+
+def test_a_failed_build_leaves_what_was_published(raw_files, make_settings) -> None:
+    raw = raw_files([claim(1)])
+    settings = make_settings()
+    normalize(settings)
+    before = {path: path.read_bytes() for path in (settings.warehouse, settings.data / "claims_normalized.parquet")}
+    (raw / "2022_fkrtl.csv").write_text("broken")
+    with pytest.raises(RawInputError):
+        normalize(settings)
+    assert {path: path.read_bytes() for path in before} == before

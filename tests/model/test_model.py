@@ -1,0 +1,113 @@
+"""The forest as arrays scores exactly as scikit-learn does; artefacts are what their name says."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.ensemble import IsolationForest
+
+from ml.model.artefact import ModelError, default_version, load_model, make_default, save_model
+from ml.model.features import CATEGORICAL, NUMERIC, learn_features
+from ml.model.forest import from_sklearn
+from ml.model.training import CONTAMINATION, SEED, TREES, train
+
+
+def claims_table(rows: int = 600, seed: int = 3) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    columns = {name: rng.lognormal(3, 1, rows) for name in NUMERIC}
+    columns["cost_zscore"] = pa.array(rng.normal(size=rows), mask=rng.random(rows) < 0.2)
+    columns |= {name: rng.choice(["a", "b", "c"], rows) for name in CATEGORICAL}
+    return pa.table({"claim_id": [f"{n:06d}" for n in rng.permutation(rows)], **columns})
+
+
+@pytest.fixture(scope="module")
+def claims_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("claims") / "claims.parquet"
+    pq.write_table(claims_table(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(claims_file: Path):
+    return train(claims_file, date(2022, 12, 31))
+
+
+def test_scores_equal_scikit_learns_bit_for_bit() -> None:
+    claims = claims_table()
+    matrix = learn_features(claims).matrix(claims)
+    fitted = IsolationForest(n_estimators=TREES, contamination=CONTAMINATION, random_state=SEED).fit(matrix)
+    other = learn_features(claims).matrix(claims_table(seed=9))
+    assert np.array_equal(from_sklearn(fitted).ml_score(other), -fitted.decision_function(other))
+
+
+def test_saved_and_loaded_it_scores_the_same(model, tmp_path) -> None:
+    version = save_model(model, tmp_path)
+    loaded = load_model(tmp_path, version)
+    matrix = model.features.matrix(claims_table(seed=5))
+    assert np.array_equal(loaded.forest.ml_score(matrix), model.forest.ml_score(matrix))
+    assert loaded.content_sha256 == model.content_sha256
+    assert save_model(model, tmp_path) == version, "saving an equal model again changes nothing"
+
+
+def test_the_same_claims_in_another_order_give_the_same_version(model, tmp_path) -> None:
+    claims = claims_table()
+    shuffled = tmp_path / "shuffled.parquet"
+    pq.write_table(claims.take(np.random.default_rng(0).permutation(claims.num_rows)), shuffled)
+    assert train(shuffled, date(2022, 12, 31)).version == model.version
+
+
+def test_rows_do_not_depend_on_their_batch(model) -> None:
+    claims = claims_table(seed=7)
+    whole = model.forest.ml_score(model.features.matrix(claims))
+    parts = [model.forest.ml_score(model.features.matrix(claims.slice(start, 37))) for start in range(0, 600, 37)]
+    assert np.array_equal(np.concatenate(parts), whole)
+
+
+def test_missing_numbers_and_unknown_categories_are_handled(model) -> None:
+    odd = pa.table(
+        {name: pa.array([None, 1.0], pa.float64()) for name in NUMERIC}
+        | {name: pa.array([None, "never seen"], pa.string()) for name in CATEGORICAL}
+    )
+    matrix = model.features.matrix(odd)
+    assert np.isfinite(matrix).all()
+    assert not matrix[0].any(), "a missing number counts as the mean, an unknown category as none"
+    assert np.isfinite(model.forest.ml_score(matrix)).all()
+
+
+def test_one_changed_byte_is_refused(model, tmp_path) -> None:
+    version = save_model(model, tmp_path)
+    for name in ("forest.npz", "model.json"):
+        path = tmp_path / version / name
+        whole = path.read_bytes()
+        place = whole.rindex(b"1") if name == "model.json" else len(whole) // 2
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ModelError):
+            load_model(tmp_path, version)
+        path.write_bytes(whole)
+    load_model(tmp_path, version)
+
+
+def test_a_description_that_was_rewritten_is_refused(model, tmp_path) -> None:
+    version = save_model(model, tmp_path)
+    path = tmp_path / version / "model.json"
+    text = json.loads(path.read_text())
+    text["offset"] += 0.01
+    path.write_text(json.dumps(text))
+    with pytest.raises(ModelError, match="altered"):
+        load_model(tmp_path, version)
+
+
+def test_the_default_model(model, tmp_path) -> None:
+    assert default_version(tmp_path) is None
+    with pytest.raises(ModelError, match="no model 'iforest-none'"):
+        make_default(tmp_path, "iforest-none", "2026-01-01T00:00:00+00:00")
+    make_default(tmp_path, save_model(model, tmp_path), "2026-01-01T00:00:00+00:00")
+    assert default_version(tmp_path) == model.version
+    with pytest.raises(ModelError):
+        load_model(tmp_path, "../elsewhere")
