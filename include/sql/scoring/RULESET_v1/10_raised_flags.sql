@@ -10,6 +10,7 @@ WITH described AS (
             claims.peer_level,
             claims.primary_diagnosis,
             claims.primary_diagnosis_group,
+            claims.inacbg_code,
             replace(claims.severity_group, '_', ' '),
             claims.facility_class,
             claims.province_name
