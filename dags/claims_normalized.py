@@ -1,0 +1,96 @@
+"""
+### claims_normalized: raw claims to checked, comparable claims (01:00 WIB)
+
+**Output.** `instance/data/claims_normalized/<data date>.parquet`, one row per claim known on the data date (Jakarta);
+`instance/data/claims_normalized.parquet` always is the newest. Rows that break the contract are in
+`instance/quarantine/<data date>-<run>/` with their reason and their row number in the raw file.
+
+**Impact of failure.** `claims_risk_scoring` of the same night fails too; the scores that are live stay in use.
+
+**Triage.** `check_contract` names file, column and example rows: correct the export in the raw folder and clear the
+run. More than 1% bad rows is a failure (`CLAIMS_MAX_BAD_SHARE`). A failed SQL step: its task log has the statement and
+DuckDB's message; the statements are in `include/sql/claims_normalized/`. Nothing half-built is ever visible: a run
+builds in `instance/work/etl/<run>/` and moves the finished files into place at its end.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
+from airflow.sdk import Param, chain, dag, get_current_context, task
+
+from claims_risk import DATA_DATE, no_retry_for
+from ml.claims.steps import SQL_STEPS
+from ml.clock import ETL_CRON, JAKARTA
+from ml.sql import SQL_ROOT
+
+POOL = "claims_etl"
+
+
+@dag(
+    dag_id="claims_normalized",
+    schedule=ETL_CRON,
+    start_date=datetime(2026, 1, 1, tzinfo=JAKARTA),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=2),
+    template_searchpath=[str(SQL_ROOT)],
+    default_args={"owner": "claims-data", "retries": 2, "retry_delay": timedelta(minutes=1), "pool": POOL},
+    params={
+        "data_date": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Data date",
+            description="Jakarta date to build for. Empty: that of the run.",
+        )
+    },
+    tags=["claims", "etl"],
+    doc_md=__doc__,
+)
+def claims_normalized() -> None:
+    """Wire the ETL."""
+
+    @task(execution_timeout=timedelta(minutes=45))
+    def check_contract(data_date: str) -> dict[str, str]:
+        """Stage the raw rows that keep the contract; quarantine the others."""
+        from ml.claims.etl import start_build
+        from ml.claims.raw_files import RawInputError
+        from ml.settings import SettingsError, load_settings
+
+        with no_retry_for(RawInputError, SettingsError):
+            build, report = start_build(load_settings(), date.fromisoformat(data_date), get_current_context()["run_id"])
+        for line in report.lines():
+            print(line)
+        return build.as_xcom()
+
+    @task(execution_timeout=timedelta(minutes=30))
+    def publish_claims(build: dict[str, str]) -> dict[str, str]:
+        """Check the counts, write the Parquet file, keep the warehouse."""
+        from ml.claims.etl import EtlBuild
+        from ml.claims.etl import publish_claims as publish
+        from ml.claims.raw_files import RawInputError
+        from ml.settings import load_settings
+
+        with no_retry_for(RawInputError):
+            claims = publish(load_settings(), EtlBuild.from_xcom(build))
+        return {"path": str(claims.path), "data_date": str(claims.data_date), "rows": f"{claims.rows}"}
+
+    build = check_contract(DATA_DATE)
+    steps = [
+        SQLExecuteQueryOperator(
+            task_id=step,
+            conn_id="claims_warehouse",
+            hook_params={"database": build["warehouse"]},
+            sql=statements,
+            split_statements=False,
+            do_xcom_push=False,
+            execution_timeout=timedelta(minutes=30),
+        )
+        for step, statements in SQL_STEPS.items()
+    ]
+    chain(build, *steps, publish_claims(build))
+
+
+claims_normalized()

@@ -1,0 +1,180 @@
+"""
+### claims_risk_scoring: a risk score for every claim, published safely (02:00 WIB)
+
+**Output.** A release in `instance/releases/`: table `claims_ml_scores` in `instance/analytics.duckdb` and the same rows
+in `instance/data/claims_ml_scores.parquet`; `claims_ml_scores_backup` holds what was live before. QC log
+`instance/logs/ml_scores_qc_<timestamp>.json` and summary `instance/logs/ml_scores_qc_summary.json`.
+
+**Impact of failure.** None for readers: the scores that were live stay live, or are put back (first task of every run,
+task callback, `restore_on_failure`, DAG callback: all the same, idempotent restore).
+
+**Triage.** `wait_for_etl`: look at `claims_normalized` of the same data date. `audit_candidate`: its log names audit
+and claims; nothing was published. `quality_check`: the QC log lists every expectation; the previous release is
+live again. Run again by clearing the run from its first failed task, or without Airflow by
+`python -m ml.pipelines.refresh_ml_scores --top-k 50`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from airflow.exceptions import AirflowFailException
+from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
+from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task
+
+from claims_risk import DATA_DATE, ETL_DAG, etl_tick_of_run, no_retry_for, require_etl_run, restore_on_failure
+from ml.clock import JAKARTA, SCORING_CRON
+
+PUBLISH_POOL = "claims_publish"  # one slot: one publisher at a time, also beside a backfill
+
+
+@dag(
+    dag_id="claims_risk_scoring",
+    schedule=SCORING_CRON,
+    start_date=datetime(2026, 1, 1, tzinfo=JAKARTA),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=6),
+    on_failure_callback=restore_on_failure,
+    default_args={
+        "owner": "claims-data",
+        "retries": 2,
+        "retry_delay": timedelta(minutes=1),
+        "execution_timeout": timedelta(hours=1),
+        "on_failure_callback": restore_on_failure,
+    },
+    params={
+        "top_k": Param(50, type="integer", minimum=1, maximum=10_000, title="Top K", description="Claims QC looks at."),
+        "data_date": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Data date",
+            description="Jakarta date of the claims to score. Empty: that of the run.",
+        ),
+        "model_version": Param(
+            None, type=["null", "string"], title="Model version", description="Empty: the default model."
+        ),
+        "ruleset_version": Param(
+            None, type=["null", "string"], title="Ruleset version", description="Empty: RULESET_VERSION."
+        ),
+    },
+    tags=["claims", "scoring"],
+    doc_md=__doc__,
+)
+def claims_risk_scoring() -> None:
+    """Wire the night."""
+
+    @task
+    def recover() -> None:
+        """Put right what a run that died left behind."""
+        from ml import nightly
+        from ml.settings import load_settings
+
+        print(nightly.recover(load_settings(), get_current_context()["run_id"]).message)
+
+    wait_for_etl = ExternalTaskSensor(
+        task_id="wait_for_etl",
+        external_dag_id=ETL_DAG,
+        execution_date_fn=etl_tick_of_run,
+        pre_execute=require_etl_run,
+        allowed_states=["success"],
+        failed_states=["failed"],
+        deferrable=True,
+        poke_interval=5,
+        timeout=timedelta(hours=4).total_seconds(),
+        execution_timeout=None,
+    )
+
+    @task
+    def score_claims(data_date: str, model_version: str, ruleset_version: str) -> dict[str, Any]:
+        """Score every claim into a candidate."""
+        from dataclasses import asdict
+
+        from ml import nightly
+        from ml.claims.etl import NoClaimsError
+        from ml.model.artefact import ModelError
+        from ml.release import RunToken
+        from ml.rules import RulesetError
+        from ml.settings import SettingsError, load_settings
+
+        context = get_current_context()
+        with no_retry_for(NoClaimsError, ModelError, RulesetError, SettingsError):
+            scored = nightly.score(
+                load_settings(),
+                RunToken(context["run_id"], context["ti"].try_number),
+                data_date=date.fromisoformat(data_date),
+                model_version=model_version or None,
+                ruleset_version=ruleset_version or None,
+            )
+        return asdict(scored)
+
+    @task
+    def audit_candidate(scored: dict[str, Any]) -> dict[str, int]:
+        """Let nothing through that an audit objects to."""
+        from ml import nightly
+        from ml.scoring.audit import AuditError
+        from ml.settings import load_settings
+
+        with no_retry_for(AuditError):
+            return nightly.audit(load_settings(), scored["folder"])
+
+    @task(pool=PUBLISH_POOL)
+    def backup_and_swap(scored: dict[str, Any]) -> dict[str, Any]:
+        """Make the release (with the backup of what is live in it) and switch readers to it."""
+        from ml import nightly
+        from ml.release import RunToken
+        from ml.settings import load_settings
+
+        context = get_current_context()
+        token = RunToken(context["run_id"], context["ti"].try_number)
+        published = nightly.publish(load_settings(), token, scored["folder"])
+        return {"release_id": published.release_id, "switched": published.switched, "rows": published.rows}
+
+    @task(pool=PUBLISH_POOL)
+    def quality_check(published: dict[str, Any], scored: dict[str, Any]) -> str:
+        """Run Great Expectations on what readers see; a critical failure restores the release before."""
+        from ml import nightly
+        from ml.settings import load_settings
+
+        context = get_current_context()
+        with no_retry_for(nightly.QualityError):
+            log = nightly.check_quality(
+                load_settings(),
+                release_id=published["release_id"],
+                run_id=context["run_id"],
+                folder=scored["folder"],
+                top_k=context["params"]["top_k"],
+            )
+        return str(log)
+
+    @task
+    def qc_summary(scored: dict[str, Any]) -> None:
+        """Write the summary over all QC logs."""
+        from ml import nightly
+        from ml.settings import load_settings
+
+        nightly.summarise(load_settings(), scored["folder"])
+
+    @task(trigger_rule=TriggerRule.ONE_FAILED, retries=0, on_failure_callback=None)
+    def restore_on_failure_watcher() -> None:
+        """Restore in a process of its own: a task killed with its process runs no callback."""
+        from ml import nightly
+        from ml.settings import load_settings
+
+        restored = nightly.restore(load_settings(), get_current_context()["run_id"], reason="watcher: a task failed")
+        raise AirflowFailException(f"A task of this run failed. {restored.message}")
+
+    recovered = recover()
+    scored = score_claims(DATA_DATE, "{{ params.model_version or '' }}", "{{ params.ruleset_version or '' }}")
+    audited = audit_candidate(scored)
+    published = backup_and_swap(scored)
+    checked = quality_check(published, scored)
+    summarised = qc_summary(scored)
+    chain(recovered, wait_for_etl, scored, audited, published, checked, summarised)
+    watched = [recovered, wait_for_etl, scored, audited, published, checked, summarised]
+    chain(watched, restore_on_failure_watcher.override(task_id="restore_on_failure")())
+
+
+claims_risk_scoring()

@@ -1,0 +1,189 @@
+"""The night, step by step: what the DAG's tasks and the refresh command both call, in the order of this file.
+
+recover -> score -> audit -> publish -> check_quality -> summarise, and restore when anything fails.
+Steps hand each other plain values that fit an XCom.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ml.claims.etl import ClaimsFile, find_claims, run_name_of
+from ml.clock import now
+from ml.model.artefact import RiskModel, default_version, load_model, make_default, save_model
+from ml.model.training import train
+from ml.qc import run_quality_check, write_summary
+from ml.release import Published, ReleaseStore, Restored, RunToken
+from ml.rules import load_ruleset
+from ml.scoring.audit import audit_candidate
+from ml.scoring.score import load_candidate, score_claims
+from ml.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SUMMARY_NAME = "ml_scores_qc_summary.json"
+WORK_KEPT = timedelta(days=2)
+
+
+class QualityError(RuntimeError):
+    """QC found a critical failure in what had become live; the message names the expectations."""
+
+
+def store_of(settings: Settings) -> ReleaseStore:
+    """Return the instance's release store."""
+    return ReleaseStore(
+        settings.instance_dir.absolute(),
+        lock_timeout=settings.lock_timeout_seconds,
+        keep=settings.keep_releases,
+        memory_limit=settings.memory_limit,
+        threads=settings.threads,
+    )
+
+
+def recover(settings: Settings, run_id: str) -> Restored:
+    """Put right what a run that died left behind: an unchecked live release, half-built files."""
+    _sweep_work(settings)
+    return store_of(settings).recover(current_run=run_id)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate that waits for its audit."""
+
+    folder: str
+    data_date: str
+    rows: int
+    model_version: str
+    ruleset_version: str
+
+
+def score(
+    settings: Settings,
+    token: RunToken,
+    *,
+    data_date: date | None = None,
+    model_version: str | None = None,
+    ruleset_version: str | None = None,
+) -> Scored:
+    """Score the claims of a data date (default: the newest there is) into a candidate.
+
+    Raises:
+        NoClaimsError: the ETL has made no claims_normalized for the data date.
+        ModelError, RulesetError: the named model or ruleset cannot be used.
+    """
+    claims = find_claims(settings, data_date)
+    ruleset = load_ruleset(ruleset_version or settings.ruleset_version)
+    model = _model_for(settings, claims, model_version or settings.model_version)
+    folder = settings.work / "scoring" / f"{run_name_of(token.run_id)}-{token.try_number}"
+    log.info("scoring %s claims of %s with %s, %s", claims.rows, claims.data_date, model.version, ruleset.version)
+    score_claims(settings, claims, model, ruleset, folder, now())
+    return Scored(str(folder), str(claims.data_date), claims.rows, model.version, ruleset.version)
+
+
+def audit(settings: Settings, folder: str) -> dict[str, int]:
+    """Audit a candidate; see `ml.scoring.audit.audit_candidate`."""
+    return audit_candidate(settings, load_candidate(Path(folder)))
+
+
+def publish(settings: Settings, token: RunToken, folder: str) -> Published:
+    """Make a release of the candidate and switch readers to it, unless a newer data date is live."""
+    published = store_of(settings).publish(load_candidate(Path(folder)), token)
+    log.info(
+        "release %s (%s rows, data date %s) %s; before it: %s",
+        published.release_id,
+        published.rows,
+        published.data_date,
+        "is live" if published.switched else "is archived: a newer data date is live",
+        published.previous,
+    )
+    return published
+
+
+def check_quality(settings: Settings, *, release_id: str, run_id: str, folder: str, top_k: int | None = None) -> Path:
+    """Run QC on a release as readers see it, write its log, and record the verdict with the release.
+
+    Returns:
+        The QC log.
+
+    Raises:
+        QualityError: a critical expectation failed.
+    """
+    store = store_of(settings)
+    live = store.live()
+    release = store.get(release_id)
+    if release.manifest.data_date >= (live.manifest.data_date if live else date.min) and (
+        live is None or live.id != release_id
+    ):
+        raise QualityError(
+            f"Release {release_id} of this run is not live any more; run again from backup_and_swap (or the whole run)."
+        )
+    result = run_quality_check(
+        release.path,
+        release_id=release_id,
+        top_k=top_k or settings.top_k,
+        logs_dir=settings.logs,
+        expected_rows=pq.read_metadata(load_candidate(Path(folder)).claims).num_rows,
+        run_id=run_id,
+        settings=settings,
+    )
+    store.record_qc(release_id, passed=result.passed, log=result.log.name)
+    for warning in result.warnings:
+        log.warning("QC warning: %s", warning)
+    if not result.passed:
+        raise QualityError(f"QC of release {release_id} failed ({result.log}):\n  " + "\n  ".join(result.failures))
+    return result.log
+
+
+def summarise(settings: Settings, folder: str | None = None) -> dict[str, Any]:
+    """Write the QC summary again; the run's candidate is not needed any more."""
+    summary = write_summary(settings.logs, settings.logs / SUMMARY_NAME)
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
+    return summary
+
+
+def restore(settings: Settings, run_id: str, try_number: int | None = None, *, reason: str) -> Restored:
+    """Put back the release that was live before a failed run, if that run's release is still live.
+
+    Args:
+        settings: where.
+        run_id: the failed run.
+        try_number: the publishing try that is known to have failed; None when another step of the run failed.
+        reason: kept in the journal.
+    """
+    restored = store_of(settings).restore(RunToken(run_id, try_number) if try_number else run_id, reason=reason)
+    log.warning("%s", restored.message)
+    return restored
+
+
+def train_default(settings: Settings, data_date: date | None = None) -> RiskModel:
+    """Train a model on published claims and make it the default one."""
+    claims = find_claims(settings, data_date)
+    model = train(claims.path, claims.data_date)
+    save_model(model, settings.models)
+    make_default(settings.models, model.version, now().isoformat(timespec="seconds"))
+    return model
+
+
+def _model_for(settings: Settings, claims: ClaimsFile, wanted: str | None) -> RiskModel:
+    """The wanted or the default model; the very first run of an instance trains one."""
+    version = wanted or default_version(settings.models)
+    if version is None:
+        log.warning("no model yet: training the first one on the claims of %s", claims.data_date)
+        return train_default(settings, claims.data_date)
+    return load_model(settings.models, version)
+
+
+def _sweep_work(settings: Settings) -> None:
+    """Drop what failed runs left in the work folder, once nobody can want it any more."""
+    oldest = (now() - WORK_KEPT).timestamp()
+    for folder in (*settings.work.glob("etl/*"), *settings.work.glob("scoring/*")):
+        if folder.stat().st_mtime < oldest:
+            shutil.rmtree(folder, ignore_errors=True)

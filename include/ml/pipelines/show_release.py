@@ -1,0 +1,114 @@
+"""`python -m ml.pipelines.show_release`: what readers see now, and where everything lies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from ml.clock import JAKARTA, now
+from ml.nightly import SUMMARY_NAME, store_of
+from ml.pipelines.console import fail
+from ml.release import Release
+from ml.settings import Settings, SettingsError, load_settings
+from ml.sql import sql_text
+
+VERDICTS = {True: "[green]passed[/]", False: "[red]failed[/]", None: "[yellow]not checked yet[/]"}
+
+
+def main(
+    top: Annotated[int, typer.Option(min=1, max=1000, help="How many of the riskiest claims to list.")] = 10,
+    language: Annotated[str, typer.Option(help="Language of the reasons: en or id.")] = "en",
+) -> None:
+    """Show the live release, its QC verdict, the riskiest claims with their reasons, and the files."""
+    if language not in ("en", "id"):
+        fail("--language: en or id")
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        fail(error)
+    store = store_of(settings)
+    release = store.live()
+    if release is None:
+        fail(f"{settings.instance_dir}: no release is live yet. Make one: make run")
+    console = Console(soft_wrap=True)
+    _show_release(console, release, store.qc_passed(release.id))
+    _show_claims(console, release, top, language)
+    _show_places(console, settings, release)
+
+
+def _show_release(console: Console, release: Release, qc_passed: bool | None) -> None:
+    manifest = release.manifest
+    published = manifest.created_at.astimezone(JAKARTA)
+    age = now() - published
+    facts = {
+        "release": release.id,
+        "data date": f"{manifest.data_date} (Jakarta)",
+        "published": f"{published:%Y-%m-%d %H:%M:%S} WIB, {age.total_seconds():.0f} s ago",
+        "rows scored": f"{manifest.rows:,}",
+        "QC": VERDICTS[qc_passed],
+        "model": manifest.model_version,
+        "ruleset": manifest.ruleset_version,
+        "before it": manifest.previous or "nothing (first release)",
+    }
+    console.rule("live release")
+    for name, value in facts.items():
+        console.print(f"{name:>12}  {value}", highlight=False)
+
+
+def _show_claims(console: Console, release: Release, top: int, language: str) -> None:
+    with duckdb.connect(str(release.database), read_only=True) as connection:
+        rows = connection.sql(sql_text("report/riskiest_claims.sql"), params={"top": top}).to_arrow_table().to_pylist()
+    console.rule(f"the {len(rows)} riskiest claims")
+    for place, row in enumerate(rows, start=1):
+        facts = (
+            f"{row['service_type']} {row['severity_group']}, {row['inacbg_code']}, LOS {row['los']}, "
+            f"Rp{row['amount_claimed']:,}, {row['facility_class']}, {row['province_name']}"
+        )
+        console.print(
+            f"{place:>3}. [bold]{row['claim_id']}[/]  risk {row['risk_score']:.3f}  {escape(facts)}", highlight=False
+        )
+        for reason in _reasons(row, language):
+            console.print(f"       {escape(reason)}", style="dim", highlight=False)
+
+
+def _reasons(row: dict[str, Any], language: str) -> list[str]:
+    return [f"- {reason['text_' + language]}" for reason in json.loads(row["reasons"])] or ["- (no reason recorded)"]
+
+
+def _show_places(console: Console, settings: Settings, release: Release) -> None:
+    logs = sorted(settings.logs.glob("ml_scores_qc_2*.json"))
+    places = {
+        "table claims_ml_scores": settings.instance_dir / "analytics.duckdb",
+        "the same as Parquet": settings.data / "claims_ml_scores.parquet",
+        "this release's files": release.path,
+        "QC log": logs[-1] if logs else settings.logs,
+        "QC summary": settings.logs / SUMMARY_NAME,
+        "claims_normalized": settings.data / "claims_normalized.parquet",
+        "quarantined rows": settings.quarantine if settings.quarantine.exists() else "none",
+    }
+    console.rule("where things are")
+    for name, place in places.items():
+        console.print(f"{name:>22}  {_short(place)}", highlight=False)
+    console.rule("what to try next")
+    for line in (
+        "make up                                    the whole Airflow with its UI on http://127.0.0.1:8080",
+        "make run                                   another night: a new release, the old one becomes the backup",
+        "CLAIMS_RAW_DIR=/path/to/files make run     your own *fkrtl* and *diagnosissekunder* files",
+        ".venv/bin/python -m ml.pipelines.show_release --top 50 --language id",
+    ):
+        console.print(f"  {line}", highlight=False)
+
+
+def _short(place: Path | str) -> str:
+    path = Path(place)
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(place)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,77 @@
+"""What the DAGs share with Airflow: the data date of a run, the ETL run it belongs to, and the restore callbacks.
+
+Nothing heavy is imported at the top: the scheduler and the API server load this file too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from airflow.exceptions import AirflowFailException
+from airflow.plugins_manager import AirflowPlugin
+
+from ml.clock import data_date_of, etl_tick
+
+ETL_DAG = "claims_normalized"
+PUBLISHING_TASK = "backup_and_swap"
+DATA_DATE = "{{ params.data_date or macros.claims_risk.data_date_of(logical_date or dag_run.run_after) }}"
+"""Template for a task's argument; shows the data date among the rendered fields in the UI."""
+
+
+def data_date(context: Any) -> date:
+    """Return the data date of a run: its parameter, else that of its logical date (or start, for manual runs)."""
+    chosen = (context.get("params") or {}).get("data_date")
+    if chosen:
+        return date.fromisoformat(chosen)
+    return data_date_of(context.get("logical_date") or context["dag_run"].run_after)
+
+
+def etl_tick_of_run(_logical_date: datetime, **context: Any) -> datetime:
+    """Return the logical date of the ETL run that a scoring run belongs to (an `execution_date_fn`)."""
+    return etl_tick(data_date(context))
+
+
+def require_etl_run(context: Any) -> None:
+    """Fail at once, with the command that helps, when no ETL run exists that could be waited for.
+
+    The sensor itself would wait for it until its timeout: `check_existence` does nothing on Airflow 3.
+    """
+    day = data_date(context)
+    tick = etl_tick(day)
+    if context["ti"].get_dr_count(dag_id=ETL_DAG, logical_dates=[tick]) == 0:
+        raise AirflowFailException(
+            f"DAG {ETL_DAG} has no run for data date {day} (logical date {tick.isoformat()}). Make one: "
+            f"airflow dags trigger {ETL_DAG} --logical-date {tick.isoformat()}"
+        )
+
+
+def restore_on_failure(context: Any) -> None:
+    """Put the previous scores back if the failed run's release is live (task and DAG callback; idempotent)."""
+    from ml.nightly import restore
+    from ml.settings import load_settings
+
+    task_instance = context.get("ti") or context.get("task_instance")
+    task_id = getattr(task_instance, "task_id", None)
+    # Only the publishing task's try number names a release; another task's says nothing about it.
+    try_number = task_instance.try_number if task_instance and task_id == PUBLISHING_TASK else None
+    reason = f"{task_id or 'the DAG run'} failed"
+    restore(load_settings(), context["dag_run"].run_id, try_number, reason=reason)
+
+
+@contextmanager
+def no_retry_for(*errors: type[Exception]) -> Iterator[None]:
+    """Fail the task for good on errors that trying again cannot heal."""
+    try:
+        yield
+    except errors as error:
+        raise AirflowFailException(str(error)) from error
+
+
+class ClaimsRiskPlugin(AirflowPlugin):
+    """Lets templates compute the data date by the one rule: `macros.claims_risk.data_date_of(moment)`."""
+
+    name = "claims_risk"
+    macros: ClassVar[list[Any]] = [data_date_of]
