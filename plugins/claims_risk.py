@@ -17,7 +17,7 @@ from ml.clock import data_date_of, etl_tick
 
 ETL_DAG = "claims_normalized"
 PUBLISHING_TASK = "backup_and_swap"
-DATA_DATE = "{{ params.data_date or macros.claims_risk.data_date_of(logical_date or dag_run.run_after) }}"
+DATA_DATE = "{{ params.data_date or macros.claims_risk.data_date_of(dag_run.logical_date or dag_run.run_after) }}"
 """Template for a task's argument; shows the data date among the rendered fields in the UI."""
 
 

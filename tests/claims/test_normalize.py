@@ -70,7 +70,8 @@ def test_small_peer_groups_are_widened_step_by_step(raw_files, make_settings) ->
     same_group = [claim(30, FKL18="A011", FKL09="2")]
     same_inacbg = [claim(40, FKL18="B99", FKL17A="B99")]
     alone = [claim(50, FKL18="C50", FKL17A="C50", FKL19="C-4-10-I")]
-    raw_files(java + bali + other_class + same_group + same_inacbg + alone)
+    same_group_of_inacbg = [claim(60, FKL18="B98", FKL17A="B98", FKL19="A-4-15-I")]
+    raw_files(java + bali + other_class + same_group + same_inacbg + same_group_of_inacbg + alone)
     result = normalize(make_settings(CLAIMS_MIN_PEERS="3"))
     of_java = result["81870922V000001"]
     assert (of_java["peer_level"], of_java["peer_n"], of_java["peer_mean"], of_java["peer_p90"]) == (1, 3, 200, 280)
@@ -80,7 +81,8 @@ def test_small_peer_groups_are_widened_step_by_step(raw_files, make_settings) ->
     assert (result["81870922V000020"]["peer_level"], result["81870922V000020"]["peer_n"]) == (3, 6)
     assert (result["81870922V000030"]["peer_level"], result["81870922V000030"]["peer_n"]) == (4, 7)
     assert (result["81870922V000040"]["peer_level"], result["81870922V000040"]["peer_n"]) == (5, 8)
-    assert (result["81870922V000050"]["peer_level"], result["81870922V000050"]["peer_n"]) == (6, 9)
+    assert (result["81870922V000050"]["peer_level"], result["81870922V000050"]["peer_n"]) == (7, 10)
+    assert (result["81870922V000060"]["peer_level"], result["81870922V000060"]["peer_n"]) == (6, 9)
 
 
 def test_peers_that_are_all_alike_give_no_zscore(raw_files, make_settings) -> None:

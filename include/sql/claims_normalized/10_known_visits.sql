@@ -43,6 +43,8 @@ SELECT
     END AS severity_group,
     (list_position(['0', 'I', 'II', 'III'], known.severity_part) - 1)::TINYINT AS severity_level,
     known.inacbg_code,
+    -- Case-mix main group and case type, e.g. G-1 for procedures on the nervous system.
+    split_part(known.inacbg_code, '-', 1) || '-' || split_part(known.inacbg_code, '-', 2) AS inacbg_group,
     known.inacbg_description,
     try_cast(known.province_code AS SMALLINT) AS province_code,
     coalesce(province.label, 'Tidak diketahui') AS province_name,

@@ -1,4 +1,4 @@
--- Cost statistics of every peer group, from the narrowest kind (level 1) to the widest (level 6), rupiah.
+-- Cost statistics of every peer group, from the narrowest kind (level 1) to the widest (level 7), rupiah.
 -- Grain: one row per level and group. Level 1 is RULESET_v1's peer group. A group of fewer than min_peers claims is
 -- left out, so that its claims fall to the next wider one: in a group of two the dearer claim always has z = 1.
 -- Sums are exact (HUGEINT) and quantiles are exact, so that the same claims give the same statistics bit for bit in
@@ -6,13 +6,16 @@
 CREATE OR REPLACE TABLE peer_groups AS
 WITH measured AS (
     SELECT
-        grouping(facility_class, province_name, primary_diagnosis, primary_diagnosis_group, inacbg_code) AS shape,
+        grouping(
+            facility_class, province_name, primary_diagnosis, primary_diagnosis_group, inacbg_code, inacbg_group
+        ) AS shape,
         severity_group,
         facility_class,
         province_name,
         primary_diagnosis,
         primary_diagnosis_group,
         inacbg_code,
+        inacbg_group,
         count(*)::INTEGER AS peer_n,
         sum(amount_claimed) AS total,
         sum(amount_claimed::HUGEINT * amount_claimed) AS total_of_squares,
@@ -24,6 +27,7 @@ WITH measured AS (
         (severity_group, primary_diagnosis),
         (severity_group, primary_diagnosis_group),
         (severity_group, inacbg_code),
+        (severity_group, inacbg_group),
         (severity_group)
     )
 ),
@@ -32,14 +36,15 @@ leveled AS (
     SELECT
         *,
         -- grouping() has one bit a column, 1 where the level ignores it, the first column in the highest bit:
-        -- 00011, 01011, 11011, 11101, 11110, 11111.
+        -- 000111, 010111, 110111, 111011, 111101, 111110, 111111.
         CASE shape
-            WHEN 3 THEN 1
-            WHEN 11 THEN 2
-            WHEN 27 THEN 3
-            WHEN 29 THEN 4
-            WHEN 30 THEN 5
-            WHEN 31 THEN 6
+            WHEN 7 THEN 1
+            WHEN 23 THEN 2
+            WHEN 55 THEN 3
+            WHEN 59 THEN 4
+            WHEN 61 THEN 5
+            WHEN 62 THEN 6
+            WHEN 63 THEN 7
         END::TINYINT AS peer_level
     FROM measured
 )
@@ -52,6 +57,7 @@ SELECT
     leveled.primary_diagnosis,
     leveled.primary_diagnosis_group,
     leveled.inacbg_code,
+    leveled.inacbg_group,
     leveled.peer_n,
     leveled.total / leveled.peer_n AS peer_mean,
     leveled.peer_p90,
@@ -61,4 +67,4 @@ SELECT
     ) AS peer_std
 FROM leveled
 CROSS JOIN run_parameters
-WHERE leveled.peer_n >= run_parameters.min_peers OR leveled.peer_level = 6
+WHERE leveled.peer_n >= run_parameters.min_peers OR leveled.peer_level = 7

@@ -6,23 +6,28 @@ WITH compared AS (
         visit.*,
         coalesce(
             level_1.peer_level, level_2.peer_level, level_3.peer_level,
-            level_4.peer_level, level_5.peer_level, level_6.peer_level
+            level_4.peer_level, level_5.peer_level, level_6.peer_level,
+            level_7.peer_level
         ) AS peer_level,
         coalesce(
             level_1.peer_n, level_2.peer_n, level_3.peer_n,
-            level_4.peer_n, level_5.peer_n, level_6.peer_n
+            level_4.peer_n, level_5.peer_n, level_6.peer_n,
+            level_7.peer_n
         ) AS peer_n,
         coalesce(
             level_1.peer_mean, level_2.peer_mean, level_3.peer_mean,
-            level_4.peer_mean, level_5.peer_mean, level_6.peer_mean
+            level_4.peer_mean, level_5.peer_mean, level_6.peer_mean,
+            level_7.peer_mean
         ) AS peer_mean,
         coalesce(
             level_1.peer_p90, level_2.peer_p90, level_3.peer_p90,
-            level_4.peer_p90, level_5.peer_p90, level_6.peer_p90
+            level_4.peer_p90, level_5.peer_p90, level_6.peer_p90,
+            level_7.peer_p90
         ) AS peer_p90,
         coalesce(
             level_1.peer_std, level_2.peer_std, level_3.peer_std,
-            level_4.peer_std, level_5.peer_std, level_6.peer_std
+            level_4.peer_std, level_5.peer_std, level_6.peer_std,
+            level_7.peer_std
         ) AS peer_std
     FROM known_visits AS visit
     LEFT JOIN peer_groups AS level_1
@@ -57,6 +62,11 @@ WITH compared AS (
         ON
             level_6.peer_level = 6
             AND visit.severity_group = level_6.severity_group
+            AND visit.inacbg_group = level_6.inacbg_group
+    LEFT JOIN peer_groups AS level_7
+        ON
+            level_7.peer_level = 7
+            AND visit.severity_group = level_7.severity_group
 )
 
 SELECT

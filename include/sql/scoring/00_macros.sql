@@ -21,5 +21,6 @@ CASE peer_level
     WHEN 3 THEN concat_ws(', ', diagnosis, severity)
     WHEN 4 THEN concat_ws(', ', diagnosis_group, severity)
     WHEN 5 THEN inacbg
+    WHEN 6 THEN concat_ws(', ', regexp_extract(inacbg, '^[^-]+-[^-]+'), severity)
     ELSE severity
 END;
