@@ -1,0 +1,161 @@
+"""RULESET_v1 on claims made for it, and the promises every candidate keeps."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml.rules import RulesetError, load_ruleset
+from ml.scoring.audit import AuditError, audit_candidate
+from ml.scoring.score import load_candidate, score_claims
+from ml.scoring.stream import ml_scores
+from tests.scoring.conftest import claims_table
+
+NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
+DEAR = {"amount_claimed": 3_000_000, "amount_paid": 3_000_000}
+FLAG_CASES = {
+    "short_stay_high_cost": {**DEAR, "los": 1},
+    "severity_mismatch": {**DEAR, "severity_group": "ringan"},
+    "duplicate_pattern": {"duplicate_gap_days": 3},
+    "high_cost_full_paid": {"amount_claimed": 2_400_000, "amount_paid": 2_300_000, "paid_ratio": 2.3 / 2.4,
+                            "cost_zscore": 2.1},
+}  # fmt: skip
+NEAR_MISSES = [
+    {**DEAR, "los": 2},
+    {"amount_claimed": 2_500_000, "los": 0},
+    {**DEAR, "severity_group": "sedang"},
+    {**DEAR, "severity_group": "rawat_jalan", "los": 2},
+    {"duplicate_gap_days": 4},
+    {"amount_claimed": 2_400_000, "paid_ratio": 0.949, "cost_zscore": 3.0},
+    {"amount_claimed": 2_400_000, "paid_ratio": 1.0, "cost_zscore": 2.0},
+    {"amount_claimed": 0, "paid_ratio": None, "cost_zscore": None, "amount_paid": None, "amount_gap": None},
+]
+
+
+def score(settings, claims, model, tmp_path: Path, name: str = "candidate") -> list[dict]:
+    candidate = score_claims(settings, claims, model, load_ruleset("RULESET_v1"), tmp_path / name, NOW)
+    audit_candidate(settings, candidate)
+    return pq.read_table(candidate.scores).to_pylist()
+
+
+def test_each_flag_holds_where_it_should_with_its_weight_and_a_reason(settings, write_claims, model, tmp_path) -> None:
+    rows = score(settings, write_claims(claims_table(list(FLAG_CASES.values()))), model, tmp_path)
+    weights = {flag.code: flag.weight for flag in load_ruleset("RULESET_v1").flags}
+    special = {row["claim_id"]: row for row in rows if row["claim_id"].startswith("special")}
+    for number, code in enumerate(FLAG_CASES):
+        row = special[f"special{number:03d}"]
+        assert row["flags"] == [code]
+        assert row["rule_score"] == weights[code]
+        assert code in [reason["code"] for reason in json.loads(row["reasons"])]
+
+
+def test_no_flag_just_beside_the_limits(settings, write_claims, model, tmp_path) -> None:
+    rows = score(settings, write_claims(claims_table(NEAR_MISSES)), model, tmp_path)
+    assert {row["claim_id"]: row["flags"] for row in rows if row["flags"]} == {}
+    assert {row["rule_score"] for row in rows} == {0.0}
+
+
+def test_several_flags_largest_weight_counts_and_comes_first(settings, write_claims, model, tmp_path) -> None:
+    all_at_once = {**DEAR, "los": 0, "severity_group": "ringan", "duplicate_gap_days": 0, "cost_zscore": 10.0}
+    row = score(settings, write_claims(claims_table([all_at_once])), model, tmp_path)[-1]
+    assert row["flags"] == ["short_stay_high_cost", "severity_mismatch", "duplicate_pattern", "high_cost_full_paid"]
+    assert row["rule_score"] == 0.8
+    assert len(json.loads(row["reasons"])) == 3
+
+
+def test_the_formula_of_the_risk_score(settings, write_claims, model, tmp_path) -> None:
+    rows = score(settings, write_claims(claims_table(list(FLAG_CASES.values()))), model, tmp_path)
+    ml = np.array([row["ml_score"] for row in rows])
+    normalized = (ml - ml.min()) / (ml.max() - ml.min())
+    assert [row["ml_score_normalized"] for row in rows] == normalized.tolist()
+    assert [row["risk_score"] for row in rows] == [max(row["rule_score"], row["ml_score_normalized"]) for row in rows]
+
+
+def test_reasons_state_the_claims_own_figures_in_both_languages(settings, write_claims, model, tmp_path) -> None:
+    claim = FLAG_CASES["short_stay_high_cost"]
+    row = score(settings, write_claims(claims_table([claim])), model, tmp_path)[-1]
+    reason = next(item for item in json.loads(row["reasons"]) if item["code"] == "short_stay_high_cost")
+    assert reason["text_id"] == (
+        "LOS 1 hari, tagihan Rp3.000.000 = 1,2x p90 (Rp2.500.000) dari 40 klaim sejenis "
+        "(A010, sedang, RS Kelas C, Jawa Tengah)"
+    )
+    assert reason["text_en"].startswith("LOS 1 days, claimed Rp3,000,000 = 1.2x the p90 (Rp2,500,000) of 40 similar")
+    assert reason["figures"] == {"los": 1, "amount_claimed": 3_000_000, "peer_p90": 2_500_000.0, "peer_n": 40}
+
+
+def test_what_the_forest_finds_odd_is_explained_by_what_is_odd(settings, write_claims, model, tmp_path) -> None:
+    long_stay = {"los": 120}
+    row = score(settings, write_claims(claims_table([long_stay])), model, tmp_path)[-1]
+    assert row["ml_score"] > 0
+    (reason,) = json.loads(row["reasons"])
+    assert reason["code"] == "ml_anomaly"
+    assert reason["text_id"].startswith("model menilai tidak lazim: LOS 120 hari (median RITL ")
+    assert max(reason["figures"], key=reason["figures"].get) == "drop_los"
+
+
+@pytest.mark.parametrize(("threads", "batch_rows"), [(1, 7), (2, 64), (4, 100_000)])
+def test_scores_do_not_depend_on_batches_or_threads(write_claims, model, threads, batch_rows) -> None:
+    claims = write_claims(claims_table(list(FLAG_CASES.values())))
+    one = ml_scores(claims.path, model, threads=1, batch_rows=100_000)
+    assert ml_scores(claims.path, model, threads=threads, batch_rows=batch_rows).equals(one)
+
+
+def test_the_same_input_in_another_order_gives_the_same_rows(settings, write_claims, model, tmp_path) -> None:
+    table = claims_table(list(FLAG_CASES.values()))
+    shuffled = table.take(np.random.default_rng(5).permutation(table.num_rows))
+    first = score(settings, write_claims(table), model, tmp_path, "first")
+    second = score(settings, write_claims(shuffled, "shuffled"), model, tmp_path, "second")
+    assert first == second
+
+
+def test_constant_and_single_claims_have_finite_scores(settings, write_claims, model, tmp_path) -> None:
+    table = claims_table([], dull=1)
+    (row,) = score(settings, write_claims(table), model, tmp_path)
+    assert (row["ml_score_normalized"], row["risk_score"]) == (0.0, 0.0)
+
+
+def test_a_candidate_is_handed_on_through_its_folder(settings, write_claims, model, tmp_path) -> None:
+    claims = write_claims(claims_table([]))
+    candidate = score_claims(settings, claims, model, load_ruleset("RULESET_v1"), tmp_path / "candidate", NOW)
+    assert load_candidate(tmp_path / "candidate") == candidate
+
+
+def spoil(table: pa.Table, column: str, values: list) -> pa.Table:
+    index = table.column_names.index(column)
+    kind = table.schema.field(column).type
+    kept = table.column(column).to_pylist()[len(values) :]
+    return table.set_column(index, column, pa.array([*values, *kept], kind))
+
+
+@pytest.mark.parametrize(
+    ("audit", "change"),
+    [
+        ("claims_not_scored", lambda table: table.slice(1)),
+        ("scores_without_claim", lambda table: spoil(table, "claim_id", ["a stranger"])),
+        ("repeated_claims", lambda table: pa.concat_tables([table, table.slice(0, 1)])),
+        ("scores_out_of_range", lambda table: spoil(table, "risk_score", [1.5])),
+        ("scores_out_of_range", lambda table: spoil(table, "ml_score", [float("nan")])),
+        ("scores_out_of_range", lambda table: spoil(table, "rule_score", [None])),
+        ("risk_below_its_parts", lambda table: spoil(table, "risk_score", [0.123])),
+        ("flags_without_reason", lambda table: spoil(table, "rule_score", [0.8])),
+        ("flags_without_reason", lambda table: spoil(table, "flags", [["severity_mismatch"]])),
+        ("mixed_versions", lambda table: spoil(table, "model_version", ["another"])),
+    ],
+)
+def test_each_audit_finds_what_it_is_for(settings, write_claims, model, tmp_path, audit, change) -> None:
+    claims = write_claims(claims_table([]))
+    candidate = score_claims(settings, claims, model, load_ruleset("RULESET_v1"), tmp_path / "candidate", NOW)
+    pq.write_table(change(pq.read_table(candidate.scores)), candidate.scores)
+    with pytest.raises(AuditError, match=rf"(?s)not published.*{audit}: claim"):
+        audit_candidate(settings, candidate)
+
+
+def test_an_unknown_ruleset_is_named() -> None:
+    with pytest.raises(RulesetError, match="RULESET_VERSION=RULESET_v0: there is no such ruleset. Known: RULESET_v1"):
+        load_ruleset("RULESET_v0")
