@@ -1,0 +1,64 @@
+"""The DAGs as Airflow parses them, in a process of its own: Airflow reads its environment at import."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml.settings import PROJECT_ROOT
+
+PARSE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+heavy = [name for name in ("sklearn", "pandas", "great_expectations", "pyarrow", "duckdb") if name in sys.modules]
+def names(callbacks):
+    return [callback.__name__ for callback in (callbacks if isinstance(callbacks, list) else [callbacks]) if callback]
+def task(task):
+    return {
+        "upstream": sorted(task.upstream_task_ids), "trigger_rule": task.trigger_rule.value, "pool": task.pool,
+        "retries": task.retries, "retry_delay": task.retry_delay.total_seconds(), "kind": type(task).__name__,
+        "on_failure": names(task.on_failure_callback),
+        "execution_timeout": task.execution_timeout and task.execution_timeout.total_seconds(),
+    }
+def dag(dag):
+    return {
+        "schedule": str(dag.schedule), "timezone": str(dag.timezone), "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs, "doc": dag.doc_md or "", "tags": sorted(dag.tags),
+        "owner": dag.owner, "on_failure": names(dag.on_failure_callback),
+        "params": dag.params.dump(), "tasks": {item.task_id: task(item) for item in dag.tasks},
+    }
+json.dump({"errors": bag.import_errors, "heavy": heavy, "dags": {i: dag(d) for i, d in bag.dags.items()}}, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    home = tmp_path_factory.mktemp("airflow")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CLAIMS_"))}
+    environment |= {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT_ROOT / "plugins"),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PARSE, str(PROJECT_ROOT / "dags")],
+        env=environment, cwd=home, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout[done.stdout.index("{") :])
+
+
+@pytest.fixture(scope="session")
+def dags(parsed: dict[str, Any]) -> dict[str, Any]:
+    return parsed["dags"]
+
+
+DAGS_FOLDER = Path(PROJECT_ROOT / "dags")

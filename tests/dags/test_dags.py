@@ -1,0 +1,124 @@
+"""What every DAG must be, and the order of the night: publishing after every check, restoring after everything."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import pytest
+
+from tests.dags.conftest import DAGS_FOLDER
+
+TAGS = {"claims", "etl", "scoring", "model"}
+
+
+def upstream_of(dag: dict[str, Any], task_id: str) -> set[str]:
+    """Every task before a task, walked transitively."""
+    direct = set(dag["tasks"][task_id]["upstream"])
+    return direct | {earlier for one in direct for earlier in upstream_of(dag, one)}
+
+
+def test_exactly_these_dags_and_no_import_error(parsed: dict[str, Any]) -> None:
+    assert parsed["errors"] == {}
+    assert set(parsed["dags"]) == {"claims_normalized", "claims_risk_scoring", "train_risk_model"}
+
+
+def test_parsing_imports_nothing_heavy(parsed: dict[str, Any]) -> None:
+    assert parsed["heavy"] == []
+
+
+def test_dag_files_only_wire() -> None:
+    for path in DAGS_FOLDER.glob("*.py"):
+        imported = set()
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+        assert imported <= {"__future__", "airflow", "claims_risk", "dataclasses", "datetime", "ml", "typing"}, path
+
+
+def test_every_dag_tells_its_output_impact_and_triage(dags: dict[str, Any]) -> None:
+    for dag_id, dag in dags.items():
+        for part in ("**Output.**", "**Impact of failure.**", "**Triage.**"):
+            assert part in dag["doc"], f"{dag_id} lacks {part}"
+        assert set(dag["tags"]) <= TAGS, dag_id
+        assert dag["tags"], dag_id
+        assert dag["owner"] == "claims-data", dag_id
+
+
+def test_schedules_are_jakartas_and_nothing_catches_up(dags: dict[str, Any]) -> None:
+    assert (dags["claims_normalized"]["schedule"], dags["claims_risk_scoring"]["schedule"]) == (
+        "0 1 * * *",
+        "0 2 * * *",
+    )
+    for dag in dags.values():
+        assert dag["timezone"] == "Asia/Jakarta"
+        assert dag["catchup"] is False
+        assert dag["max_active_runs"] == 1
+
+
+def test_the_order_of_the_night(dags: dict[str, Any]) -> None:
+    dag = dags["claims_risk_scoring"]
+    order = [
+        "recover",
+        "wait_for_etl",
+        "score_claims",
+        "audit_candidate",
+        "backup_and_swap",
+        "quality_check",
+        "qc_summary",
+    ]
+    assert set(dag["tasks"]) == {*order, "restore_on_failure"}
+    for place, task_id in enumerate(order):
+        assert upstream_of(dag, task_id) == set(order[:place])
+    assert dag["tasks"]["wait_for_etl"]["kind"] == "ExternalTaskSensor"
+
+
+def test_the_order_of_the_etl(dags: dict[str, Any]) -> None:
+    dag = dags["claims_normalized"]
+    order = [
+        "check_contract",
+        "conform_claims",
+        "compare_with_peers",
+        "find_repeats",
+        "assemble_claims",
+        "publish_claims",
+    ]
+    assert set(dag["tasks"]) == set(order)
+    for place, task_id in enumerate(order):
+        assert upstream_of(dag, task_id) == set(order[:place])
+    assert {dag["tasks"][task_id]["kind"] for task_id in order[1:5]} == {"SQLExecuteQueryOperator"}
+    assert {task["pool"] for task in dag["tasks"].values()} == {"claims_etl"}
+
+
+def test_restore_is_wired_four_ways(dags: dict[str, Any]) -> None:
+    dag = dags["claims_risk_scoring"]
+    watcher = dag["tasks"].pop("restore_on_failure")
+    assert "recover" in upstream_of(dag, "backup_and_swap")
+    assert all(task["on_failure"] == ["restore_on_failure"] for task in dag["tasks"].values())
+    assert (watcher["trigger_rule"], set(watcher["upstream"])) == ("one_failed", set(dag["tasks"]))
+    assert dag["on_failure"] == ["restore_on_failure"]
+
+
+def test_publishing_and_its_qc_run_one_at_a_time(dags: dict[str, Any]) -> None:
+    tasks = dags["claims_risk_scoring"]["tasks"]
+    assert {name for name, task in tasks.items() if task["pool"] == "claims_publish"} == {
+        "backup_and_swap",
+        "quality_check",
+    }
+
+
+def test_every_task_retries_with_a_delay_and_has_a_timeout(dags: dict[str, Any]) -> None:
+    for dag_id, dag in dags.items():
+        for task_id, task in dag["tasks"].items():
+            if task_id == "restore_on_failure":
+                continue
+            assert task["retries"] >= 2, f"{dag_id}.{task_id}"
+            assert task["retry_delay"] >= 30, f"{dag_id}.{task_id}"
+            assert task["execution_timeout"] or task["kind"] == "ExternalTaskSensor", f"{dag_id}.{task_id}"
+
+
+@pytest.mark.parametrize("dag_id", ["claims_normalized", "claims_risk_scoring", "train_risk_model"])
+def test_data_date_is_a_parameter(dags: dict[str, Any], dag_id: str) -> None:
+    assert "data_date" in dags[dag_id]["params"]

@@ -1,0 +1,161 @@
+"""Nights in a real Airflow: two good ones, one whose scores QC refuses, one with a truncated export.
+
+One stack and one instance for all, in the order of the file: each night starts from what the one before left.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from ml.nightly import store_of
+from ml.sample.config import GeneratorConfig
+from ml.settings import Settings
+from ops.local_airflow import LocalAirflow
+from ops.local_airflow.drive import Progress, RunFailedError, run_night
+from tests.claims.conftest import claim, diagnosis, write_csv
+
+pytestmark = pytest.mark.e2e
+ROWS = 3_000
+PERSONAL = "700123456789"
+
+
+@dataclass
+class Night:
+    """The stack, its instance and what the nights so far have left."""
+
+    airflow: LocalAirflow
+    settings: Settings
+    console: Console
+    live: list[str] = field(default_factory=list)
+
+    def run(self) -> str:
+        """Run ETL and scoring; return what was printed."""
+        progress = Progress(self.airflow.client, self.console, self.airflow.check_alive, self.airflow.log_dir)
+        with self.console.capture() as captured:
+            try:
+                run_night(self.airflow.client, progress, own_stack=True)
+            except RunFailedError as error:
+                self.console.print(str(error))
+        return captured.get()
+
+    def states(self, dag_id: str) -> dict[str, str | None]:
+        """Task states of the newest run."""
+        newest = self.airflow.client.runs(dag_id)[0]
+        return {task.name: task.state for task in self.airflow.client.tasks(dag_id, newest.run_id)}
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    from ml.sample.files import write
+    from ml.sample.generate import generate
+
+    root = tmp_path_factory.mktemp("night")
+    settings = Settings(_env_file=None, CLAIMS_INSTANCE_DIR=str(root / "instance"))
+    write(generate(GeneratorConfig(claims=ROWS, seed=11)), settings.raw, "csv", root / "labels" / "labels.parquet")
+    console = Console(width=200)
+    with LocalAirflow(root / "run", settings.instance_dir) as airflow:
+        airflow.wait_for_dags(["claims_normalized", "claims_risk_scoring"])
+        yield Night(airflow, settings, console)
+
+
+def table_and_parquet(settings: Settings) -> tuple[list[tuple], list[tuple]]:
+    """All rows as both kinds of reader see them through the runbook's paths."""
+    with duckdb.connect(str(settings.instance_dir / "analytics.duckdb"), read_only=True) as connection:
+        table = connection.sql("FROM claims_ml_scores ORDER BY claim_id").fetchall()
+    return table, duckdb.sql(f"FROM '{settings.data}/claims_ml_scores.parquet' ORDER BY claim_id").fetchall()
+
+
+def backup(settings: Settings) -> list[tuple]:
+    with duckdb.connect(str(settings.instance_dir / "analytics.duckdb"), read_only=True) as connection:
+        return connection.sql("FROM claims_ml_scores_backup ORDER BY claim_id").fetchall()
+
+
+def without_moment(rows: list[tuple]) -> list[tuple]:
+    """The rows without scored_at, the last column."""
+    return [row[:-1] for row in rows]
+
+
+def test_first_night(night: Night) -> None:
+    shown = night.run()
+    release = store_of(night.settings).live()
+    assert release is not None, shown
+    night.live.append(release.id)
+    table, parquet = table_and_parquet(night.settings)
+    assert table == parquet
+    assert len(table) == ROWS
+    assert backup(night.settings) == []
+    assert store_of(night.settings).verify(release.id) == []
+    assert store_of(night.settings).qc_passed(release.id) is True
+    assert set(night.states("claims_normalized").values()) == {"success"}
+    scoring = night.states("claims_risk_scoring")
+    assert scoring.pop("restore_on_failure") == "skipped"
+    assert set(scoring.values()) == {"success"}
+    summary = json.loads((night.settings.logs / "ml_scores_qc_summary.json").read_text())
+    assert summary["latest_snapshot"]["release_id"] == release.id
+    assert summary["latest_snapshot"]["total_rows"] == ROWS
+
+
+def test_second_night_same_scores_and_the_first_as_backup(night: Night) -> None:
+    before, _ = table_and_parquet(night.settings)
+    shown = night.run()
+    release = store_of(night.settings).live()
+    assert release is not None
+    assert release.id not in night.live, shown
+    assert release.manifest.previous == night.live[-1]
+    night.live.append(release.id)
+    table, parquet = table_and_parquet(night.settings)
+    assert table == parquet
+    assert without_moment(table) == without_moment(before), "the same claims, model and ruleset: the same scores"
+    assert backup(night.settings) == before
+
+
+def test_scores_that_qc_refuses_are_taken_back_by_themselves(night: Night) -> None:
+    before = table_and_parquet(night.settings)
+    for path in night.settings.raw.iterdir():
+        path.unlink()
+    # A broken export: one visit a thousand times.
+    alike = [claim(number, PSTV01=f"{PERSONAL}{number}", PSTV02=f"{PERSONAL}{number}") for number in range(1000)]
+    alike.append(claim(2000, PSTV01=f"{PERSONAL}2000", FKL47="-1"))
+    write_csv(night.settings.raw / "2022_fkrtl.csv", alike)
+    write_csv(night.settings.raw / "2022_diagnosissekunder.csv", [diagnosis(1)])
+
+    shown = night.run()
+
+    states = night.states("claims_risk_scoring")
+    assert (states["backup_and_swap"], states["quality_check"]) == ("success", "failed"), shown
+    assert states["restore_on_failure"] == "failed"
+    assert "score_not_degenerate" in shown
+    release = store_of(night.settings).live()
+    assert release is not None
+    assert release.id == night.live[-1]
+    assert table_and_parquet(night.settings) == before
+    failed = [
+        path for path in night.settings.logs.glob("ml_scores_qc_2*.json") if '"passed": false' in path.read_text()
+    ]
+    assert len(failed) == 1
+
+
+def test_a_truncated_export_fails_the_etl_at_once_and_changes_nothing(night: Night) -> None:
+    before = table_and_parquet(night.settings)
+    path = night.settings.raw / "2022_fkrtl.csv"
+    path.write_bytes(path.read_bytes()[:-200])
+    shown = night.run()
+    assert "2022_fkrtl.csv: ends in the middle of row 1,001" in shown
+    assert "truncated" in shown
+    assert night.states("claims_normalized")["check_contract"] == "failed"
+    assert table_and_parquet(night.settings) == before
+
+
+def test_no_participant_number_left_the_raw_folder(night: Night) -> None:
+    """Looks through everything the nights before have written: data, quarantine, logs of QC and of the tasks."""
+    places = [night.settings.instance_dir, night.airflow.log_dir]
+    files = [path for place in places for path in place.rglob("*") if path.is_file()]
+    outside = [path for path in files if night.settings.raw not in path.parents]
+    assert any("quarantine" in str(path) for path in outside)
+    assert [path for path in outside if PERSONAL.encode() in path.read_bytes()] == []
