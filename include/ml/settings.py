@@ -22,7 +22,9 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """Paths, limits and versions. Read once a process through `load_settings`."""
 
-    model_config = SettingsConfigDict(env_file=PROJECT_ROOT / ".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=PROJECT_ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     instance_dir: Path = Field(
         default=PROJECT_ROOT / "instance",

@@ -1,0 +1,72 @@
+"""README and .env.example say what the code says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from ml.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+
+README = PROJECT_ROOT / "README.md"
+
+
+def settings_rows() -> list[str]:
+    """The README's settings table, made from the class."""
+    rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for field in Settings.model_fields.values():
+        default = field.default
+        if default is None:
+            shown = "(none)"
+        else:
+            shown = f"`{str(default).replace(f'{PROJECT_ROOT}/', '')}`"
+        rows.append(f"| `{field.validation_alias}` | {shown} | {field.description} |")
+    return rows
+
+
+def test_the_settings_table_is_the_class() -> None:
+    assert "\n".join(settings_rows()) in README.read_text(), "README's settings table differs from ml.settings.Settings"
+
+
+def test_env_example_names_every_setting_with_its_default() -> None:
+    text = (PROJECT_ROOT / ".env.example").read_text()
+    named = re.findall(r"^#?\s?([A-Z_]+)=", text, flags=re.MULTILINE)
+    assert named == [field.validation_alias for field in Settings.model_fields.values()]
+    assert "CLAIMS_PATIENT_KEY_SECRET=\n" in text, "the example must not carry a usable secret"
+
+
+def test_every_path_the_readme_links_to_exists() -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", README.read_text())
+    assert links
+    assert [link for link in links if not (PROJECT_ROOT / link).exists()] == []
+
+
+def test_every_make_target_the_readme_names_exists() -> None:
+    named = set(re.findall(r"\bmake ([a-z]+)\b", README.read_text()))
+    helped = subprocess.run(["make", "help"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout
+    assert named <= set(re.findall(r"^make ([a-z]+)", helped, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CLAIMS_MAX_BAD_SHARE", "1.5"),
+        ("CLAIMS_MIN_PEERS", "few"),
+        ("CLAIMS_DUCKDB_MEMORY_LIMIT", "lots"),
+        ("REFRESH_TOP_K", "0"),
+        ("RULESET_VERSION", "../secret"),
+        ("CLAIMS_KEEP_RELEASES", "1"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_variables_name(monkeypatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"{name}: .*got '{re.escape(value)}'"):
+        load_settings()
+
+
+def test_a_short_secret_is_refused_without_being_shown(monkeypatch) -> None:
+    monkeypatch.setenv("CLAIMS_PATIENT_KEY_SECRET", "hunter2")
+    with pytest.raises(SettingsError, match="CLAIMS_PATIENT_KEY_SECRET") as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
