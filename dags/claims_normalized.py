@@ -66,23 +66,24 @@ def claims_normalized() -> None:
         return build.as_xcom()
 
     @task(execution_timeout=timedelta(minutes=30))
-    def publish_claims(build: dict[str, str]) -> dict[str, str]:
+    def publish_claims() -> dict[str, str]:
         """Check the counts, write the Parquet file, keep the warehouse."""
         from ml.claims.etl import EtlBuild
         from ml.claims.etl import publish_claims as publish
         from ml.claims.raw_files import RawInputError
         from ml.settings import load_settings
 
+        build = EtlBuild.from_xcom(get_current_context()["ti"].xcom_pull(task_ids="check_contract"))
         with no_retry_for(RawInputError):
-            claims = publish(load_settings(), EtlBuild.from_xcom(build))
+            claims = publish(load_settings(), build)
         return {"path": str(claims.path), "data_date": str(claims.data_date), "rows": f"{claims.rows}"}
 
-    build = check_contract(DATA_DATE)
     steps = [
         SQLExecuteQueryOperator(
             task_id=step,
             conn_id="claims_warehouse",
-            hook_params={"database": build["warehouse"]},
+            # The run's own file; a template and not an XComArg, which would draw an arrow to each step.
+            hook_params={"database": "{{ ti.xcom_pull(task_ids='check_contract')['warehouse'] }}"},
             sql=statements,
             split_statements=False,
             do_xcom_push=False,
@@ -90,7 +91,7 @@ def claims_normalized() -> None:
         )
         for step, statements in SQL_STEPS.items()
     ]
-    chain(build, *steps, publish_claims(build))
+    chain(check_contract(DATA_DATE), *steps, publish_claims())
 
 
 claims_normalized()

@@ -111,17 +111,18 @@ def claims_risk_scoring() -> None:
         return asdict(scored)
 
     @task
-    def audit_candidate(scored: dict[str, Any]) -> dict[str, int]:
+    def audit_candidate(scored: dict[str, Any]) -> dict[str, Any]:
         """Let nothing through that an audit objects to."""
         from ml import nightly
         from ml.scoring.audit import AuditError
         from ml.settings import load_settings
 
         with no_retry_for(AuditError):
-            return nightly.audit(load_settings(), scored["folder"])
+            nightly.audit(load_settings(), scored["folder"])
+        return scored
 
     @task(pool=PUBLISH_POOL)
-    def backup_and_swap(scored: dict[str, Any]) -> dict[str, Any]:
+    def backup_and_swap(audited: dict[str, Any]) -> dict[str, Any]:
         """Make the release (with the backup of what is live in it) and switch readers to it."""
         from ml import nightly
         from ml.release import RunToken
@@ -129,11 +130,11 @@ def claims_risk_scoring() -> None:
 
         context = get_current_context()
         token = RunToken(context["run_id"], context["ti"].try_number)
-        published = nightly.publish(load_settings(), token, scored["folder"])
-        return {"release_id": published.release_id, "switched": published.switched, "rows": published.rows}
+        published = nightly.publish(load_settings(), token, audited["folder"])
+        return audited | {"release_id": published.release_id, "switched": published.switched}
 
     @task(pool=PUBLISH_POOL)
-    def quality_check(published: dict[str, Any], scored: dict[str, Any]) -> str:
+    def quality_check(published: dict[str, Any]) -> dict[str, Any]:
         """Run Great Expectations on what readers see; a critical failure restores the release before."""
         from ml import nightly
         from ml.settings import load_settings
@@ -144,21 +145,22 @@ def claims_risk_scoring() -> None:
                 load_settings(),
                 release_id=published["release_id"],
                 run_id=context["run_id"],
-                folder=scored["folder"],
+                folder=published["folder"],
                 top_k=context["params"]["top_k"],
             )
-        return str(log)
+        return published | {"qc_log": str(log)}
 
     @task
-    def qc_summary(scored: dict[str, Any]) -> None:
+    def qc_summary(checked: dict[str, Any]) -> None:
         """Write the summary over all QC logs."""
         from ml import nightly
         from ml.settings import load_settings
 
-        nightly.summarise(load_settings(), scored["folder"])
+        nightly.summarise(load_settings(), checked["folder"])
 
-    @task(trigger_rule=TriggerRule.ONE_FAILED, retries=0, on_failure_callback=None)
-    def restore_on_failure_watcher() -> None:
+    # It needs no arrow from every task: a failure anywhere makes qc_summary upstream_failed, which counts as failed.
+    @task(task_id="restore_on_failure", trigger_rule=TriggerRule.ONE_FAILED, retries=0, on_failure_callback=None)
+    def restore_watcher() -> None:
         """Restore in a process of its own: a task killed with its process runs no callback."""
         from ml import nightly
         from ml.settings import load_settings
@@ -166,15 +168,9 @@ def claims_risk_scoring() -> None:
         restored = nightly.restore(load_settings(), get_current_context()["run_id"], reason="watcher: a task failed")
         raise AirflowFailException(f"A task of this run failed. {restored.message}")
 
-    recovered = recover()
     scored = score_claims(DATA_DATE, "{{ params.model_version or '' }}", "{{ params.ruleset_version or '' }}")
-    audited = audit_candidate(scored)
-    published = backup_and_swap(scored)
-    checked = quality_check(published, scored)
-    summarised = qc_summary(scored)
-    chain(recovered, wait_for_etl, scored, audited, published, checked, summarised)
-    watched = [recovered, wait_for_etl, scored, audited, published, checked, summarised]
-    chain(watched, restore_on_failure_watcher.override(task_id="restore_on_failure")())
+    chain(recover(), wait_for_etl, scored)
+    chain(qc_summary(quality_check(backup_and_swap(audit_candidate(scored)))), restore_watcher())
 
 
 claims_risk_scoring()
