@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ml.claims.etl import ClaimsFile, find_claims, run_name_of
 from ml.clock import now
-from ml.model.artefact import RiskModel, default_version, load_model, make_default, save_model
+from ml.model.artefact import DefaultModel, RiskModel, default_model, load_model, make_default, save_model
 from ml.model.training import train
 from ml.qc import run_quality_check, write_summary
 from ml.release import Published, ReleaseStore, Restored, RunToken
@@ -168,13 +168,29 @@ def train_default(settings: Settings, data_date: date | None = None) -> RiskMode
     claims = find_claims(settings, data_date)
     model = train(claims.path, claims.data_date)
     save_model(model, settings.models)
-    make_default(settings.models, model.version, now().isoformat(timespec="seconds"))
+    since = now().isoformat(timespec="seconds")
+    make_default(settings.models, DefaultModel(model.version, since, claims.source))
     return model
+
+
+def why_train(settings: Settings) -> str | None:
+    """Say why the newest claims want a model of their own: there is none, or it comes from another raw file.
+
+    For whoever sets an instance up; a nightly run never replaces a model by itself.
+    """
+    default = default_model(settings.models)
+    if default is None:
+        return "there is no model yet"
+    source = find_claims(settings).source
+    if default.trained_on != source:
+        return f"the default model was trained on {default.trained_on}, not on {source}"
+    return None
 
 
 def _model_for(settings: Settings, claims: ClaimsFile, wanted: str | None) -> RiskModel:
     """The wanted or the default model; the very first run of an instance trains one."""
-    version = wanted or default_version(settings.models)
+    default = default_model(settings.models)
+    version = wanted or (default.version if default else None)
     if version is None:
         log.warning("no model yet: training the first one on the claims of %s", claims.data_date)
         return train_default(settings, claims.data_date)

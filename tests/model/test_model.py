@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import IsolationForest
 
-from ml.model.artefact import ModelError, default_version, load_model, make_default, save_model
+from ml.model.artefact import DefaultModel, ModelError, default_model, load_model, make_default, save_model
 from ml.model.features import CATEGORICAL, NUMERIC, learn_features
 from ml.model.forest import from_sklearn
 from ml.model.training import CONTAMINATION, SEED, TREES, train
@@ -104,10 +104,11 @@ def test_a_description_that_was_rewritten_is_refused(model, tmp_path) -> None:
 
 
 def test_the_default_model(model, tmp_path) -> None:
-    assert default_version(tmp_path) is None
+    assert default_model(tmp_path) is None
     with pytest.raises(ModelError, match="no model 'iforest-none'"):
-        make_default(tmp_path, "iforest-none", "2026-01-01T00:00:00+00:00")
-    make_default(tmp_path, save_model(model, tmp_path), "2026-01-01T00:00:00+00:00")
-    assert default_version(tmp_path) == model.version
+        make_default(tmp_path, DefaultModel("iforest-none", "2026-01-01T00:00:00+00:00", "raw/fkrtl.csv"))
+    chosen = DefaultModel(save_model(model, tmp_path), "2026-01-01T00:00:00+00:00", "raw/fkrtl.csv")
+    make_default(tmp_path, chosen)
+    assert default_model(tmp_path) == chosen
     with pytest.raises(ModelError):
         load_model(tmp_path, "../elsewhere")

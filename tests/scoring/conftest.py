@@ -60,7 +60,7 @@ def write_claims(tmp_path: Path) -> Callable[[pa.Table], ClaimsFile]:
     def write(table: pa.Table, name: str = "claims") -> ClaimsFile:
         path = tmp_path / f"{name}.parquet"
         pq.write_table(table, path, row_group_size=64)
-        return ClaimsFile(path, DATA_DATE, table.num_rows, sha256_of(path))
+        return ClaimsFile(path, DATA_DATE, table.num_rows, sha256_of(path), "raw/fkrtl.csv")
 
     return write
 

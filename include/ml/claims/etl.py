@@ -53,12 +53,13 @@ class EtlBuild:
 
 @dataclass(frozen=True)
 class ClaimsFile:
-    """A published claims_normalized."""
+    """A published claims_normalized; `source` is the raw file it was made from."""
 
     path: Path
     data_date: date
     rows: int
     sha256: str
+    source: str
 
 
 def run_name_of(run_id: str) -> str:
@@ -122,7 +123,9 @@ def publish_claims(settings: Settings, build: EtlBuild) -> ClaimsFile:
             f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880, "
             f"KV_METADATA {{{METADATA_KEY.decode()}: '{_escaped(json.dumps(metadata))}'}})"
         )
-    published = ClaimsFile(folder / f"{build.data_date}.parquet", build.data_date, rows, sha256_of(unfinished))
+    published = ClaimsFile(
+        folder / f"{build.data_date}.parquet", build.data_date, rows, sha256_of(unfinished), _source(unfinished)
+    )
     with FileLock(folder / ".lock", timeout=settings.lock_timeout_seconds):
         replace_durably(unfinished, published.path)
         newest = max(_dates(folder))
@@ -150,7 +153,13 @@ def find_claims(settings: Settings, data_date: date | None = None) -> ClaimsFile
             "python -m ml.pipelines.normalize_claims" + (f" --data-date {data_date}" if data_date else "")
         )
     path = folder / f"{wanted}.parquet"
-    return ClaimsFile(path, wanted, pq.read_metadata(path).num_rows, sha256_of(path))
+    return ClaimsFile(path, wanted, pq.read_metadata(path).num_rows, sha256_of(path), _source(path))
+
+
+def _source(path: Path) -> str:
+    """The visits file that a claims_normalized was made from, as its metadata say."""
+    metadata = json.loads(pq.read_metadata(path).metadata[METADATA_KEY])
+    return str(metadata["contract"]["visits"]["file"])
 
 
 def _escaped(value: Path | str) -> str:

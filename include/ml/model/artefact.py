@@ -132,23 +132,24 @@ def _model_json(model: RiskModel, files: dict[str, str]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class DefaultModel:
-    """Which version scoring uses, and since when (UTC, ISO 8601)."""
+    """Which version scoring uses, since when (UTC, ISO 8601), and the raw file behind its training claims."""
 
     version: str
     since: str
+    trained_on: str
 
 
-def default_version(models: Path) -> str | None:
-    """Return the version that scoring uses, None before the first model."""
+def default_model(models: Path) -> DefaultModel | None:
+    """Return what scoring uses, None before the first model."""
     path = models / "default.json"
     if not path.exists():
         return None
-    return DefaultModel(**json.loads(path.read_text())).version
+    return DefaultModel(**json.loads(path.read_text()))
 
 
-def make_default(models: Path, version: str, since: str) -> None:
+def make_default(models: Path, chosen: DefaultModel) -> None:
     """Make a version the one that scoring uses, after checking that it loads."""
-    load_model(models, version)
+    load_model(models, chosen.version)
     temporary = models / f".default.{os.getpid()}"
-    temporary.write_text(json.dumps(asdict(DefaultModel(version, since))))
+    temporary.write_text(json.dumps(asdict(chosen)))
     replace_durably(temporary, models / "default.json")
