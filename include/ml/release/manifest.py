@@ -1,0 +1,161 @@
+"""What goes into the release room and what comes out of it: typed, frozen, moments in UTC."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from ml.clock import stamp
+
+DATABASE = "analytics.duckdb"
+SCORES = "claims_ml_scores.parquet"
+MANIFEST = "manifest.json"
+
+_SLUG_LENGTH = 48  # a file name holds 255 bytes, a run id of Airflow up to 250
+
+
+class ReleaseError(RuntimeError):
+    """The release room refuses or cannot go on; the message says why and what to do. Readers are not affected."""
+
+
+@dataclass(frozen=True)
+class RunToken:
+    """Who publishes: a run, and which try of it (1, 2, ...). A higher try of the same run is the newer one."""
+
+    run_id: str
+    try_number: int
+
+    def __post_init__(self) -> None:
+        if not self.run_id or self.try_number < 1:
+            raise ReleaseError(f"{self!r}: a run needs an id, and tries count from 1")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An audited set of scores with the claims it was computed from (columns: 10_scores.sql, 30_high_risk.sql).
+
+    `input_sha256` is the SHA-256 of the claims file as it was when it was scored.
+    """
+
+    scores: Path
+    claims: Path
+    data_date: date
+    scored_at: datetime
+    model_version: str
+    model_sha256: str
+    ruleset_version: str
+    ruleset_sha256: str
+    input_sha256: str
+
+
+class FileEntry(BaseModel):
+    """Size in bytes and SHA-256 (hex) of a file of a release."""
+
+    model_config = ConfigDict(frozen=True)
+
+    size: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """What a release is made of. Written once; what happens to a release later stands in the journal."""
+
+    model_config = ConfigDict(frozen=True)
+
+    release_id: str
+    run_id: str
+    try_number: int
+    data_date: date
+    created_at: AwareDatetime
+    scored_at: AwareDatetime
+    previous: str | None
+    rows: int
+    backup_rows: int
+    model_version: str
+    model_sha256: str
+    ruleset_version: str
+    ruleset_sha256: str
+    input_sha256: str
+    duckdb_version: str
+    files: dict[str, FileEntry]
+
+    def is_of(self, candidate: Candidate, scores_sha256: str) -> bool:
+        """Tell whether this release was made from exactly that candidate."""
+        return (
+            self.files[SCORES].sha256 == scores_sha256
+            and self.input_sha256 == candidate.input_sha256
+            and self.model_sha256 == candidate.model_sha256
+            and self.ruleset_sha256 == candidate.ruleset_sha256
+            and self.data_date == candidate.data_date
+        )
+
+
+@dataclass(frozen=True)
+class Release:
+    """A complete release. Open its files by `database` and `scores`, never through `current` twice."""
+
+    id: str
+    path: Path
+    manifest: Manifest
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file; open it read-only."""
+        return self.path / DATABASE
+
+    @property
+    def scores(self) -> Path:
+        """The Parquet file of the scores."""
+        return self.path / SCORES
+
+
+@dataclass(frozen=True)
+class Published:
+    """A finished publish. `switched` is False when the release was only archived, its data date being old."""
+
+    release_id: str
+    path: Path
+    switched: bool
+    previous: str | None
+    rows: int
+    data_date: date
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore, recover or rollback did: `was` is the release live before, `live` the one live after."""
+
+    restored: bool
+    live: str | None
+    was: str | None
+    message: str
+
+
+def new_release_id(data_date: date, moment: datetime, token: RunToken) -> str:
+    """Return the id `<data date>-<UTC stamp>-<slug of the run id>-t<try>`: sorts by data date, then by time."""
+    slug = re.sub(r"[^a-z0-9]+", "-", token.run_id.lower())[:_SLUG_LENGTH].strip("-") or "run"
+    return f"{data_date:%Y%m%d}-{stamp(moment)}-{slug}-t{token.try_number:02d}"
+
+
+def read_release(releases: Path, release_id: str) -> Release:
+    """Read a release in the folder of all releases, trusting its files.
+
+    Raises:
+        ReleaseError: there is no complete release of that id; the message says what is missing or wrong.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", release_id):  # it may come from a form: no way out of the folder
+        raise ReleaseError(f"{release_id!r} is not a release id")
+    path = releases / release_id
+    try:
+        manifest = Manifest.model_validate_json((path / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise ReleaseError(f"there is no release {release_id} (no {MANIFEST} in {path})") from None
+    except (ValidationError, IsADirectoryError) as error:
+        raise ReleaseError(f"the {MANIFEST} of release {release_id} is damaged: {error}") from error
+    if manifest.release_id != release_id or not {DATABASE, SCORES} <= manifest.files.keys():
+        raise ReleaseError(f"the {MANIFEST} in {path} is that of another release, {manifest.release_id}")
+    return Release(release_id, path, manifest)

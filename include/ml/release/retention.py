@@ -1,0 +1,78 @@
+"""Deletes what nobody needs: the leftovers of crashed processes, and old releases. Runs under the room's lock."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from ml import clock
+from ml.files import fsync_folder
+from ml.release.journal import Event, Record
+from ml.release.manifest import Release, ReleaseError
+from ml.release.room import WAITING, Room
+
+logger = logging.getLogger(__name__)
+
+BUILDING = ".building-"
+TRASH = ".trash-"
+ANCESTORS_KEPT = 3
+MIN_AGE = timedelta(days=1)
+
+
+def sweep(room: Room) -> None:
+    """Delete what crashed processes left: half-built releases, half-deleted ones, links never put in place.
+
+    The lock is held, so nobody is still working on them. What cannot be deleted is logged and left for the next time.
+    """
+    leftovers = [path for prefix in (BUILDING, TRASH) for path in room.releases.glob(f"{prefix}*")]
+    leftovers += room.instance.glob(f".{room.current.name}.*")
+    leftovers += [note for note in room.releases.glob(f"{WAITING}*") if _age(note) > MIN_AGE]
+    for path in leftovers:
+        logger.info("sweeping %s, left by a process that died", path)
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as error:
+            logger.warning("%s could not be swept: %s", path, error)
+
+
+def collect(room: Room, now: datetime) -> list[str]:
+    """Delete old releases and return their ids; a failure is logged, because the publish itself has succeeded."""
+    collected = []
+    for release in _superfluous(room, now):
+        trash = release.path.with_name(f"{TRASH}{release.id}")
+        try:
+            release.path.rename(trash)  # in one step, so that nobody ever sees half a release under its id
+            fsync_folder(room.releases)
+            room.journal.append(Record(event=Event.COLLECTED, release_id=release.id))
+            shutil.rmtree(trash)
+        except (OSError, ReleaseError) as error:
+            logger.warning("release %s could not be collected: %s", release.id, error)
+        else:
+            collected.append(release.id)
+    return collected
+
+
+def _age(path: Path) -> timedelta:
+    try:
+        return clock.now() - datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except FileNotFoundError:  # its publisher has just left
+        return timedelta(0)
+
+
+def _superfluous(room: Room, now: datetime) -> list[Release]:
+    """All but the live release, its three nearest existing ancestors, the newest `keep`, and any younger than a day."""
+    releases = room.all()
+    kept = {release.id for release in releases[-room.keep :]}
+    kept |= {release.id for release in releases if now - release.manifest.created_at < MIN_AGE}
+    live = room.live_id()
+    if live is not None:
+        existing = {release.id for release in releases}
+        line = (older for older in room.ancestors(room.journal.read(), live) if older in existing)
+        kept |= {live, *islice(line, ANCESTORS_KEPT)}
+    return [release for release in releases if release.id not in kept]

@@ -1,0 +1,119 @@
+"""The release room's only door. Readers use `live` and no lock; everything else takes the room's lock by itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ml import clock
+from ml.release import publish, restore, verify
+from ml.release.journal import Event, Record
+from ml.release.manifest import Candidate, Published, Release, ReleaseError, Restored, RunToken
+from ml.release.room import Room
+
+DEAD_RUN = "recover at the start of a run"
+
+
+class ReleaseStore:
+    """Releases of the scores under `<instance_dir>/releases`, of which `<instance_dir>/current` names the live one.
+
+    Args:
+        instance_dir: root of what the system writes; made when missing.
+        lock_timeout: seconds to wait for another publisher before giving up with a `ReleaseError`.
+        keep: newest releases kept besides the live one, its three ancestors and any younger than a day.
+        memory_limit: memory DuckDB may use before it spills to disk, e.g. `2GB`.
+        threads: threads DuckDB may use.
+    """
+
+    def __init__(
+        self,
+        instance_dir: Path,
+        *,
+        lock_timeout: float = 600,
+        keep: int = 7,
+        memory_limit: str = "2GB",
+        threads: int = 2,
+    ) -> None:
+        if keep < 1:
+            raise ReleaseError(f"keep={keep}: at least the newest release must be kept")
+        self._room = Room(instance_dir.absolute(), lock_timeout, keep, memory_limit, threads)
+
+    def publish(self, candidate: Candidate, token: RunToken, *, now: datetime | None = None) -> Published:
+        """Build a complete release from an audited candidate and make it the live one, in one step for readers.
+
+        With a data date older than the live release's, the release is kept but not switched to. Called again by the
+        same run with the same candidate, it returns what is already published. `now` is the release's creation time.
+
+        Raises:
+            ReleaseError: the run was declared dead, the candidate or the disk is not fit, the lock was not free. What
+                readers see is then unchanged, unless the message is about the journal (docs/publishing.md, step 12).
+        """
+        moment = clock.now() if now is None else now
+        if moment.tzinfo is None or candidate.scored_at.tzinfo is None:
+            raise ReleaseError("`now` and `scored_at` must have a timezone, or they name no point in time")
+        return publish.publish(self._room, candidate, token, moment.astimezone(UTC))
+
+    def record_qc(self, release_id: str, *, passed: bool, log: str | None) -> None:
+        """Note in the journal how the QC of a release went, and the path of its log; the last outcome counts.
+
+        Raises:
+            ReleaseError: there is no such release.
+        """
+        with self._room.locked():
+            self._room.get(release_id)
+            self._room.journal.append(Record(event=Event.QC, release_id=release_id, passed=passed, log=log))
+
+    def qc_passed(self, release_id: str) -> bool | None:
+        """Return the last QC outcome of a release; None when none was recorded."""
+        return self._room.journal.read().qc_passed(release_id)
+
+    def restore(self, token_or_run_id: RunToken | str, *, reason: str) -> Restored:
+        """Undo a failed run: if its release is still live, make the one before it live again, exactly.
+
+        Whatever else is live stays, so that calling it twice, late, or for nothing is harmless. The run is fenced: this
+        try and earlier ones can no longer publish. A run id alone means every try that has come to publish so far
+        (none yet: nothing to fence); give the token of the publishing task where it is known. A damaged ancestor is
+        passed over for an older good one; if there is none, no release is live afterwards.
+        """
+        return restore.restore(self._room, token_or_run_id, reason)
+
+    def recover(self, *, current_run: str | None = None, reason: str = DEAD_RUN) -> Restored:
+        """Clear up at the start of a run: sweep crashed builds, and give up a live release that may not stay.
+
+        It may not stay when it is damaged, or when it was published by another run than `current_run` and its QC never
+        passed: that run died. An empty instance, or one with rubbish in it, is left as it is.
+        """
+        return restore.recover(self._room, current_run, reason)
+
+    def rollback(self, to: str | None, *, reason: str, who: str) -> Restored:
+        """Make an operator's choice live (default: the nearest good release before the live one); it then stands.
+
+        Raises:
+            ReleaseError: the choice does not verify or failed its QC; the message names the best alternative.
+        """
+        return restore.rollback(self._room, to, reason, who)
+
+    def live(self) -> Release | None:
+        """Return the live release; None means "no release", an explicit state. Call once per request.
+
+        Raises:
+            ReleaseError: `current` leads to something damaged; recover puts a good release back.
+        """
+        live_id = self._room.live_id()
+        return None if live_id is None else self._room.get(live_id)
+
+    def get(self, release_id: str) -> Release:
+        """Return a release by its id.
+
+        Raises:
+            ReleaseError: there is none, or its manifest is damaged.
+        """
+        return self._room.get(release_id)
+
+    def releases(self) -> list[Release]:
+        """Return all complete releases, oldest first."""
+        return self._room.all()
+
+    def verify(self, release_id: str) -> list[str]:
+        """Recompute everything a release claims: hashes, counts, table against Parquet. Empty means good."""
+        return verify.problems(self._room, self._room.journal.read(), release_id)

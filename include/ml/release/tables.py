@@ -1,0 +1,148 @@
+"""Builds a release's DuckDB file, and compares it with its Parquet file. The statements are in include/sql/release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import duckdb
+
+from ml.release.manifest import ReleaseError
+from ml.sql import sql_text
+
+_Config: TypeAlias = dict[str, str | bool | int | float | list[str]]
+
+SCORES_SCHEMA = {
+    "claim_id": "VARCHAR",
+    "ml_score": "DOUBLE",
+    "ml_score_normalized": "DOUBLE",
+    "rule_score": "DOUBLE",
+    "risk_score": "DOUBLE",
+    "flags": "VARCHAR[]",
+    "reasons": "VARCHAR",
+    "model_version": "VARCHAR",
+    "ruleset_version": "VARCHAR",
+    "data_date": "DATE",
+    "scored_at": "TIMESTAMP",
+}
+"""Columns of `claims_ml_scores` and of the Parquet file, with DuckDB's names of their types."""
+
+PERSONAL_COLUMNS = {"patient_key", "family_key"}
+"""Keys of persons: they stay out of what is served."""
+
+
+@contextmanager
+def build(
+    database: Path,
+    *,
+    scores: Path,
+    claims: Path,
+    previous_scores: Path | None,
+    info: Mapping[str, str],
+    memory_limit: str,
+    threads: int,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Build a new DuckDB file and hand out its connection for the checks; afterwards all is in that one file.
+
+    Raises:
+        ReleaseError: DuckDB cannot read the inputs or write the file (a column is missing, the disk is full).
+    """
+    spill = database.with_name("spill")
+    config: _Config = {"memory_limit": memory_limit, "threads": threads, "temp_directory": str(spill)}
+    try:
+        with duckdb.connect(database, config=config) as connection:
+            run(connection, "10_scores.sql", scores=str(scores))
+            if previous_scores is None:
+                run(connection, "21_backup_empty.sql")
+            else:
+                run(connection, "20_backup.sql", previous_scores=str(previous_scores))
+            run(connection, "30_high_risk.sql", claims=str(claims))
+            run(connection, "40_release_info.sql", keys=list(info), values=list(info.values()))
+            yield connection
+            connection.execute("CHECKPOINT")
+    except duckdb.Error as error:
+        raise ReleaseError(f"the tables of the release could not be built: {error}") from error
+
+
+@contextmanager
+def opened(database: Path, *, memory_limit: str, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a release's DuckDB file read-only, beside any other reader of this process, whatever its settings.
+
+    Raises:
+        duckdb.Error: it is not a readable DuckDB file.
+    """
+    # A connection of its own with the file attached: opening the path itself fails when this process already has it
+    # open with other settings.
+    config: _Config = {"memory_limit": memory_limit, "threads": threads, "temp_directory": ""}
+    with duckdb.connect(config=config) as connection:
+        connection.execute("ATTACH $database AS release (READ_ONLY)", {"database": str(database)})
+        connection.execute("USE release")
+        yield connection
+
+
+def run(connection: duckdb.DuckDBPyConnection, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Run a statement of include/sql/release and return its rows."""
+    return connection.execute(sql_text(f"release/{statement}"), parameters).fetchall()
+
+
+def count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Return the number of rows of a table."""
+    [(rows,)] = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
+    return int(rows)
+
+
+def compare_problems(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    scores: Path,
+    previous_scores: Path | None,
+) -> list[str]:
+    """Say where tables and Parquet files differ, row for row and in any order; empty when they agree."""
+    places = run(connection, "check_same_rows.sql", scores=str(scores))
+    problems = _differing(places, expected=3)
+    if previous_scores is not None:
+        backup = run(connection, "check_same_backup.sql", previous_scores=str(previous_scores))
+        problems += _differing(backup, expected=2)
+    return problems
+
+
+def _differing(places: list[tuple[Any, ...]], *, expected: int) -> list[str]:
+    if len({(rows, digest) for _, rows, digest in places}) == 1 and len(places) == expected:
+        return []
+    found = "; ".join(f"{place}: {rows} rows, digest {digest}" for place, rows, digest in places)
+    return [f"the same scores should stand in {expected} places, but: {found or 'all are empty'}"]
+
+
+def origin_problems(
+    connection: duckdb.DuckDBPyConnection, *, data_date: date, model_version: str, ruleset_version: str
+) -> list[str]:
+    """Say which columns, claim ids or origins of `claims_ml_scores` are wrong; empty when all are as they should be."""
+    schema = columns(connection, "claims_ml_scores")
+    if schema != SCORES_SCHEMA:
+        wrong = sorted(set(schema.items()) ^ set(SCORES_SCHEMA.items()))
+        return [f"claims_ml_scores has other columns than it should have: {wrong}"]
+    problems = [
+        f"claims_ml_scores: claim id {claim_id!r} has {times} rows"
+        for claim_id, times in run(connection, "check_claim_ids.sql")
+    ]
+    foreign = run(
+        connection,
+        "check_one_origin.sql",
+        data_date=data_date,
+        model_version=model_version,
+        ruleset_version=ruleset_version,
+    )
+    return problems + [
+        f"claims_ml_scores: claim {claim_id!r} is of data date {day}, model {model}, ruleset {ruleset}; "
+        f"the release is of {data_date}, {model_version}, {ruleset_version}"
+        for claim_id, day, model, ruleset in foreign
+    ]
+
+
+def columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """Return the columns of a table with DuckDB's names of their types."""
+    relation = connection.table(table)
+    return {name: str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}

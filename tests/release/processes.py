@@ -1,0 +1,91 @@
+"""What the tests run in processes of their own: publishers that die, publishers that compete, readers that look on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier, Event, Semaphore
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ml.release import Candidate, ReleaseStore, RunToken
+from ml.release.steps import FAILPOINT, Step
+
+SPAWN = multiprocessing.get_context("forkserver")  # a plain fork would copy DuckDB's threads half-way
+SPAWN.set_forkserver_preload(["tests.release.processes"])
+
+
+def run(target: Callable[..., None], *arguments: Any) -> int:
+    """Run a function in a process of its own and return its exit code; minus the signal if one killed it."""
+    process = SPAWN.Process(target=target, args=arguments, daemon=True)
+    process.start()
+    process.join(60)
+    assert process.exitcode is not None, "the process hangs"
+    return process.exitcode
+
+
+def _store(instance: Path) -> ReleaseStore:
+    return ReleaseStore(instance, lock_timeout=30, threads=1, memory_limit="500MB")
+
+
+def publish(instance: Path, candidate: Candidate, token: RunToken, die_after: Step | None = None) -> None:
+    os.environ[FAILPOINT] = die_after or ""
+    _store(instance).publish(candidate, token)
+
+
+def restore(instance: Path, who: RunToken | str, die_after: Step) -> None:
+    os.environ[FAILPOINT] = die_after
+    _store(instance).restore(who, reason="crash test")
+
+
+def recover(instance: Path, die_after: Step) -> None:
+    os.environ[FAILPOINT] = die_after
+    _store(instance).recover()
+
+
+def rollback(instance: Path, to: str, die_after: Step) -> None:
+    os.environ[FAILPOINT] = die_after
+    _store(instance).rollback(to, reason="crash test", who="ops")
+
+
+def compete(instance: Path, candidates: list[Candidate], run_id: str, start: Barrier) -> None:
+    """Publish candidates one after the other, together with whoever waits at the same barrier."""
+    start.wait(30)
+    for number, candidate in enumerate(candidates, start=1):
+        _store(instance).publish(candidate, RunToken(run_id, number))
+
+
+def read(instance: Path, reads: Semaphore, stop: Event, seen: Queue[Any]) -> None:
+    """Read the live release over and over as the API does, and put what was seen or the first thing gone wrong."""
+    store = ReleaseStore(instance)
+    live_ids: set[str] = set()
+    try:
+        while not stop.is_set():
+            release = store.live()
+            assert release is not None, "no release is live"
+            assert_whole(release.database, release.scores, release.id, release.manifest.model_version)
+            live_ids.add(release.id)
+            # And as somebody does who knows the old system's path only: whichever release it is, it is a whole one.
+            assert_whole(instance / "analytics.duckdb", None, None, None)
+            reads.release()
+    except BaseException as error:
+        seen.put(repr(error))
+        reads.release()
+        reads.release()
+        raise
+    seen.put(live_ids)
+
+
+def assert_whole(database: Path, scores: Path | None, release_id: str | None, model: str | None) -> None:
+    """All tables of the file, and the Parquet file, are of one release."""
+    sources = ["claims_ml_scores", "claims_high_risk"] + ([f"read_parquet('{scores}')"] if scores else [])
+    models = " UNION ALL ".join(f"SELECT model_version, count(*) FROM {source} GROUP BY ALL" for source in sources)
+    with duckdb.connect(database, read_only=True, config={"threads": 1}) as connection:
+        info = dict(connection.execute("SELECT key, value FROM release_info").fetchall())
+        assert info["release_id"] == (release_id or info["release_id"])
+        assert info["model_version"] == (model or info["model_version"])
+        assert connection.execute(models).fetchall() == [(info["model_version"], 300)] * len(sources), info
