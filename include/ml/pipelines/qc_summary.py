@@ -1,0 +1,43 @@
+"""`python -m ml.pipelines.qc_summary`: regenerates the summary over all QC logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml.pipelines.console import say
+from ml.qc import QcError, write_summary
+from ml.qc.logs import SUMMARY_NAME
+from ml.settings import SettingsError, load_settings
+
+
+def main(
+    logs_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the QC logs. [default: `logs/` in the instance]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help=f"Summary to write. [default: {SUMMARY_NAME} in the instance's `logs/`]")
+    ] = None,
+) -> None:
+    """Summarise all QC logs of a folder in one JSON file.
+
+    Exit code 0 also for a folder without logs (the summary then holds 0 snapshots); 2 if there is no such folder or
+    the summary cannot be written.
+    """
+    try:
+        if logs_dir is None or output is None:
+            default = load_settings().logs
+            logs_dir, output = logs_dir or default, output or default / SUMMARY_NAME
+        summary = write_summary(logs_dir, output)
+    except (QcError, SettingsError) as error:
+        typer.secho(f"ERROR: {error}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(2) from None
+    say(f"QC summary saved to {output} (snapshots={summary['total_snapshots']}, failed={summary['failed_snapshots']})")
+    if not summary["total_snapshots"]:
+        say(f"No QC logs in {logs_dir} yet: every scoring run writes one.")
+
+
+if __name__ == "__main__":
+    typer.run(main)

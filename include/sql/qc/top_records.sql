@@ -1,0 +1,40 @@
+-- The auditors' list: the riskiest claims, worst first. Grain: one row per claim, at most $top_k.
+-- Every column is named here, so that no other column of the release can reach the QC log.
+SELECT
+    claim_id,
+    risk_score,
+    ml_score,
+    ml_score_normalized,
+    rule_score,
+    flags,
+    reasons,
+    service_type,
+    severity_group,
+    province_name,
+    facility_key,
+    facility_class,
+    facility_ownership,
+    admission_date,
+    discharge_date,
+    los,
+    primary_diagnosis,
+    primary_diagnosis_label,
+    inacbg_code,
+    inacbg_description,
+    procedure_codes,
+    comorbidity_count,
+    inacbg_tariff,
+    topup_amount,
+    amount_claimed,
+    amount_paid,
+    paid_ratio,
+    peer_level,
+    peer_n,
+    peer_mean,
+    peer_p90,
+    cost_zscore,
+    duplicate_pattern,
+    duplicate_gap_days
+FROM claims_high_risk
+ORDER BY risk_score DESC NULLS LAST, ml_score DESC NULLS LAST, amount_claimed DESC NULLS LAST, claim_id ASC
+LIMIT $top_k
