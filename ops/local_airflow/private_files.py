@@ -1,0 +1,70 @@
+"""The instance's own secrets: made once at random, kept in files that only their owner can read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ADMIN = "admin"
+PASSWORDS_FILE = "airflow-passwords.json"
+_SECRETS_FILE = "secrets.json"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Keys of one local instance. Losing `patient_key` changes every patient key the ETL makes afterwards."""
+
+    fernet_key: str
+    jwt_secret: str
+    api_secret_key: str
+    patient_key: str
+    admin_password: str
+
+
+def load_or_create_secrets(run_dir: Path) -> Secrets:
+    """Return the secrets kept in a state directory; make them, and Airflow's password file, the first time.
+
+    Raises:
+        ValueError: the file is there but cannot be read as secrets; it is never overwritten.
+    """
+    path = run_dir / _SECRETS_FILE
+    if path.exists():
+        try:
+            made = Secrets(**json.loads(path.read_text(encoding="utf-8")))
+        except (TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} is damaged ({error}); restore it, or remove it to get new secrets") from error
+    else:
+        made = Secrets(
+            fernet_key=base64.urlsafe_b64encode(os.urandom(32)).decode(),
+            jwt_secret=secrets.token_urlsafe(48),
+            api_secret_key=secrets.token_urlsafe(48),
+            patient_key=secrets.token_urlsafe(48),
+            admin_password=secrets.token_urlsafe(12),
+        )
+        write_private(path, asdict(made))
+    passwords = {ADMIN: made.admin_password}
+    if _read_json(run_dir / PASSWORDS_FILE) != passwords:
+        write_private(run_dir / PASSWORDS_FILE, passwords)
+    return made
+
+
+def write_private(path: Path, content: Any) -> None:
+    """Write JSON with mode 0600, complete or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1)
+    partial.replace(path)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
