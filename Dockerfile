@@ -1,4 +1,4 @@
-# The image of every Airflow service in docker-compose.yaml; see docs/deployment.md. Needs BuildKit (Docker 23 or newer).
+# The image of all Airflow services in docker-compose.yaml; see docs/deployment.md. Needs BuildKit (Docker 23 or later).
 FROM python:3.11-slim-bookworm AS base
 
 FROM base AS packages
@@ -7,7 +7,7 @@ ENV UV_COMPILE_BYTECODE=1 \
     UV_PYTHON_DOWNLOADS=never
 WORKDIR /build
 COPY requirements.txt pyproject.toml ./
-# The lock also holds what only tests need, so it constrains the project's own dependencies instead of being installed
+# The lock also holds what only tests need, so it constrains the project's own dependencies and is not installed
 # whole; the last command fails when anything stands outside the lock. Wheels only: no compiler is ever needed.
 RUN --mount=type=cache,target=/root/.cache \
     pip install --no-cache-dir --root-user-action=ignore "$(grep '^uv==' requirements.txt)" \

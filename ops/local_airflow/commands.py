@@ -18,7 +18,7 @@ from rich.console import Console
 
 from ml.settings import PROJECT_ROOT, Settings, load_settings
 from ops.local_airflow.client import AirflowClient
-from ops.local_airflow.drive import ETL_DAG, SCORING_DAG, Progress, run_night
+from ops.local_airflow.drive import ETL_DAG, SCORING_DAG, TRAINING_DAG, Progress, run_night
 from ops.local_airflow.environment import UI_PORT
 from ops.local_airflow.metadata_store import MetadataStore
 from ops.local_airflow.private_files import ADMIN, load_or_create_secrets
@@ -117,7 +117,7 @@ def run(terminal: Terminal, project: Project) -> None:
             terminal.say(f"running the night; to watch it: {client.base_url} (user {ADMIN})")
             alive = own.check_alive if own else _nothing
             progress = Progress(client, terminal.console, alive, project.run_dir / "logs")
-            run_night(client, progress, own_stack=own is not None)
+            run_night(client, progress, project.settings, own_stack=own is not None)
             terminal.say("the report" + (", while Airflow stops" if own else ""))
             report = subprocess.Popen([sys.executable, "-m", "ml.pipelines.show_release"])
         if report.wait() != 0:
@@ -144,7 +144,7 @@ def up(terminal: Terminal, project: Project) -> None:
         console.print(f"  user      {stack.username}\n  password  {stack.password}", markup=False)
         console.print("Stop it with Ctrl-C, or with `make down` in another terminal.\n")
         try:
-            stack.wait_for_dags((ETL_DAG, SCORING_DAG))
+            stack.wait_for_dags((ETL_DAG, TRAINING_DAG, SCORING_DAG))
             for dag_id in (ETL_DAG, SCORING_DAG):
                 stack.client.unpause(dag_id)
         except StackError as error:  # a DAG file can be mended while Airflow is up
@@ -216,7 +216,7 @@ def _any_stack(terminal: Terminal, project: Project) -> Iterator[tuple[AirflowCl
         yield _client_of_running(terminal, project), None
         return
     try:
-        stack.wait_for_dags((ETL_DAG, SCORING_DAG))
+        stack.wait_for_dags((ETL_DAG, TRAINING_DAG, SCORING_DAG))
         yield stack.client, stack
     finally:
         stack.stop()

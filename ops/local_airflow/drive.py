@@ -12,10 +12,12 @@ from rich.markup import escape
 from rich.status import Status
 
 from ml.clock import data_date_of, etl_tick, now
+from ml.settings import Settings
 from ops.local_airflow.client import AirflowClient, DagRun, TaskState
 
 ETL_DAG = "claims_normalized"
 SCORING_DAG = "claims_risk_scoring"
+TRAINING_DAG = "train_risk_model"
 RUN_TIMEOUT_SECONDS = 3 * 3600
 _COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "up_for_retry": "yellow", "skipped": "dim"}
 
@@ -79,17 +81,19 @@ class Progress:
         self._status.update(escape(", ".join(working + waiting) or "queued"))
 
 
-def run_night(client: AirflowClient, progress: Progress, *, own_stack: bool) -> None:
-    """Do what a night does: the ETL of the latest tick, then scoring.
+def run_night(client: AirflowClient, progress: Progress, settings: Settings, *, own_stack: bool) -> None:
+    """Do what a night does: the ETL of the latest tick, then scoring; between them training, if there is no model for
+    these raw files yet.
 
     Args:
+        settings: of the instance that the stack works on.
         own_stack: whether this process started the stack. Then nothing in it can really be running yet, and what the
             metadata still call running was left by a stack that was stopped in its work.
 
     Raises:
         RunFailedError: a run failed.
     """
-    for dag_id in (ETL_DAG, SCORING_DAG):
+    for dag_id in (ETL_DAG, TRAINING_DAG, SCORING_DAG):
         if (client.dag(dag_id) or {}).get("is_paused"):
             progress.console.print(f"{dag_id} was paused; switching it on.")
             client.unpause(dag_id)
@@ -104,6 +108,11 @@ def run_night(client: AirflowClient, progress: Progress, *, own_stack: bool) -> 
         elif run.finished:
             client.clear(ETL_DAG, run.run_id)
         progress.follow(run)
+    from ml.nightly import why_train  # imports all that the tasks need, seconds that fit beside their work
+
+    if reason := why_train(settings):
+        progress.console.print(f"Training a model: {escape(reason)}.", highlight=False, soft_wrap=True)
+        progress.follow(client.trigger(TRAINING_DAG))
     progress.follow(client.trigger(SCORING_DAG))
 
 

@@ -34,6 +34,7 @@ from ops.local_airflow.state import (
 
 START_TIMEOUT_SECONDS = 180
 DAGS_TIMEOUT_SECONDS = 120
+IMPORT_ERROR_SECONDS = 10  # how long other files may still bring the DAGs once a file has failed to import
 _BEFORE_SCHEDULER = {
     "api-server": ["api-server"],
     "dag-processor": ["dag-processor"],
@@ -186,7 +187,7 @@ class LocalAirflow:
             if errors:
                 errors_since = errors_since or time.monotonic()
             broken_for = time.monotonic() - errors_since if errors_since else 0
-            if time.monotonic() > deadline or broken_for > 15:
+            if time.monotonic() > deadline or broken_for > IMPORT_ERROR_SECONDS:
                 told = "\n".join(f"{file}:\n{trace}" for file, trace in errors.items())
                 raise StackError(f"No DAG {', '.join(missing)} in {self.dags_folder}.\n{told}".strip())
             time.sleep(0.3)

@@ -39,7 +39,7 @@ class Night:
         progress = Progress(self.airflow.client, self.console, self.airflow.check_alive, self.airflow.log_dir)
         with self.console.capture() as captured:
             try:
-                run_night(self.airflow.client, progress, own_stack=True)
+                run_night(self.airflow.client, progress, self.settings, own_stack=True)
             except RunFailedError as error:
                 self.console.print(str(error))
         return captured.get()
@@ -60,7 +60,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     write(generate(GeneratorConfig(claims=ROWS, seed=11)), settings.raw, "csv", root / "labels" / "labels.parquet")
     console = Console(width=200)
     with LocalAirflow(root / "run", settings.instance_dir) as airflow:
-        airflow.wait_for_dags(["claims_normalized", "claims_risk_scoring"])
+        airflow.wait_for_dags(["claims_normalized", "claims_risk_scoring", "train_risk_model"])
         yield Night(airflow, settings, console)
 
 
@@ -93,6 +93,7 @@ def test_first_night(night: Night) -> None:
     assert store_of(night.settings).verify(release.id) == []
     assert store_of(night.settings).qc_passed(release.id) is True
     assert set(night.states("claims_normalized").values()) == {"success"}
+    assert night.states("train_risk_model") == {"train_model": "success"}, "a fresh instance trains its model first"
     scoring = night.states("claims_risk_scoring")
     assert scoring.pop("restore_on_failure") == "skipped"
     assert set(scoring.values()) == {"success"}

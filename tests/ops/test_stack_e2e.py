@@ -53,6 +53,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
     root = tmp_path_factory.mktemp("stack")
     (root / "dags").mkdir()
     (root / "dags" / "two_steps.py").write_text(DAG)
+    (root / "dags" / "broken.py").write_text("from airflow.sdk import dag\nimport no_such_module\n")
     environ = {"FROM_THE_TEST": "word from the test"}
     with LocalAirflow(root / "run", root / "instance", root / "dags", env=environ) as airflow:
         airflow.wait_for_dags(["two_steps"])
@@ -96,17 +97,16 @@ def test_a_second_stack_in_the_same_place_is_refused(stack: LocalAirflow) -> Non
 
 
 def test_a_file_that_cannot_be_imported_is_shown(stack: LocalAirflow) -> None:
-    (stack.dags_folder / "broken.py").write_text("from airflow.sdk import dag\nimport no_such_module\n")
     with pytest.raises(StackError, match="No module named 'no_such_module'"):
         stack.wait_for_dags(["broken"])
 
 
 def test_the_death_of_a_component_is_noticed(stack: LocalAirflow) -> None:  # the last one: it breaks the stack
     stack.check_alive()
-    (scheduler,) = [part for part in stack._components if part.name == "scheduler"]
-    psutil.Process(scheduler.process.pid).kill()
-    scheduler.process.wait(10)
-    with pytest.raises(StackError, match=r"scheduler ended by itself \(exit code -9\)"):
+    (processor,) = [part for part in stack._components if part.name == "dag-processor"]
+    processor.process.kill()
+    processor.process.wait()
+    with pytest.raises(StackError, match=r"dag-processor ended by itself \(exit code -9\)"):
         stack.check_alive()
 
 
