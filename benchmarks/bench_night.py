@@ -1,0 +1,134 @@
+"""Wall time and peak memory of each step of a night, each in a process of its own as in Airflow.
+
+    python benchmarks/bench_night.py --claims 1176438
+
+Quote ratios and medians of several runs, not single times: machines differ, and other work disturbs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+DATA_DATE = date(2022, 12, 31)
+
+
+def generate(state: dict[str, Any]) -> None:
+    from ml.sample import GeneratorConfig, generate, write
+
+    write(
+        generate(GeneratorConfig(claims=state["claims"], seed=7)), Path(os.environ["CLAIMS_RAW_DIR"]), state["format"]
+    )
+
+
+def check_contract(state: dict[str, Any]) -> None:
+    from ml.claims.etl import start_build
+    from ml.settings import load_settings
+
+    build, _ = start_build(load_settings(), DATA_DATE, "bench")
+    state["build"] = build.as_xcom()
+
+
+def run_sql(state: dict[str, Any]) -> None:
+    from ml.claims.etl import EtlBuild, run_sql_steps
+    from ml.settings import load_settings
+
+    run_sql_steps(load_settings(), EtlBuild.from_xcom(state["build"]))
+
+
+def publish_claims(state: dict[str, Any]) -> None:
+    from ml.claims.etl import EtlBuild, publish_claims
+    from ml.settings import load_settings
+
+    publish_claims(load_settings(), EtlBuild.from_xcom(state["build"]))
+
+
+def train_model(state: dict[str, Any]) -> None:
+    from ml.nightly import train_default
+    from ml.settings import load_settings
+
+    train_default(load_settings())
+
+
+def score_claims(state: dict[str, Any]) -> None:
+    from ml import nightly
+    from ml.release import RunToken
+    from ml.settings import load_settings
+
+    state["folder"] = nightly.score(load_settings(), RunToken("bench", 1)).folder
+
+
+def audit_candidate(state: dict[str, Any]) -> None:
+    from ml import nightly
+    from ml.settings import load_settings
+
+    nightly.audit(load_settings(), state["folder"])
+
+
+def backup_and_swap(state: dict[str, Any]) -> None:
+    from ml import nightly
+    from ml.release import RunToken
+    from ml.settings import load_settings
+
+    state["release"] = nightly.publish(load_settings(), RunToken("bench", 1), state["folder"]).release_id
+
+
+def quality_check(state: dict[str, Any]) -> None:
+    from ml import nightly
+    from ml.settings import load_settings
+
+    nightly.check_quality(load_settings(), release_id=state["release"], run_id="bench", folder=state["folder"])
+
+
+STEPS: tuple[Callable[[dict[str, Any]], None], ...] = (
+    generate, check_contract, run_sql, publish_claims, train_model, score_claims, audit_candidate, backup_and_swap,
+    quality_check,
+)  # fmt: skip
+
+
+def measured(step: Callable[[dict[str, Any]], None], state: dict[str, Any], answer: Connection) -> None:
+    """Run one step and send back the state, seconds (imports included) and peak memory in MB."""
+    started = time.perf_counter()
+    step(state)
+    seconds = time.perf_counter() - started
+    answer.send((state, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--claims", type=int, default=1_176_438)
+    arguments.add_argument("--format", default="csv", choices=("csv", "parquet", "dta"))
+    chosen = arguments.parse_args()
+    spawn = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {
+            "CLAIMS_INSTANCE_DIR": f"{folder}/instance",
+            "CLAIMS_RAW_DIR": f"{folder}/raw",
+            "CLAIMS_PATIENT_KEY_SECRET": "a-secret-for-the-benchmark",
+        }
+        state: dict[str, Any] = {"claims": chosen.claims, "format": chosen.format}
+        result = {}
+        for step in STEPS:
+            receiver, sender = spawn.Pipe(duplex=False)
+            process = spawn.Process(target=measured, args=(step, state, sender))
+            process.start()
+            sender.close()
+            state, seconds, megabytes = receiver.recv()
+            process.join()
+            result[step.__name__] = {"seconds": round(seconds, 2), "peak_mb": round(megabytes)}
+            print(f"{step.__name__:>16} {seconds:8.2f} s {megabytes:8.0f} MB", flush=True)
+        print(json.dumps({"claims": chosen.claims, "format": chosen.format, "steps": result}))
+
+
+if __name__ == "__main__":
+    main()
