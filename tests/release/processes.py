@@ -14,6 +14,7 @@ import duckdb
 
 from ml.release import Candidate, ReleaseStore, RunToken
 from ml.release.steps import FAILPOINT, Step
+from tests.release.conftest import ROWS
 
 SPAWN = multiprocessing.get_context("forkserver")  # a plain fork would copy DuckDB's threads half-way
 SPAWN.set_forkserver_preload(["tests.release.processes"])
@@ -88,4 +89,4 @@ def assert_whole(database: Path, scores: Path | None, release_id: str | None, mo
         info = dict(connection.execute("SELECT key, value FROM release_info").fetchall())
         assert info["release_id"] == (release_id or info["release_id"])
         assert info["model_version"] == (model or info["model_version"])
-        assert connection.execute(models).fetchall() == [(info["model_version"], 300)] * len(sources), info
+        assert connection.execute(models).fetchall() == [(info["model_version"], ROWS)] * len(sources), info

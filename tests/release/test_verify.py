@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from ml.release import ReleaseStore
-from tests.release.conftest import Publish
+from tests.release.conftest import ROWS, Publish
 from tests.release.test_restore import spoil
 
 
@@ -68,7 +68,7 @@ def test_a_release_open_elsewhere_in_this_process_can_be_verified(store: Release
         ("UPDATE claims_ml_scores SET risk_score = 0 WHERE claim_id LIKE '%7'", "should stand in 3 places"),
         ("UPDATE claims_high_risk SET flags = NULL", "should stand in 3 places"),
         ("UPDATE claims_ml_scores_backup SET reasons = ''", "should stand in 2 places"),
-        ("DELETE FROM claims_ml_scores_backup WHERE claim_id LIKE '%7'", "the manifest says 300"),
+        ("DELETE FROM claims_ml_scores_backup WHERE claim_id LIKE '%7'", f"the manifest says {ROWS}"),
         ("UPDATE claims_ml_scores SET model_version = 'x'", "model x"),
         ("ALTER TABLE claims_ml_scores DROP COLUMN reasons", "other columns"),
         ("ALTER TABLE claims_high_risk ADD COLUMN patient_key VARCHAR", "serves personal keys: patient_key"),
