@@ -112,3 +112,9 @@ def test_the_default_model(model, tmp_path) -> None:
     assert default_model(tmp_path) == chosen
     with pytest.raises(ModelError):
         load_model(tmp_path, "../elsewhere")
+
+
+def test_a_default_that_cannot_be_read_is_named(tmp_path) -> None:
+    (tmp_path / "default.json").write_text('{"version": "iforest-1"}')
+    with pytest.raises(ModelError, match=r"default\.json: not readable"):
+        default_model(tmp_path)

@@ -140,11 +140,18 @@ class DefaultModel:
 
 
 def default_model(models: Path) -> DefaultModel | None:
-    """Return what scoring uses, None before the first model."""
+    """Return what scoring uses, None before the first model.
+
+    Raises:
+        ModelError: `default.json` is not what `make_default` writes.
+    """
     path = models / "default.json"
     if not path.exists():
         return None
-    return DefaultModel(**json.loads(path.read_text()))
+    try:
+        return DefaultModel(**json.loads(path.read_text()))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{path}: not readable ({error}). Train a model: python -m ml.pipelines.train_model") from error
 
 
 def make_default(models: Path, chosen: DefaultModel) -> None:
