@@ -76,6 +76,21 @@ def test_only_its_owner_gets_in(store: MetadataStore) -> None:
     assert server.uids().real != 0, "PostgreSQL never runs as root"
 
 
+def test_socket_of_a_long_path_lies_elsewhere(fallback: Path) -> None:
+    run_dir = fallback / ("x" * 100) / "run"
+    make_run_dir(run_dir)
+    run_dir.parent.chmod(0o755)
+    store = MetadataStore(run_dir, run_dir / "logs")
+    assert store.data.is_relative_to(run_dir)
+    try:
+        store.start(os.environ)
+        assert answer(store) == "kept "
+    finally:
+        store.stop()
+        shutil.rmtree(fallback)
+    assert not store.socket_dir.exists()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another place")
 def test_folders_above_the_checkout_are_not_opened_for_root(store: MetadataStore, fallback: Path) -> None:
     closed = [folder for folder in store.run_dir.parents if not folder.stat().st_mode & 0o001]

@@ -151,7 +151,7 @@ def default_model(models: Path) -> DefaultModel | None:
     try:
         return DefaultModel(**json.loads(path.read_text()))
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{path}: not readable ({error}). Train a model: python -m ml.pipelines.train_model") from error
+        raise ModelError(f"{path}: not readable ({error}). Run python -m ml.pipelines.train_model") from error
 
 
 def make_default(models: Path, chosen: DefaultModel) -> None:
