@@ -16,11 +16,8 @@ def settings_rows() -> list[str]:
     """The README's settings table, made from the class."""
     rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for field in Settings.model_fields.values():
-        default = field.default
-        if default is None:
-            shown = "(none)"
-        else:
-            shown = f"`{str(default).replace(f'{PROJECT_ROOT}/', '')}`"
+        default = str(field.default).replace(f"{PROJECT_ROOT}/", "")
+        shown = "(none)" if field.default is None else f"`{default}`"
         rows.append(f"| `{field.validation_alias}` | {shown} | {field.description} |")
     return rows
 
