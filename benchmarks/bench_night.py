@@ -65,7 +65,8 @@ def score_claims(state: dict[str, Any]) -> None:
     from ml.release import RunToken
     from ml.settings import load_settings
 
-    state["folder"] = nightly.score(load_settings(), RunToken("bench", 1)).folder
+    scored = nightly.score(load_settings(), RunToken("bench", 1))
+    state["folder"], state["rows"] = scored.folder, scored.rows
 
 
 def audit_candidate(state: dict[str, Any]) -> None:
@@ -87,7 +88,7 @@ def quality_check(state: dict[str, Any]) -> None:
     from ml import nightly
     from ml.settings import load_settings
 
-    nightly.check_quality(load_settings(), release_id=state["release"], run_id="bench", folder=state["folder"])
+    nightly.check_quality(load_settings(), release_id=state["release"], run_id="bench", expected_rows=state["rows"])
 
 
 STEPS: tuple[Callable[[dict[str, Any]], None], ...] = (

@@ -22,7 +22,7 @@ from airflow.sdk import Param, chain, dag, get_current_context, task
 
 from claims_risk import DATA_DATE, no_retry_for
 from ml.claims.steps import SQL_STEPS
-from ml.clock import ETL_CRON, JAKARTA
+from ml.clock import ETL_CRON, JAKARTA, DataDateError, checked_data_date
 from ml.sql import SQL_ROOT
 
 POOL = "claims_etl"
@@ -59,8 +59,9 @@ def claims_normalized() -> None:
         from ml.claims.raw_files import RawInputError
         from ml.settings import SettingsError, load_settings
 
-        with no_retry_for(RawInputError, SettingsError):
-            build, report = start_build(load_settings(), date.fromisoformat(data_date), get_current_context()["run_id"])
+        with no_retry_for(RawInputError, SettingsError, DataDateError):
+            day = checked_data_date(date.fromisoformat(data_date))
+            build, report = start_build(load_settings(), day, get_current_context()["run_id"])
         for line in report.lines():
             print(line)
         return build.as_xcom()

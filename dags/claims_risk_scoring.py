@@ -6,7 +6,8 @@ in `instance/data/claims_ml_scores.parquet`; `claims_ml_scores_backup` holds wha
 `instance/logs/ml_scores_qc_<timestamp>.json` and summary `instance/logs/ml_scores_qc_summary.json`.
 
 **Impact of failure.** None for readers: the scores that were live stay live, or are put back (first task of every run,
-task callback, `restore_on_failure`, DAG callback: all the same, idempotent restore).
+task callback, `restore_on_failure`, DAG callback: all the same, idempotent restore). New scores that passed their QC
+stay live, also when `qc_summary` fails after it.
 
 **Triage.** `wait_for_etl`: look at `claims_normalized` of the same data date. `audit_candidate`: its log names audit
 and claims; nothing was published. `quality_check`: the QC log lists every expectation; the previous release is
@@ -24,7 +25,7 @@ from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
 from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task
 
 from claims_risk import DATA_DATE, ETL_DAG, etl_tick_of_run, no_retry_for, require_etl_run, restore_on_failure
-from ml.clock import JAKARTA, SCORING_CRON
+from ml.clock import JAKARTA, SCORING_CRON, DataDateError
 
 PUBLISH_POOL = "claims_publish"  # one slot: one publisher at a time, also beside a backfill
 
@@ -45,7 +46,14 @@ PUBLISH_POOL = "claims_publish"  # one slot: one publisher at a time, also besid
         "on_failure_callback": restore_on_failure,
     },
     params={
-        "top_k": Param(50, type="integer", minimum=1, maximum=10_000, title="Top K", description="Claims QC looks at."),
+        "top_k": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=10_000,
+            title="Top K",
+            description="Riskiest claims QC looks at. Empty: REFRESH_TOP_K.",
+        ),
         "data_date": Param(
             None,
             type=["null", "string"],
@@ -100,7 +108,7 @@ def claims_risk_scoring() -> None:
         from ml.settings import SettingsError, load_settings
 
         context = get_current_context()
-        with no_retry_for(NoClaimsError, ModelError, RulesetError, SettingsError):
+        with no_retry_for(DataDateError, NoClaimsError, ModelError, RulesetError, SettingsError):
             scored = nightly.score(
                 load_settings(),
                 RunToken(context["run_id"], context["ti"].try_number),
@@ -117,7 +125,7 @@ def claims_risk_scoring() -> None:
         from ml.scoring.audit import AuditError
         from ml.settings import load_settings
 
-        with no_retry_for(AuditError):
+        with no_retry_for(AuditError, nightly.CandidateGoneError):
             nightly.audit(load_settings(), scored["folder"])
         return scored
 
@@ -130,7 +138,8 @@ def claims_risk_scoring() -> None:
 
         context = get_current_context()
         token = RunToken(context["run_id"], context["ti"].try_number)
-        published = nightly.publish(load_settings(), token, audited["folder"])
+        with no_retry_for(nightly.CandidateGoneError):
+            published = nightly.publish(load_settings(), token, audited["folder"])
         return audited | {"release_id": published.release_id, "switched": published.switched}
 
     @task(pool=PUBLISH_POOL)
@@ -145,7 +154,7 @@ def claims_risk_scoring() -> None:
                 load_settings(),
                 release_id=published["release_id"],
                 run_id=context["run_id"],
-                folder=published["folder"],
+                expected_rows=published["rows"],
                 top_k=context["params"]["top_k"],
             )
         return published | {"qc_log": str(log)}

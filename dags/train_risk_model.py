@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from airflow.sdk import Param, dag, get_current_context, task
 
 from claims_risk import no_retry_for
-from ml.clock import JAKARTA
+from ml.clock import JAKARTA, DataDateError
 
 
 @dag(
@@ -53,7 +53,7 @@ def train_risk_model() -> None:
         from ml.settings import load_settings
 
         chosen = get_current_context()["params"]["data_date"]
-        with no_retry_for(NoClaimsError):
+        with no_retry_for(NoClaimsError, DataDateError):
             model = train_default(load_settings(), date.fromisoformat(chosen) if chosen else None)
         return model.version
 

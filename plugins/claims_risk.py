@@ -13,7 +13,7 @@ from typing import Any
 from airflow.exceptions import AirflowFailException
 from airflow.plugins_manager import AirflowPlugin
 
-from ml.clock import data_date_of, etl_tick
+from ml.clock import DataDateError, checked_data_date, data_date_of, etl_tick
 
 ETL_DAG = "claims_normalized"
 PUBLISHING_TASK = "backup_and_swap"
@@ -39,7 +39,8 @@ def require_etl_run(context: Any) -> None:
 
     The sensor itself would wait for it until its timeout: `check_existence` does nothing on Airflow 3.
     """
-    day = data_date(context)
+    with no_retry_for(DataDateError):
+        day = checked_data_date(data_date(context))
     tick = etl_tick(day)
     if context["ti"].get_dr_count(dag_id=ETL_DAG, logical_dates=[tick]) == 0:
         raise AirflowFailException(
@@ -49,7 +50,10 @@ def require_etl_run(context: Any) -> None:
 
 
 def restore_on_failure(context: Any) -> None:
-    """Put the previous scores back if the failed run's release is live (task and DAG callback; idempotent)."""
+    """Put the previous scores back if the failed run's release is live and has not passed its QC.
+
+    Callback of every task and of the DAG; idempotent.
+    """
     from ml.nightly import restore
     from ml.settings import load_settings
 

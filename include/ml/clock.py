@@ -12,6 +12,10 @@ ETL_CRON = f"{ETL_TIME.minute} {ETL_TIME.hour} * * *"
 SCORING_CRON = f"{SCORING_TIME.minute} {SCORING_TIME.hour} * * *"
 
 
+class DataDateError(ValueError):
+    """A data date that no ETL can have been due for yet; the message names the latest one there is."""
+
+
 def data_date_of(moment: datetime) -> date:
     """Return the Jakarta date of the latest ETL tick (01:00 WIB) at or before a moment.
 
@@ -24,6 +28,23 @@ def data_date_of(moment: datetime) -> date:
         raise ValueError(f"{moment!r} has no timezone")
     local = moment.astimezone(JAKARTA)
     return local.date() if local.time() >= ETL_TIME else date.fromordinal(local.date().toordinal() - 1)
+
+
+def checked_data_date(data_date: date) -> date:
+    """Return a data date, provided that its ETL tick has come.
+
+    A release of a later data date is newer than that of every night until then, so none of them could go live.
+
+    Raises:
+        DataDateError: the data date lies in the future.
+    """
+    latest = data_date_of(now())
+    if data_date > latest:
+        raise DataDateError(
+            f"Data date {data_date} lies in the future: its ETL is due at {etl_tick(data_date):%Y-%m-%d %H:%M} UTC, "
+            f"the latest data date is {latest}. Correct it (YYYY-MM-DD), or leave it out."
+        )
+    return data_date
 
 
 def etl_tick(data_date: date) -> datetime:

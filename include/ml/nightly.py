@@ -13,14 +13,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from ml.claims.etl import ClaimsFile, find_claims, run_name_of
-from ml.clock import now
+from ml.clock import checked_data_date, now
 from ml.model.artefact import DefaultModel, RiskModel, default_model, load_model, make_default, save_model
 from ml.model.training import train
 from ml.qc import run_quality_check, write_summary
-from ml.release import Published, ReleaseStore, Restored, RunToken
+from ml.release import Candidate, Published, ReleaseStore, Restored, RunToken
 from ml.rules import load_ruleset
 from ml.scoring.audit import audit_candidate
 from ml.scoring.score import load_candidate, score_claims
@@ -34,6 +32,10 @@ WORK_KEPT = timedelta(days=2)
 
 class QualityError(RuntimeError):
     """QC found a critical failure in what had become live; the message names the expectations."""
+
+
+class CandidateGoneError(RuntimeError):
+    """The candidate of a run is not there any more; only scoring again can make one."""
 
 
 def store_of(settings: Settings) -> ReleaseStore:
@@ -75,10 +77,11 @@ def score(
     """Score the claims of a data date (default: the newest there is) into a candidate.
 
     Raises:
+        DataDateError: the data date lies in the future.
         NoClaimsError: the ETL has made no claims_normalized for the data date.
         ModelError, RulesetError: the named model or ruleset cannot be used.
     """
-    claims = find_claims(settings, data_date)
+    claims = _claims(settings, data_date)
     ruleset = load_ruleset(ruleset_version or settings.ruleset_version)
     model = _model_for(settings, claims, model_version or settings.model_version)
     folder = settings.work / "scoring" / f"{run_name_of(token.run_id)}-{token.try_number}"
@@ -88,13 +91,23 @@ def score(
 
 
 def audit(settings: Settings, folder: str) -> dict[str, int]:
-    """Audit a candidate; see `ml.scoring.audit.audit_candidate`."""
-    return audit_candidate(settings, load_candidate(Path(folder)))
+    """Audit a candidate; see `ml.scoring.audit.audit_candidate`.
+
+    Raises:
+        CandidateGoneError: the candidate was removed.
+        AuditError: an audit objects.
+    """
+    return audit_candidate(settings, _candidate(folder))
 
 
 def publish(settings: Settings, token: RunToken, folder: str) -> Published:
-    """Make a release of the candidate and switch readers to it, unless a newer data date is live."""
-    published = store_of(settings).publish(load_candidate(Path(folder)), token)
+    """Make a release of the candidate and switch readers to it, unless a newer data date is live.
+
+    Raises:
+        CandidateGoneError: the candidate was removed.
+        ReleaseError: see `ReleaseStore.publish`.
+    """
+    published = store_of(settings).publish(_candidate(folder), token)
     log.info(
         "release %s (%s rows, data date %s) %s; before it: %s",
         published.release_id,
@@ -106,8 +119,17 @@ def publish(settings: Settings, token: RunToken, folder: str) -> Published:
     return published
 
 
-def check_quality(settings: Settings, *, release_id: str, run_id: str, folder: str, top_k: int | None = None) -> Path:
+def check_quality(
+    settings: Settings, *, release_id: str, run_id: str, expected_rows: int, top_k: int | None = None
+) -> Path:
     """Run QC on a release as readers see it, write its log, and record the verdict with the release.
+
+    Args:
+        settings: where, and the limits of the warnings.
+        release_id: the release.
+        run_id: the run that published it.
+        expected_rows: claims that were scored, `Scored.rows`. Not counted here: the ETL may have run again since.
+        top_k: length of the auditors' list; None means the setting (REFRESH_TOP_K).
 
     Returns:
         The QC log.
@@ -129,7 +151,7 @@ def check_quality(settings: Settings, *, release_id: str, run_id: str, folder: s
         release_id=release_id,
         top_k=top_k or settings.top_k,
         logs_dir=settings.logs,
-        expected_rows=pq.read_metadata(load_candidate(Path(folder)).claims).num_rows,
+        expected_rows=expected_rows,
         run_id=run_id,
         settings=settings,
     )
@@ -150,7 +172,9 @@ def summarise(settings: Settings, folder: str | None = None) -> dict[str, Any]:
 
 
 def restore(settings: Settings, run_id: str, try_number: int | None = None, *, reason: str) -> Restored:
-    """Put back the release that was live before a failed run, if that run's release is still live.
+    """Put back the release that was live before a failed run, if that run's release is live and has not passed QC.
+
+    A release that passed its QC stays, whatever failed later (docs/adr/0005).
 
     Args:
         settings: where.
@@ -164,8 +188,13 @@ def restore(settings: Settings, run_id: str, try_number: int | None = None, *, r
 
 
 def train_default(settings: Settings, data_date: date | None = None) -> RiskModel:
-    """Train a model on published claims and make it the default one."""
-    claims = find_claims(settings, data_date)
+    """Train a model on published claims and make it the default one.
+
+    Raises:
+        DataDateError: the data date lies in the future.
+        NoClaimsError: the ETL has made no claims_normalized for the data date.
+    """
+    claims = _claims(settings, data_date)
     model = train(claims.path, claims.data_date)
     save_model(model, settings.models)
     since = now().isoformat(timespec="seconds")
@@ -187,6 +216,23 @@ def why_train(settings: Settings) -> str | None:
     return None
 
 
+def _claims(settings: Settings, data_date: date | None) -> ClaimsFile:
+    """The claims of a data date, or the newest; neither may be of a night that is still to come."""
+    claims = find_claims(settings, checked_data_date(data_date) if data_date else None)
+    checked_data_date(claims.data_date)
+    return claims
+
+
+def _candidate(folder: str) -> Candidate:
+    try:
+        return load_candidate(Path(folder))
+    except FileNotFoundError:
+        raise CandidateGoneError(
+            f"The candidate of this run was removed after its success, or with what is over {WORK_KEPT.days} days old "
+            f"({folder}): clear the run from score_claims."
+        ) from None
+
+
 def _model_for(settings: Settings, claims: ClaimsFile, wanted: str | None) -> RiskModel:
     """The wanted or the default model; the very first run of an instance trains one."""
     default = default_model(settings.models)
@@ -201,5 +247,9 @@ def _sweep_work(settings: Settings) -> None:
     """Drop what failed runs left in the work folder, once nobody can want it any more."""
     oldest = (now() - WORK_KEPT).timestamp()
     for folder in (*settings.work.glob("etl/*"), *settings.work.glob("scoring/*")):
-        if folder.stat().st_mtime < oldest:
+        try:
+            written = folder.stat().st_mtime
+        except FileNotFoundError:  # its run has just ended and removed it
+            continue
+        if written < oldest:
             shutil.rmtree(folder, ignore_errors=True)

@@ -178,3 +178,12 @@ def _shown(item: object) -> str:
     if "CLAIMS_PATIENT_KEY_SECRET" in item["loc"]:
         return ""
     return f" (got {item['input']!r})"
+
+
+def duckdb_config(settings: Settings, folder: Path) -> dict[str, str | bool | int | float | list[str]]:
+    """Return DuckDB's limits, with a spill folder beside what is being built."""
+    return {
+        "memory_limit": settings.memory_limit,
+        "threads": settings.threads,
+        "temp_directory": str(folder / "spill"),
+    }

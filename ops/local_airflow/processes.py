@@ -20,7 +20,7 @@ MARK = "CLAIMS_LOCAL_AIRFLOW"
 """Environment variable that names, in every process of a stack, the state directory of that stack."""
 
 GRACE_SECONDS = 10.0
-API_GRACE_SECONDS = 2.0  # it keeps nothing that could be lost
+API_GRACE_SECONDS = 1.0  # it keeps nothing that could be lost
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ PLANTED = {
     "FKL19: not an INA-CBG code (like A-4-14-I)": {"FKL19": "A-4-14-IV"},
     "FKL47: missing amount claimed": {"FKL47": ""},
     "FKL47: not a number": {"FKL47": "Rp2.500.000"},
+    "FKL47: thousands separators (192100 is meant to be written so)": {"FKL47": "192.100"},
     "FKL47: negative amount": {"FKL47": "-1"},
     "FKL47: absurd amount (over 10 billion rupiah)": {"FKL47": "10000000001"},
     "FKL48: not a number": {"FKL48": "x"},
@@ -143,6 +144,47 @@ def test_same_number_same_key_whatever_the_format(raw_files, make_settings, tmp_
             path.unlink()
     assert keys[".csv"] == keys[".parquet"] == keys[".dta"]
     assert all(key and len(key) == 32 for _, key, _ in keys[".csv"])
+
+
+def test_a_corrected_copy_of_a_bad_row_is_accepted(raw_files, make_settings, tmp_path) -> None:
+    raw_files([claim(1, FKL47="-1"), claim(1), claim(1, FKL47="5")])
+    report = check(make_settings(CLAIMS_MAX_BAD_SHARE="0.9"), tmp_path)
+    assert report.visits.reasons == {"FKL02: duplicate claim id": 1, "FKL47: negative amount": 1}
+    assert quarantined(make_settings()).project("source_row").fetchall() == [(1,), (3,)]
+
+
+def test_blank_lines_are_no_rows(raw_files, make_settings, tmp_path) -> None:
+    raw = raw_files([claim(n) for n in range(6)] + [claim(20, FKL47="-1")])
+    path = raw / "2022_fkrtl.csv"
+    lines = path.read_text().splitlines()
+    lines[3] = "only,three,fields"  # row 3
+    path.write_text("\n".join([*lines[:2], "", "", *lines[2:]]) + "\n")
+    check(make_settings(CLAIMS_MAX_BAD_SHARE="0.9"), tmp_path)
+    assert quarantined(make_settings()).project("source_row").fetchall() == [(3,), (7,)]
+
+
+def test_numbers_are_not_quarantined_either_when_fields_have_slipped(raw_files, make_settings, tmp_path) -> None:
+    raw = raw_files([*(claim(n) for n in range(3)), claim(9, PSTV01="7777000011112222", PSTV02="8888000011112222")])
+    path = raw / "2022_fkrtl.csv"
+    head, last = path.read_text().rstrip("\n").rsplit("\n", 1)
+    path.write_text(f"{head}\nx,{last.rsplit(',', 1)[0]}\n")
+    check(make_settings(CLAIMS_MAX_BAD_SHARE="0.9"), tmp_path)
+    kept = str(quarantined(make_settings()).fetchall())
+    assert "7777000011112222" not in kept
+    assert "8888000011112222" not in kept
+
+
+def test_nothing_with_participant_numbers_is_left_in_the_work_folder(raw_files, make_settings, tmp_path) -> None:
+    raw_files([claim(n, PSTV01=f"77770000{n}") for n in range(5)], ending=".dta")
+    check(make_settings(), tmp_path)
+    assert [path.name for path in (tmp_path / "build").rglob("*")] == ["warehouse.duckdb"]
+
+
+@pytest.mark.parametrize("missing", ["NA", "nan", "NULL", "N/A", ".", ".a", "NONE", "  "])
+def test_every_way_to_write_missing(raw_files, make_settings, tmp_path, missing: str) -> None:
+    raw_files([*(claim(n) for n in range(3)), claim(9, PSTV01=missing)])
+    report = check(make_settings(CLAIMS_MAX_BAD_SHARE="0.5"), tmp_path)
+    assert report.visits.reasons == {"PSTV01: missing participant number": 1}
 
 
 def test_without_a_secret_the_etl_refuses(raw_files, tmp_path) -> None:

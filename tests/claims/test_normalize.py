@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from datetime import date
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from ml.claims import etl
 from ml.claims.etl import NoClaimsError, find_claims, publish_claims, run_sql_steps, start_build
 from ml.claims.raw_files import RawInputError
 from tests.claims.conftest import DATA_DATE, claim, diagnosis
@@ -61,6 +63,45 @@ def test_words_amounts_procedures_and_comorbidity(raw_files, make_settings) -> N
     two = result["81870922V000002"]
     assert two["comorbidity_count"] == 0
     assert two["amount_paid"] is two["amount_gap"] is two["paid_ratio"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [("9394;8744;9904", "8744;9394;9904"), ("9394 - a, 8744 - b", "8744;9394"), ("9394 - a, 12 units", "9394")],
+)
+def test_procedure_codes_with_and_without_labels(raw_files, make_settings, text: str, codes: str) -> None:
+    raw_files([claim(1, FKL30=text)])
+    assert normalize(make_settings())["81870922V000001"]["procedure_codes"] == codes
+
+
+@pytest.mark.parametrize("killed", ["before the warehouse moves", "at the end"])
+def test_publishing_again_after_a_kill_gives_the_same(raw_files, make_settings, monkeypatch, killed: str) -> None:
+    raw_files([claim(n) for n in range(4)])
+    settings = make_settings()
+    build, _ = start_build(settings, DATA_DATE, "test")
+    run_sql_steps(settings, build)
+    if killed == "before the warehouse moves":
+        monkeypatch.setattr(etl, "point_link", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            publish_claims(settings, build)
+        monkeypatch.undo()
+    first = publish_claims(settings, build)
+    assert publish_claims(settings, build) == first
+    assert settings.warehouse.exists()
+    assert [path.name for path in build.warehouse.parent.iterdir()] == ["published.json"]
+
+
+def test_old_data_dates_are_collected_but_none_written_within_the_week(raw_files, make_settings) -> None:
+    raw_files([claim(n) for n in range(4)])
+    settings = make_settings()
+    folder = settings.data / "claims_normalized"
+    for day in range(1, 11):
+        normalize(settings, date(2023, 1, day))
+    assert len(list(folder.glob("*.parquet"))) == 10
+    for path in folder.glob("*.parquet"):
+        os.utime(path, (1, 1))
+    normalize(settings, date(2023, 1, 11))
+    assert sorted(path.stem[-2:] for path in folder.glob("*.parquet")) == ["05", "06", "07", "08", "09", "10", "11"]
 
 
 def test_small_peer_groups_are_widened_step_by_step(raw_files, make_settings) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml.claims import raw_files as raw_files_module
 from ml.claims.contract import check_contract
 from ml.claims.raw_files import FORMATS, RawInputError
 from tests.claims.conftest import DATA_DATE, claim, diagnosis
@@ -108,6 +111,56 @@ def test_a_gzip_cut_between_members_of_the_text_is_refused(raw_files, make_setti
     text = gzip.decompress(path.read_bytes())
     path.write_bytes(gzip.compress(text[:-100]))
     assert "ends in the middle of row 10" in refused(make_settings(), tmp_path)
+
+
+@pytest.mark.parametrize(("opened", "closed"), [(3, None), (3, 6)])
+def test_a_stray_quote_cannot_swallow_rows(raw_files, make_settings, tmp_path, opened: int, closed: int | None) -> None:
+    raw = raw_files([claim(n) for n in range(200)])
+    path = raw / "2022_fkrtl.csv"
+    lines = path.read_text().splitlines()
+    lines[opened] = lines[opened].replace(",Typhoid fever,", ',"Typhoid fever,', 1)
+    if closed:
+        lines[closed] = lines[closed].replace(",Typhoid fever,", ',Typhoid fever",', 1)
+    path.write_text("\n".join(lines) + "\n")
+    assert "stray quote" in refused(make_settings(), tmp_path)
+
+
+def test_a_stata_file_cut_between_rows_is_refused(raw_files, make_settings, tmp_path, monkeypatch) -> None:
+    raw_files([claim(n) for n in range(5)], ending=".dta")
+    header = raw_files_module.pyreadstat.read_dta
+
+    def promising_more(*arguments, **options):
+        frame, meta = header(*arguments, **options)
+        meta.number_rows = 6
+        return frame, meta
+
+    monkeypatch.setattr(raw_files_module.pyreadstat, "read_dta", promising_more)
+    assert "holds 5 of the 6 rows its header promises" in refused(make_settings(), tmp_path)
+
+
+def test_utf16_and_nested_columns_are_named(raw_files, make_settings, tmp_path) -> None:
+    raw = raw_files([claim(1)])
+    path = raw / "2022_fkrtl.csv"
+    path.write_text(path.read_text(), encoding="utf-16")
+    assert "written in UTF-16" in refused(make_settings(), tmp_path)
+    path.unlink()
+    raw_files([claim(1)], ending=".parquet")
+    (raw / "2022_diagnosissekunder.csv").unlink()
+    table = pq.read_table(raw / "2022_fkrtl.parquet")
+    index = table.column_names.index("FKL18")
+    nested = table.set_column(index, "FKL18", pa.array([["A010"]]))
+    pq.write_table(nested, raw / "2022_fkrtl.parquet")
+    assert "column FKL18 holds list" in refused(make_settings(), tmp_path)
+
+
+def test_moments_with_a_timezone_are_jakarta_days(raw_files, make_settings, tmp_path) -> None:
+    raw = raw_files([claim(1)], ending=".parquet")
+    path = raw / "2022_fkrtl.parquet"
+    table = pq.read_table(path)
+    moment = datetime(2022, 8, 31, 17, 30, tzinfo=UTC)  # 00:30 on 1 September in Jakarta
+    index = table.column_names.index("FKL03")
+    pq.write_table(table.set_column(index, "FKL03", pa.array([moment], pa.timestamp("us", "UTC"))), path)
+    assert str(visits(make_settings(), tmp_path)[0][3]) == "2022-09-01"
 
 
 def test_a_file_that_is_not_what_its_ending_says(raw_files, make_settings, tmp_path) -> None:

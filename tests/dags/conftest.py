@@ -38,19 +38,23 @@ json.dump({"errors": bag.import_errors, "heavy": heavy, "dags": {i: dag(d) for i
 """
 
 
-@pytest.fixture(scope="session")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    home = tmp_path_factory.mktemp("airflow")
+def airflow_environment(home: Path) -> dict[str, str]:
+    """The environment of an Airflow that has nothing but our plugins, and none of the caller's settings."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CLAIMS_"))}
-    environment |= {
+    return environment | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT_ROOT / "plugins"),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
     }
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    home = tmp_path_factory.mktemp("airflow")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PARSE, str(PROJECT_ROOT / "dags")],
-        env=environment, cwd=home, capture_output=True, text=True, check=False, timeout=120,
+        env=airflow_environment(home), cwd=home, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout[done.stdout.index("{") :])

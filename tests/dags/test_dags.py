@@ -122,3 +122,7 @@ def test_every_task_retries_with_a_delay_and_has_a_timeout(dags: dict[str, Any])
 @pytest.mark.parametrize("dag_id", ["claims_normalized", "claims_risk_scoring", "train_risk_model"])
 def test_data_date_is_a_parameter(dags: dict[str, Any], dag_id: str) -> None:
     assert "data_date" in dags[dag_id]["params"]
+
+
+def test_top_k_is_the_settings_unless_somebody_chooses(dags: dict[str, Any]) -> None:
+    assert dags["claims_risk_scoring"]["params"]["top_k"] is None

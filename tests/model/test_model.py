@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -101,6 +102,46 @@ def test_a_description_that_was_rewritten_is_refused(model, tmp_path) -> None:
     path.write_text(json.dumps(text))
     with pytest.raises(ModelError, match="altered"):
         load_model(tmp_path, version)
+
+
+def test_another_format_is_named(model, tmp_path) -> None:
+    version = save_model(model, tmp_path)
+    path = tmp_path / version / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
+    with pytest.raises(ModelError, match=r"of format 1, this program reads format 2\. Train one"):
+        load_model(tmp_path, version)
+
+
+def test_the_shares_of_places_are_kept_and_are_part_of_the_version(model, tmp_path) -> None:
+    claims = claims_table()
+    for column in ("facility_class", "province_name"):
+        values = claims.column(column).to_pylist()
+        assert model.shares[column] == {value: values.count(value) / 600 for value in "abc"}
+        assert model.commonest(column) == max("abc", key=values.count)
+    assert load_model(tmp_path, save_model(model, tmp_path)).shares == model.shares
+    other = replace(model, shares=model.shares | {"province_name": {"a": 1.0}})
+    assert other.version != model.version
+
+
+def test_of_equally_common_values_the_first_by_name_is_the_commonest(model) -> None:
+    tied = replace(model, shares={"province_name": {"c": 0.25, "b": 0.375, "a": 0.375}})
+    assert tied.commonest("province_name") == "a"
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_too_few_claims_are_refused(tmp_path, rows) -> None:
+    path = tmp_path / "few.parquet"
+    pq.write_table(claims_table().slice(0, rows), path)
+    with pytest.raises(ModelError, match=rf"{rows} claims cannot train a model, at least 2 claims are needed"):
+        train(path, date(2022, 12, 31))
+
+
+@pytest.mark.parametrize("different", [True, False])
+def test_two_claims_make_a_model_with_finite_scores(tmp_path, different) -> None:
+    path = tmp_path / "two.parquet"
+    pq.write_table(claims_table().take([0, 1 if different else 0]), path)
+    small = train(path, date(2022, 12, 31))
+    assert np.isfinite(small.forest.ml_score(small.features.matrix(claims_table()))).all()
 
 
 def test_the_default_model(model, tmp_path) -> None:

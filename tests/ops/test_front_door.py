@@ -54,5 +54,7 @@ def test_make_test_checks_style_sql_types_and_runs_pytest() -> None:
 @pytest.mark.parametrize("command", ["down", "status"])
 def test_nothing_to_stop_without_an_environment(command: str, tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text(MAKEFILE)
-    shown = subprocess.run(["make", command], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "--no-print-directory", command], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
     assert shown == "Nothing is running.\n"

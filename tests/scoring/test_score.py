@@ -66,7 +66,9 @@ def test_several_flags_largest_weight_counts_and_comes_first(settings, write_cla
     row = score(settings, write_claims(claims_table([all_at_once])), model, tmp_path)[-1]
     assert row["flags"] == ["short_stay_high_cost", "severity_mismatch", "duplicate_pattern", "high_cost_full_paid"]
     assert row["rule_score"] == 0.8
-    assert len(json.loads(row["reasons"])) == 3
+    assert [reason["code"] for reason in json.loads(row["reasons"])] == [
+        "ml_anomaly", "short_stay_high_cost", "severity_mismatch",
+    ], "strongest first: the forest's part is the largest of the run, 1.0"  # fmt: skip
 
 
 def test_the_formula_of_the_risk_score(settings, write_claims, model, tmp_path) -> None:
@@ -87,6 +89,35 @@ def test_reasons_state_the_claims_own_figures_in_both_languages(settings, write_
     )
     assert reason["text_en"].startswith("LOS 1 days, claimed Rp3,000,000 = 1.2x the p90 (Rp2,500,000) of 40 similar")
     assert reason["figures"] == {"los": 1, "amount_claimed": 3_000_000, "peer_p90": 2_500_000.0, "peer_n": 40}
+
+
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        (1, "A010, sedang, RS Kelas C, Jawa Tengah"),
+        (2, "A010, sedang, RS Kelas C"),
+        (3, "A010, sedang"),
+        (4, "A01, sedang"),
+        (5, "A-4-14-II"),
+        (6, "A-4, sedang"),
+        (7, "sedang"),
+    ],
+)
+def test_a_reason_says_who_the_peers_are(settings, write_claims, model, tmp_path, level, words) -> None:
+    claim = FLAG_CASES["short_stay_high_cost"] | {"peer_level": level}
+    row = score(settings, write_claims(claims_table([claim], dull=3)), model, tmp_path)[-1]
+    reason = next(item for item in json.loads(row["reasons"]) if item["code"] == "short_stay_high_cost")
+    assert reason["text_id"].endswith(f"dari 40 klaim sejenis ({words})")
+    assert reason["text_en"].endswith(f"of 40 similar claims ({words})")
+
+
+def test_the_paid_share_is_in_percent(settings, write_claims, model, tmp_path) -> None:
+    claim = FLAG_CASES["high_cost_full_paid"]
+    row = score(settings, write_claims(claims_table([claim])), model, tmp_path)[-1]
+    reason = next(item for item in json.loads(row["reasons"]) if item["code"] == "high_cost_full_paid")
+    peers = "(A010, sedang, RS Kelas C, Jawa Tengah)"
+    assert reason["text_id"] == f"tagihan Rp2.400.000 dibayar 96%, z-score 2,1 terhadap 40 klaim sejenis {peers}"
+    assert reason["text_en"] == f"claimed Rp2,400,000 and paid 96%, z-score 2.1 against 40 similar claims {peers}"
 
 
 def test_what_the_forest_finds_odd_is_explained_by_what_is_odd(settings, write_claims, model, tmp_path) -> None:

@@ -22,7 +22,7 @@ from ml.claims.raw_files import RawInputError
 from ml.claims.steps import SQL_STEPS
 from ml.clock import now
 from ml.files import point_link, replace_durably, sha256_of
-from ml.settings import Settings
+from ml.settings import Settings, duckdb_config
 from ml.sql import sql_text
 
 KEEP_DATES = 7
@@ -76,11 +76,19 @@ def start_build(settings: Settings, data_date: date, run_id: str) -> tuple[EtlBu
     run_name = run_name_of(run_id)
     folder = settings.work / "etl" / run_name
     shutil.rmtree(folder, ignore_errors=True)
+    _sweep_scratch(settings)
     folder.mkdir(parents=True)
     build = EtlBuild(data_date, run_name, folder / "warehouse.duckdb")
     report = check_contract(settings, data_date, build.warehouse, run_name)
     (folder / "contract.json").write_text(json.dumps(asdict(report), default=str))
     return build, report
+
+
+def _sweep_scratch(settings: Settings) -> None:
+    """Remove what killed runs left that still holds participant numbers."""
+    for scratch in settings.work.glob("etl/*/scratch-*"):
+        if not Path(f"/proc/{scratch.name.removeprefix('scratch-')}").exists():
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def run_sql_steps(settings: Settings, build: EtlBuild) -> None:
@@ -89,15 +97,6 @@ def run_sql_steps(settings: Settings, build: EtlBuild) -> None:
         for names in SQL_STEPS.values():
             for name in names:
                 connection.execute(sql_text(name))
-
-
-def duckdb_config(settings: Settings, folder: Path) -> dict[str, str | bool | int | float | list[str]]:
-    """Return DuckDB's limits, with a spill folder beside what is being built."""
-    return {
-        "memory_limit": settings.memory_limit,
-        "threads": settings.threads,
-        "temp_directory": str(folder / "spill"),
-    }
 
 
 def publish_claims(settings: Settings, build: EtlBuild) -> ClaimsFile:
@@ -112,10 +111,30 @@ def publish_claims(settings: Settings, build: EtlBuild) -> ClaimsFile:
     """
     folder = settings.data / "claims_normalized"
     folder.mkdir(parents=True, exist_ok=True)
+    done = build.warehouse.parent / "published.json"
+    if not done.exists():
+        _write_claims(settings, build, folder / f"{build.data_date}.parquet", done)
+    published = find_claims(settings, build.data_date)
+    with FileLock(folder / ".lock", timeout=settings.lock_timeout_seconds):
+        newest = max(_dates(folder))
+        point_link(settings.data / "claims_normalized.parquet", f"claims_normalized/{newest}.parquet")
+        if build.data_date == newest and build.warehouse.exists():
+            replace_durably(build.warehouse, settings.warehouse)
+        _collect_old(folder)
+    for leftover in build.warehouse.parent.iterdir():
+        if leftover != done:  # it stays for a retry, should this process die before it is heard of
+            leftover.unlink() if leftover.is_file() else shutil.rmtree(leftover, ignore_errors=True)
+    return published
+
+
+def _write_claims(settings: Settings, build: EtlBuild, target: Path, done: Path) -> None:
+    """Write the Parquet file of the data date in one step, and note that this run has."""
+    if not build.warehouse.exists():
+        raise RuntimeError(f"{build.warehouse}: this run's build is gone. Clear the run from check_contract.")
     contract = (build.warehouse.parent / "contract.json").read_text()
     unfinished = build.warehouse.parent / "claims_normalized.parquet"
     with duckdb.connect(str(build.warehouse), config=duckdb_config(settings, build.warehouse.parent)) as connection:
-        rows = _check_counts(connection, build)
+        _check_counts(connection, build)
         metadata = {"data_date": str(build.data_date), "contract": json.loads(contract)}
         # Sorted, so that the file does not depend on the order of the raw rows.
         connection.execute(
@@ -123,18 +142,8 @@ def publish_claims(settings: Settings, build: EtlBuild) -> ClaimsFile:
             f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880, "
             f"KV_METADATA {{{METADATA_KEY.decode()}: '{_escaped(json.dumps(metadata))}'}})"
         )
-    published = ClaimsFile(
-        folder / f"{build.data_date}.parquet", build.data_date, rows, sha256_of(unfinished), _source(unfinished)
-    )
-    with FileLock(folder / ".lock", timeout=settings.lock_timeout_seconds):
-        replace_durably(unfinished, published.path)
-        newest = max(_dates(folder))
-        point_link(settings.data / "claims_normalized.parquet", f"claims_normalized/{newest}.parquet")
-        if build.data_date == newest:
-            replace_durably(build.warehouse, settings.warehouse)
-        _collect_old(folder)
-    shutil.rmtree(build.warehouse.parent)
-    return published
+    replace_durably(unfinished, target)
+    done.write_text(json.dumps({"path": str(target)}))
 
 
 def find_claims(settings: Settings, data_date: date | None = None) -> ClaimsFile:
@@ -166,7 +175,7 @@ def _escaped(value: Path | str) -> str:
     return str(value).replace("'", "''")
 
 
-def _check_counts(connection: duckdb.DuckDBPyConnection, build: EtlBuild) -> int:
+def _check_counts(connection: duckdb.DuckDBPyConnection, build: EtlBuild) -> None:
     """Every accepted claim known on the data date is there exactly once."""
     known, rows, distinct = connection.sql(sql_text("claims_normalized/audit_counts.sql")).fetchall()[0]
     if known == 0:
@@ -179,7 +188,6 @@ def _check_counts(connection: duckdb.DuckDBPyConnection, build: EtlBuild) -> int
             f"claims_normalized has {rows:,} rows and {distinct:,} claim ids for {known:,} accepted claims: "
             "a step repeated or lost claims. Nothing was published."
         )
-    return int(rows)
 
 
 def _dates(folder: Path) -> list[date]:

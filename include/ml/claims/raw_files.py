@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import csv
 import gzip
+from bisect import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO, cast
 
 import duckdb
 import pandas as pd
@@ -78,7 +79,7 @@ def open_raw_file(
     Rows are read when the view is: use `reading` around that, and `finish_reading` after it.
 
     Args:
-        connection: where the view is made.
+        connection: where the view is made; knows the macros of `contract/00_macros.sql`.
         path: a .csv, .csv.gz, .parquet or .dta file.
         columns: the layout; the file may have its columns in any case and order, and others besides.
         view: the view's name.
@@ -130,7 +131,11 @@ def finish_reading(connection: duckdb.DuckDBPyConnection, raw: RawFile, parsed: 
             "SELECT line, any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line"
         ).fetchall()
         connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
-        raw.rejected = [RejectedLine(line - 1, f"malformed line: {reason}") for line, reason in rejected]
+        _refuse_open_quote(raw, rejected)
+        blank = _blank_lines(raw.path) if rejected else []
+        raw.rejected = [
+            RejectedLine(line - 1 - bisect(blank, line), f"malformed line: {reason}") for line, reason in rejected
+        ]
     if parsed == 0 and not raw.rejected:
         raise RawInputError(f"{raw.path}: the file has a header but no rows. Export it again.")
     last = raw.rejected[-1] if raw.rejected else None
@@ -139,6 +144,22 @@ def finish_reading(connection: duckdb.DuckDBPyConnection, raw: RawFile, parsed: 
             f"{raw.path}: ends in the middle of row {last.source_row:,} ({last.reason}). "
             "The file is truncated: copy or export it again."
         )
+
+
+def _refuse_open_quote(raw: RawFile, rejected: list[tuple[int, str]]) -> None:
+    """A quote that is never closed swallows every row after it."""
+    for line, reason in rejected:
+        if "unterminated quote" in reason:
+            raise RawInputError(
+                f"{raw.path}: line {line:,} opens a quote that is not closed where its field ends, so the rows after "
+                "it cannot be told apart. Remove the stray quote or export the file again."
+            )
+
+
+def _blank_lines(path: Path) -> list[int]:
+    """Numbers of the blank lines (the header is line 1): they are lines to the CSV reader, but no rows."""
+    with _open_text(path) as lines:
+        return [number for number, line in enumerate(lines, start=1) if not line.strip()]
 
 
 def _match_columns(path: Path, names: list[str], columns: tuple[Column, ...]) -> dict[str, str]:
@@ -164,6 +185,10 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _open_bytes(path: Path) -> BinaryIO:
+    return cast(BinaryIO, (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb"))
+
+
 def _open_text(path: Path) -> TextIO:
     if path.name.lower().endswith(".gz"):
         return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
@@ -172,6 +197,9 @@ def _open_text(path: Path) -> TextIO:
 
 def _csv_header(path: Path) -> tuple[str, list[str]]:
     """Return the delimiter and the column names of a CSV file."""
+    with _open_bytes(path) as stream:
+        if stream.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            raise RawInputError(f"{path}: written in UTF-16. Export it in UTF-8.")
     with _open_text(path) as lines:
         first = lines.readline(1_000_000)
     if not first.strip():
@@ -186,26 +214,28 @@ def _open_csv(connection: duckdb.DuckDBPyConnection, raw: RawFile, columns: tupl
     # Positions, because DuckDB's own header matching knows nothing of case, order or blanks around a name.
     positions = {name: f"c{index}" for index, name in enumerate(names)}
     types = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(names)))
-    selected = ", ".join(f"{positions[source]} AS {name.lower()}" for name, source in matched.items())
+    selected = ", ".join(f"cleaned({positions[source]}) AS {name.lower()}" for name, source in matched.items())
     reader = (
         f"read_csv({_literal(str(raw.path))}, auto_detect=false, header=true, delim={_literal(delimiter)}, "
         f"quote='\"', escape='\"', columns={{{types}}}, store_rejects=true, max_line_size=4194304)"
     )
+    # No field of the layout runs over a line end; where one does, a stray quote has swallowed the rows in it.
+    whole = "concat(" + ", ".join(positions.values()) + ")"
+    broken = f"contains({whole}, chr(10)) OR contains({whole}, chr(13))"
+    message = "'a field of row ' || row_no || ' runs over a line end: is there a stray quote?'"
     connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW {raw.view} AS SELECT row_number() OVER () AS row_no, {selected} FROM {reader}"
+        f"CREATE OR REPLACE TEMP VIEW {raw.view} AS SELECT * EXCLUDE (broken) "
+        f"REPLACE (CASE WHEN broken THEN error({message}) ELSE row_no END AS row_no) "
+        f"FROM (SELECT row_number() OVER () AS row_no, {broken} AS broken, {selected} FROM {reader})"
     )
 
 
 def _ends_with_newline(path: Path) -> bool:
-    if path.name.lower().endswith(".gz"):
-        last = b""
-        with gzip.open(path, "rb") as stream:
-            while block := stream.read(1 << 20):
-                last = block[-1:]
-        return last in (b"\n", b"\r")
-    with path.open("rb") as stream:
-        stream.seek(-1, 2)
-        return stream.read(1) in (b"\n", b"\r")
+    last = b""
+    with _open_bytes(path) as stream:
+        while block := stream.read(1 << 20):
+            last = block[-1:]
+    return last in (b"\n", b"\r")
 
 
 def _open_parquet(
@@ -213,9 +243,14 @@ def _open_parquet(
 ) -> None:
     schema = pq.read_schema(parquet)
     matched = _match_columns(raw.path, schema.names, columns)
+    for name, source in matched.items():
+        if pa.types.is_nested(schema.field(source).type):
+            raise RawInputError(
+                f"{raw.path}: column {name} holds {schema.field(source).type}; one plain value is wanted."
+            )
     kinds = {column.name: column.kind for column in columns}
     selected = ", ".join(
-        f"{_as_text(_quoted(source), schema.field(source).type, kinds[name])} AS {name.lower()}"
+        f"cleaned({_as_text(_quoted(source), schema.field(source).type, kinds[name])}) AS {name.lower()}"
         for name, source in matched.items()
     )
     connection.execute(
@@ -228,7 +263,10 @@ def _as_text(column: str, kind: pa.DataType, wanted: Kind) -> str:
     """The SQL for a column as text; numbers in a text column lose the '.0' that Stata and pandas gave them."""
     if wanted is Kind.TEXT and pa.types.is_floating(kind):
         whole = f"{column} = floor({column}) AND abs({column}) < 1e15"
-        return f"CASE WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END"
+        return (
+            f"CASE WHEN isnan({column}) THEN NULL WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) "
+            f"ELSE CAST({column} AS VARCHAR) END"
+        )
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return f"decode({column})"
     return f"CAST({column} AS VARCHAR)"

@@ -20,7 +20,7 @@ from ml.files import fsync_file, fsync_folder, replace_durably, sha256_of
 from ml.model.features import FeatureSpec
 from ml.model.forest import ARRAYS, Forest
 
-FORMAT = 1
+FORMAT = 2
 
 
 class ModelError(RuntimeError):
@@ -35,12 +35,14 @@ class RiskModel:
         features: how it sees a claim.
         forest: the trees.
         medians: service type -> number -> median in the training claims; what an explanation compares with.
+        shares: facility_class and province_name -> value -> share of the training claims (0..1); tells what is rare.
         training: what it was trained on (data date, rows, seed, library versions); part of the version.
     """
 
     features: FeatureSpec
     forest: Forest
     medians: dict[str, dict[str, float]]
+    shares: dict[str, dict[str, float]]
     training: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,6 +60,11 @@ class RiskModel:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
+    def commonest(self, column: str) -> str:
+        """Return the value that most training claims have in a column of `shares` (of equals the first by name)."""
+        shares = self.shares[column]
+        return min(shares, key=lambda value: (-shares[value], value), default="")
+
     def description(self) -> dict[str, Any]:
         """Return all but the arrays, as JSON-ready values."""
         return {
@@ -67,6 +74,7 @@ class RiskModel:
             "offset": self.forest.offset,
             "features": self.features.as_json(),
             "medians": self.medians,
+            "shares": self.shares,
             "training": self.training,
         }
 
@@ -107,13 +115,15 @@ def load_model(models: Path, version: str) -> RiskModel:
         raise ModelError(f"{folder}: there is no model {version!r}. {advice}")
     try:
         text = json.loads((folder / "model.json").read_text())
+        if text["format"] != FORMAT:
+            raise ModelError(f"{folder}: of format {text['format']}, this program reads format {FORMAT}. {advice}")
         listed = text["files"]["forest.npz"]
         if sha256_of(folder / "forest.npz") != listed:
             raise ModelError(f"{folder / 'forest.npz'}: altered (its SHA-256 is not the one listed). {advice}")
         with np.load(folder / "forest.npz", allow_pickle=False) as arrays:
             forest = Forest(text["n_features"], text["denominator"], text["offset"], **{n: arrays[n] for n in ARRAYS})
         features = FeatureSpec(**text["features"])
-        model = RiskModel(features, forest, text["medians"], text["training"])
+        model = RiskModel(features, forest, text["medians"], text["shares"], text["training"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder}: not a readable model ({error}). {advice}") from error
     if model.version != version or text != _model_json(model, text["files"]):

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from typing import NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, NoReturn
 
+import duckdb
+import filelock
 import typer
+
+log = logging.getLogger(__name__)
+
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show where in the program an error comes from.")]
 
 
 def say(text: str) -> None:
@@ -13,7 +22,28 @@ def say(text: str) -> None:
     typer.echo(text)
 
 
-def fail(error: Exception | str) -> NoReturn:
-    """Print an error and end the command with exit code 1."""
+def fail(error: BaseException | str, code: int = 1) -> NoReturn:
+    """Print an error and end the command with an exit code."""
     typer.secho(f"ERROR: {error}", fg=typer.colors.RED, err=True)
-    sys.exit(1)
+    sys.exit(code)
+
+
+def log_to_stderr(*, verbose: bool) -> None:
+    """Show what the steps log: progress and warnings; with `verbose` where an error comes from, too."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("ml").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+@contextmanager
+def failing_in_one_line(*expected: type[Exception], verbose: bool) -> Iterator[None]:
+    """End the command with one line for the errors a user can do something about: no traceback unless `verbose`.
+
+    Besides the expected ones these are the file system's, DuckDB's, a lock that was not free, and our own.
+    """
+    log_to_stderr(verbose=verbose)
+    errors: tuple[type[Exception], ...] = (*expected, OSError, RuntimeError, duckdb.Error, filelock.Timeout)
+    try:
+        yield
+    except errors as error:
+        log.debug("the error comes from here", exc_info=True)
+        fail(error)

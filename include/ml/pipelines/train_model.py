@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ml.claims.etl import NoClaimsError
-from ml.model.artefact import ModelError
+from ml.clock import DataDateError
 from ml.nightly import train_default
-from ml.pipelines.console import fail, say
+from ml.pipelines.console import Verbose, failing_in_one_line, say
 from ml.settings import SettingsError, load_settings
 
 
@@ -19,13 +18,12 @@ def main(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Jakarta date of the claims to train on. [default: the newest]"),
     ] = None,
+    verbose: Verbose = False,
 ) -> None:
     """Train a model. The same claims always give the same version."""
-    try:
+    with failing_in_one_line(SettingsError, DataDateError, verbose=verbose):
         settings = load_settings()
         model = train_default(settings, data_date.date() if data_date else None)
-    except (SettingsError, NoClaimsError, ModelError) as error:
-        fail(error)
     say(f"{model.version}: trained on {model.training['rows']:,} claims of {model.training['data_date']}, now default")
     say(f"{settings.models / model.version}")
 

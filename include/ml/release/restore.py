@@ -93,11 +93,13 @@ def _nothing_to_restore(history: History, live: str | None, publisher: RunToken 
         return f"the live release {live} is not of {_name(token)}, nothing to restore"
     if history.endorsed(live):
         return f"an operator has put {live} back since, his decision stands"
+    passed = history.qc_passed(live)
+    if passed:
+        return f"the live release {live} has passed its QC and stays: what failed in {_name(token)} failed later"
     fence = history.fence(publisher)
-    if fence is not None and fence.release_id != live:
+    # A failed QC decides also after the run was declared dead: a release that stayed may fail when QC looks again.
+    if passed is None and fence is not None and fence.release_id != live:
         return f"{_name(token)} was restored before, {live} is what it was restored to"
-    if publisher.try_number < token.try_number and history.qc_passed(live):
-        return f"{live} is of an earlier try that passed QC, {_name(token)} has published nothing since"
     return None
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from ml.claims.etl import duckdb_config
 from ml.release import Candidate
-from ml.settings import Settings
+from ml.settings import Settings, duckdb_config
 from ml.sql import sql_files, sql_text
 
 SHOWN = 5

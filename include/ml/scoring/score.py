@@ -11,17 +11,19 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from ml.claims.etl import ClaimsFile, duckdb_config
+from ml.claims.etl import ClaimsFile
 from ml.model.artefact import RiskModel
 from ml.release import Candidate
 from ml.rules import Ruleset
-from ml.scoring.explain import REASONS_SCHEMA, ml_reasons
+from ml.scoring.explain import ml_reasons
 from ml.scoring.stream import ml_scores
-from ml.settings import Settings
+from ml.settings import Settings, duckdb_config
 from ml.sql import sql_files, sql_text
 
-EXPLAINED = 5_000
-"""How many of the riskiest claims get the forest's own reason; more than any auditors' list is long."""
+EXPLAINED_ABOVE = 0.5
+"""Every claim with a larger ml_score_normalized gets the forest's reason, so no larger risk_score is without one."""
+EXPLAINED_RISKIEST = 10_000
+"""So do that many of the riskiest where the forest's part decides: the longest list of auditors (REFRESH_TOP_K)."""
 
 
 def score_claims(
@@ -50,11 +52,9 @@ def score_claims(
         _register_ruleset(connection, ruleset)
         for name in sql_files(f"scoring/{ruleset.version}"):
             connection.execute(sql_text(name))
-        to_explain = connection.sql(sql_text("scoring/30_to_explain.sql"), params={"explained": EXPLAINED})
-        explained = to_explain.to_arrow_table()
-        connection.register(
-            "ml_reasons", ml_reasons(explained, model) if explained.num_rows else REASONS_SCHEMA.empty_table()
-        )
+        wanted = {"forest_above": EXPLAINED_ABOVE, "riskiest": EXPLAINED_RISKIEST}
+        to_explain = connection.sql(sql_text("scoring/30_to_explain.sql"), params=wanted).to_arrow_table()
+        connection.register("ml_reasons", ml_reasons(to_explain, model, threads=settings.threads))
         run = {"model_version": model.version, "ruleset_version": ruleset.version}
         connection.register("scoring_run", _one_row(**run, data_date=claims.data_date, scored_at=scored_at))
         connection.sql(sql_text("scoring/40_claims_ml_scores.sql")).write_parquet(

@@ -5,7 +5,12 @@ WITH codes AS (
     SELECT
         procedures,
         list_sort(list_distinct(
-            regexp_extract_all(procedures, '(?:^|;)\s*([0-9]{2,4}(?:\.[0-9]{1,2})?)\s*(?:-|;|$)', 1)
+            regexp_extract_all(
+                -- Separators doubled: a match takes the one before and the one after its code.
+                replace(replace(procedures, ';', ';;'), ',', ',,'),
+                '(?:^|[;,])\s*([0-9]{2,4}(?:\.[0-9]{1,2})?)\s*(?:-|[;,]|$)',
+                1
+            )
         )) AS listed
     FROM (SELECT DISTINCT procedures FROM known_visits) AS texts
 )

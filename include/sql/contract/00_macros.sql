@@ -1,29 +1,39 @@
--- How the text of a raw field is read. Each macro gives NULL where the text does not hold such a value;
--- `blank` tells a missing value from an unreadable one. '.' and 'NaN' are how Stata and pandas write "missing".
+-- How the text of a raw field is read. `cleaned` is applied to every field once, in the view over the file; the other
+-- macros take cleaned text and give NULL where it holds no such value, and `blank` tells a missing value from an
+-- unreadable one. Stata, R, SAS and pandas each write "missing" in their own way; NONE is how the layout itself does.
 CREATE OR REPLACE TEMP MACRO cleaned(field) AS
-nullif(nullif(nullif(trim(field), ''), '.'), 'NaN');
+CASE
+    WHEN ascii(field) BETWEEN 48 AND 57 THEN trim(field) -- begins with a digit, as nearly all do: nothing to look up
+    WHEN length(field) <= 6 AND lower(trim(field)) IN ('', '.', 'nan', 'na', 'n/a', 'null', '<na>', 'none') THEN NULL
+    WHEN length(field) = 2 AND starts_with(field, '.') THEN NULL -- Stata's .a to .z
+    ELSE nullif(trim(field), '')
+END;
 
 CREATE OR REPLACE TEMP MACRO blank(field) AS
-cleaned(field) IS NULL;
+field IS NULL;
 
 -- Whole numbers; '3.0' is how exports write a whole number in a column with gaps, '3.5' is an error.
 CREATE OR REPLACE TEMP MACRO as_code(field) AS
 CASE
     WHEN contains(field, '.') AND try_cast(field AS DOUBLE) <> floor(try_cast(field AS DOUBLE)) THEN NULL
-    ELSE try_cast(cleaned(field) AS INTEGER)
+    ELSE try_cast(field AS INTEGER)
 END;
 
--- Rupiah, rounded to whole rupiah.
+-- Rupiah, rounded to whole rupiah: 192100, 192100.0, 1.921e5. Not 192.100, which in Indonesia is 192100 and to a
+-- computer is 192.
 CREATE OR REPLACE TEMP MACRO as_amount(field) AS
-try_cast(cleaned(field) AS BIGINT);
+CASE
+    WHEN regexp_full_match(field, '-?\d+(\.\d{1,2})?|-?\d(\.\d+)?[eE]\+?\d+')
+        THEN try_cast(field AS BIGINT)
+END;
 
 -- 2022-04-12, 2022-04-12 00:00:00, and Stata's own 12apr2022. Day/month/year with slashes is refused:
 -- 03/04/2022 may be April or March.
 CREATE OR REPLACE TEMP MACRO as_day(field) AS
 coalesce(
-    try_cast(cleaned(field) AS DATE),
-    try_cast(try_cast(cleaned(field) AS TIMESTAMP) AS DATE),
-    try_cast(try_strptime(cleaned(field), '%d%b%Y') AS DATE)
+    try_cast(field AS DATE),
+    try_cast(try_cast(field AS TIMESTAMP) AS DATE),
+    try_cast(try_strptime(field, '%d%b%Y') AS DATE)
 );
 
 CREATE OR REPLACE TEMP MACRO unreadable_code(name, field) AS
@@ -32,6 +42,8 @@ CASE WHEN as_code(field) IS NULL AND NOT blank(field) THEN name || ': not a whol
 CREATE OR REPLACE TEMP MACRO bad_amount(name, field) AS
 CASE
     WHEN blank(field) THEN NULL
+    WHEN regexp_full_match(field, '-?\d{1,3}([.,]\d{3})+([.,]\d{1,2})?')
+        THEN name || ': thousands separators (192100 is meant to be written so)'
     WHEN as_amount(field) IS NULL THEN name || ': not a number'
     WHEN as_amount(field) < 0 THEN name || ': negative amount'
     WHEN as_amount(field) > 10000000000 THEN name || ': absurd amount (over 10 billion rupiah)'

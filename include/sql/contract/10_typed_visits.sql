@@ -4,9 +4,9 @@
 CREATE OR REPLACE TEMP TABLE typed_visits AS
 SELECT
     raw.row_no,
-    cleaned(raw.fkl02) AS claim_id,
-    cleaned(raw.pstv01) AS pstv01,
-    cleaned(raw.pstv02) AS pstv02,
+    raw.fkl02 AS claim_id,
+    raw.pstv01,
+    raw.pstv02,
     as_day(raw.fkl03) AS admission_date,
     as_day(raw.fkl04) AS discharge_date,
     as_code(raw.fkl05) AS province_code,
@@ -17,12 +17,12 @@ SELECT
     as_code(raw.fkl10) AS service_level,
     as_code(raw.fkl13) AS ward_class,
     as_code(raw.fkl31) AS tariff_region,
-    upper(cleaned(raw.fkl18)) AS primary_diagnosis,
-    upper(cleaned(raw.fkl17a)) AS primary_diagnosis_group,
-    cleaned(raw.fkl18a) AS primary_diagnosis_label,
-    upper(cleaned(raw.fkl19)) AS inacbg_code,
-    cleaned(raw.fkl19a) AS inacbg_description,
-    cleaned(raw.fkl30) AS procedures,
+    upper(raw.fkl18) AS primary_diagnosis,
+    upper(raw.fkl17a) AS primary_diagnosis_group,
+    raw.fkl18a AS primary_diagnosis_label,
+    upper(raw.fkl19) AS inacbg_code,
+    raw.fkl19a AS inacbg_description,
+    raw.fkl30 AS procedures,
     as_amount(raw.fkl32) AS inacbg_tariff,
     coalesce(as_amount(raw.fkl34), 0)
     + coalesce(as_amount(raw.fkl37), 0)
@@ -51,7 +51,7 @@ SELECT
         CASE WHEN blank(raw.fkl18) THEN 'FKL18: missing primary diagnosis' END,
         CASE
             WHEN blank(raw.fkl19) THEN 'FKL19: missing INA-CBG code'
-            WHEN NOT regexp_full_match(upper(cleaned(raw.fkl19)), '[A-Z]-\d{1,2}-[0-9A-Z]{1,4}-(0|I|II|III)')
+            WHEN NOT regexp_full_match(upper(raw.fkl19), '[A-Z]-\d{1,2}-[0-9A-Z]{1,4}-(0|I|II|III)')
                 THEN 'FKL19: not an INA-CBG code (like A-4-14-I)'
         END,
         CASE WHEN blank(raw.fkl47) THEN 'FKL47: missing amount claimed' END,

@@ -1,4 +1,4 @@
--- A claim id that comes again: the first row of the file stays, the later ones break the contract.
+-- A claim id that comes again: its first row that keeps the contract stays, the later ones break it.
 UPDATE checked_visits
 SET reasons = concat_ws('; ', nullif(reasons, ''), 'FKL02: duplicate claim id')
 WHERE row_no IN (
@@ -7,6 +7,7 @@ WHERE row_no IN (
             ids.claim_id,
             min(ids.row_no) AS first_row_no
         FROM checked_visits AS ids
+        WHERE ids.reasons = ''
         GROUP BY ids.claim_id
         HAVING count(*) > 1
     )
@@ -14,5 +15,5 @@ WHERE row_no IN (
     SELECT later.row_no
     FROM checked_visits AS later
     INNER JOIN repeated ON later.claim_id = repeated.claim_id
-    WHERE later.row_no > repeated.first_row_no
+    WHERE later.row_no > repeated.first_row_no AND later.reasons = ''
 )

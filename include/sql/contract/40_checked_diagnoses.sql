@@ -9,8 +9,8 @@ WITH known_claims AS (
 
 SELECT
     raw.row_no,
-    cleaned(raw.fkl02) AS claim_id,
-    upper(cleaned(raw.fkl24)) AS diagnosis,
+    raw.fkl02 AS claim_id,
+    upper(raw.fkl24) AS diagnosis,
     concat_ws(
         '; ',
         CASE
@@ -20,4 +20,4 @@ SELECT
         CASE WHEN blank(raw.fkl24) THEN 'FKL24: missing diagnosis' END
     ) AS reasons
 FROM raw_diagnoses AS raw
-LEFT JOIN known_claims ON cleaned(raw.fkl02) = known_claims.claim_id
+LEFT JOIN known_claims ON raw.fkl02 = known_claims.claim_id

@@ -1,4 +1,19 @@
--- The riskiest claims among those the forest finds anomalous, with all that an explanation needs.
+-- The claims whose forest score wants an explanation, with all that it needs: every claim that the forest alone puts
+-- above a bound, and among the riskiest those in which the forest's part decides. Grain: one row per claim.
+WITH riskiest AS (
+    SELECT risk_score
+    FROM scored
+    ORDER BY risk_score DESC
+    LIMIT $riskiest
+),
+
+bounds AS (
+    SELECT
+        min(risk_score) AS riskiest_from,
+        $forest_above AS always_above
+    FROM riskiest
+)
+
 SELECT
     claims.claim_id,
     claims.los,
@@ -14,9 +29,16 @@ SELECT
     claims.facility_class,
     claims.province_name,
     claims.service_type,
+    scored.ml_score,
     scored.ml_score_normalized
 FROM scored
+CROSS JOIN bounds
 INNER JOIN claims ON scored.claim_id = claims.claim_id
-WHERE scored.ml_score > 0
-ORDER BY scored.risk_score DESC, scored.ml_score DESC, claims.amount_claimed DESC, scored.claim_id ASC
-LIMIT $explained
+WHERE
+    scored.ml_score_normalized > bounds.always_above
+    OR (
+        scored.risk_score >= bounds.riskiest_from
+        AND scored.ml_score_normalized >= scored.rule_score
+        AND scored.ml_score_normalized > 0
+    )
+ORDER BY scored.claim_id

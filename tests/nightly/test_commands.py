@@ -1,0 +1,157 @@
+"""The commands: whatever stops a refresh, readers are back on what was live, and errors are told in one line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from ml import nightly
+from ml.pipelines import normalize_claims, refresh_ml_scores, train_model
+from ml.release import ReleaseStore
+from ml.settings import PROJECT_ROOT, Settings
+from tests.nightly.conftest import Night, live_id
+
+Publish = Callable[..., Night]
+FUTURE = datetime(2206, 11, 23)  # noqa: DTZ001 - as typer hands a date over
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    yield
+    logging.getLogger("ml").setLevel(logging.NOTSET)
+
+
+def ended(capsys: pytest.CaptureFixture[str], command: Callable[..., None], **arguments: Any) -> tuple[object, str]:
+    """The exit code of a command that must fail, and what it said on standard error."""
+    with pytest.raises(SystemExit) as end:
+        command(**arguments)
+    return end.value.code, capsys.readouterr().err
+
+
+def test_a_refresh_publishes_checks_and_names_its_process(settings: Settings, store: ReleaseStore) -> None:
+    refresh_ml_scores.main(top_k=20)
+    live = store.live()
+    assert live is not None
+    assert store.qc_passed(live.id) is True
+    assert re.fullmatch(rf"cli__\d{{8}}T\d{{6}}Z-{os.getpid()}", live.manifest.run_id)
+    assert list((settings.work / "scoring").iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_between_switch_and_qc_takes_the_release_back(
+    publish: Publish,
+    store: ReleaseStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    code: int,
+) -> None:
+    good = publish("good", qc=True)
+    switched_to = []
+
+    def stopped(*_: object, **__: object) -> None:
+        switched_to.append(live_id(store))
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(nightly, "check_quality", stopped)
+    before = signal.getsignal(number)
+    exit_code, said = ended(capsys, refresh_ml_scores.main)
+    assert exit_code == code
+    assert f"stopped by {number.name}" in said
+    assert switched_to != [good.published.release_id], "the signal came after the switch"
+    assert live_id(store) == good.published.release_id
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_sigterm_does_not_stop_the_restore(
+    publish: Publish, store: ReleaseStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = publish("good", qc=True)
+    restore = nightly.restore
+
+    def signalled(*arguments: Any, **named: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return restore(*arguments, **named)
+
+    monkeypatch.setattr(nightly, "check_quality", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(nightly, "restore", signalled)
+    assert ended(capsys, refresh_ml_scores.main)[0] == 143
+    assert live_id(store) == good.published.release_id
+
+
+def test_a_restore_that_fails_hides_neither_error_and_tells_what_is_live(
+    settings: Settings,
+    publish: Publish,
+    store: ReleaseStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    publish("good", qc=True)
+    lock = FileLock(settings.instance_dir / "releases" / ".lock")
+
+    def locked_out(*_: object, **__: object) -> None:
+        lock.acquire()
+        raise nightly.QualityError("QC refuses")
+
+    monkeypatch.setattr(nightly, "check_quality", locked_out)
+    try:
+        code, said = ended(capsys, refresh_ml_scores.main)
+    finally:
+        lock.release()
+    assert code == 1
+    assert "ERROR: QC refuses" in said
+    assert "restoring failed too" in said
+    assert "was held by another process" in said
+    assert f"Release {live_id(store)} is live; it has not passed a QC." in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", [refresh_ml_scores.main, normalize_claims.main, train_model.main])
+def test_every_command_refuses_a_future_data_date(
+    settings: Settings, capsys: pytest.CaptureFixture[str], command: Callable[..., None]
+) -> None:
+    code, said = ended(capsys, command, data_date=FUTURE)
+    assert code == 1
+    assert "ERROR: Data date 2206-11-23 lies in the future" in said
+    assert [path.name for path in (settings.data / "claims_normalized").glob("2206*")] == []
+
+
+@pytest.mark.parametrize("command", [normalize_claims.main, train_model.main])
+def test_an_error_of_the_file_system_is_one_line_and_verbose_tells_where(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    command: Callable[..., None],
+) -> None:
+    blocked = settings.work if command is normalize_claims.main else settings.models
+    blocked.exists() and blocked.rename(settings.instance_dir / "aside")
+    blocked.write_text("a file where a folder should be")
+    code, said = ended(capsys, command)
+    assert code == 1
+    assert re.fullmatch(r"ERROR: .*\n", re.sub(r"\x1b\[\d+m", "", said))
+    assert "Traceback" not in caplog.text
+    ended(capsys, command, verbose=True)
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("top_k", [None, "", "7"])
+def test_the_script_for_cron_passes_top_k_only_when_it_is_set(top_k: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "REFRESH_TOP_K"} | {"PYTHON": "echo"}
+    if top_k is not None:
+        environment["REFRESH_TOP_K"] = top_k
+    script = PROJECT_ROOT / "ops" / "scripts" / "refresh_ml_scores.sh"
+    said = subprocess.run(
+        [script, "--data-date", "x"], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    expected = ["-m", "ml.pipelines.refresh_ml_scores"] + (["--top-k", "7"] if top_k else []) + ["--data-date", "x"]
+    assert said.split() == expected

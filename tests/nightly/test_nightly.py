@@ -1,0 +1,148 @@
+"""The steps of the night: what they refuse, what QC judges by, and what a failure takes back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import timedelta
+
+import pyarrow.parquet as pq
+import pytest
+
+from ml import nightly
+from ml.clock import DataDateError, checked_data_date, data_date_of, now
+from ml.release import ReleaseStore, RunToken
+from ml.settings import Settings
+from tests.nightly.conftest import ROWS, Night, live_id
+
+Publish = Callable[..., Night]
+
+
+def check(settings: Settings, night: Night, *, rows: int | None = None, top_k: int | None = None) -> dict[str, object]:
+    """Run QC of a night and return the summary of its log."""
+    log = nightly.check_quality(
+        settings,
+        release_id=night.published.release_id,
+        run_id=night.run_id,
+        expected_rows=night.scored.rows if rows is None else rows,
+        top_k=top_k,
+    )
+    return json.loads(log.read_text())["summary"]
+
+
+# --- the data date
+
+
+def test_the_newest_data_date_is_good_and_the_next_one_is_not() -> None:
+    today = data_date_of(now())
+    assert checked_data_date(today) == today
+    with pytest.raises(DataDateError, match=rf"lies in the future.*the latest data date is {today}"):
+        checked_data_date(today + timedelta(days=1))
+
+
+def test_a_mistyped_data_date_is_neither_scored_nor_trained_on(settings: Settings) -> None:
+    mistyped = data_date_of(now()).replace(year=2206)
+    with pytest.raises(DataDateError, match="2206"):
+        nightly.score(settings, RunToken("night", 1), data_date=mistyped)
+    with pytest.raises(DataDateError, match="2206"):
+        nightly.train_default(settings, mistyped)
+    # Nor is a file of such a date taken for the newest claims.
+    claims = settings.data / "claims_normalized" / f"{data_date_of(now())}.parquet"
+    claims.rename(claims.with_stem(str(mistyped)))
+    with pytest.raises(DataDateError, match="2206"):
+        nightly.score(settings, RunToken("night", 1))
+    assert not (settings.work / "scoring").exists()
+
+
+# --- QC
+
+
+def test_qc_expects_the_rows_that_were_scored_whatever_the_etl_does_since(settings: Settings, publish: Publish) -> None:
+    night = publish("night")
+    claims = settings.data / "claims_normalized" / f"{night.scored.data_date}.parquet"
+    rewritten = claims.with_name("rewritten")
+    pq.write_table(pq.read_table(claims).slice(0, 700), rewritten)
+    rewritten.replace(claims)
+    assert check(settings, night)["expected_rows"] == ROWS
+    with pytest.raises(nightly.QualityError, match="rows"):
+        check(settings, night, rows=ROWS + 1)
+
+
+def test_without_a_top_k_qc_looks_at_as_many_as_the_setting_says(settings: Settings, publish: Publish) -> None:
+    night = publish("night")
+    changed = settings.model_copy(update={"top_k": 17})
+    assert check(changed, night)["top_k_requested"] == 17
+    assert check(changed, night, top_k=23)["top_k_requested"] == 23
+
+
+# --- clearing a task of a run that ended well
+
+
+def test_clearing_tasks_of_a_successful_run_leaves_its_release_alone(
+    settings: Settings, publish: Publish, store: ReleaseStore
+) -> None:
+    publish("older", qc=True)
+    night = publish("night")
+    check(settings, night)
+    nightly.summarise(settings, night.scored.folder)
+
+    check(settings, night)  # needs nothing of the candidate
+    for step in (
+        lambda: nightly.audit(settings, night.scored.folder),
+        lambda: nightly.publish(settings, RunToken("night", 2), night.scored.folder),
+    ):
+        with pytest.raises(nightly.CandidateGoneError, match="clear the run from score_claims"):
+            step()
+    # The publishing task's callback, then the watcher.
+    for try_number in (2, None):
+        restored = nightly.restore(settings, "night", try_number, reason="a cleared task failed")
+        assert (restored.restored, live_id(store)) == (False, night.published.release_id)
+        assert "has passed its QC and stays" in restored.message
+    # As the message says, the run can be cleared from score_claims.
+    again = nightly.score(settings, RunToken("night", 3))
+    assert nightly.publish(settings, RunToken("night", 3), again.folder).switched
+
+
+def test_a_failing_summary_leaves_the_good_release(settings: Settings, publish: Publish, store: ReleaseStore) -> None:
+    publish("older", qc=True)
+    night = publish("night", qc=True)
+    assert not nightly.restore(settings, "night", reason="qc_summary failed").restored
+    assert live_id(store) == night.published.release_id
+    assert nightly.recover(settings, "tomorrow").live == night.published.release_id
+
+
+def test_a_second_look_of_qc_that_fails_takes_the_release_back(
+    settings: Settings, publish: Publish, store: ReleaseStore
+) -> None:
+    older = publish("older", qc=True)
+    night = publish("night", qc=True)
+    nightly.restore(settings, "night", reason="qc_summary failed")  # declares its try dead
+    with pytest.raises(nightly.QualityError):
+        check(settings, night, rows=1)
+    assert nightly.restore(settings, "night", reason="quality_check failed").restored
+    assert live_id(store) == older.published.release_id
+
+
+@pytest.mark.parametrize("verdict", [None, False])
+def test_without_a_passed_qc_a_failed_run_is_taken_back(
+    settings: Settings, publish: Publish, store: ReleaseStore, verdict: bool | None
+) -> None:
+    older = publish("older", qc=True)
+    publish("night", qc=verdict)
+    assert nightly.restore(settings, "night", reason="failed").restored
+    assert live_id(store) == older.published.release_id
+
+
+# --- the work folder
+
+
+def test_sweeping_drops_what_is_old_and_bears_what_vanishes(settings: Settings) -> None:
+    old, new, vanished = (settings.work / "etl" / name for name in ("old", "new", "vanished"))
+    old.mkdir(parents=True)
+    new.mkdir()
+    vanished.symlink_to("nowhere")  # stat() fails as it does on a folder that is gone since the listing
+    long_ago = (now() - nightly.WORK_KEPT - timedelta(hours=1)).timestamp()
+    os.utime(old, (long_ago, long_ago))
+    nightly.recover(settings, "night")
+    assert (old.exists(), new.exists()) == (False, True)
