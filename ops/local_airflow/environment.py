@@ -58,7 +58,6 @@ def airflow_environment(
         "AIRFLOW__API__SECRET_KEY": inherited.get("AIRFLOW__API__SECRET_KEY") or secrets.api_secret_key,
         "AIRFLOW__API_AUTH__JWT_SECRET": inherited.get("AIRFLOW__API_AUTH__JWT_SECRET") or secrets.jwt_secret,
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url,
-        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",  # seconds until a new DAG file is seen; default 300
         # Reading every DAG file again each half minute (the default) is for those who edit them while Airflow is up.
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30" if schedule else "600",
@@ -69,7 +68,6 @@ def airflow_environment(
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         # A supervisor that misses its task's exit looks again after this many seconds, and holds a worker until then.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "GX_ANALYTICS_ENABLED": "false",
         "AIRFLOW_CONN_CLAIMS_WAREHOUSE": json.dumps(
             {
