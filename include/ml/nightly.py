@@ -15,7 +15,7 @@ from typing import Any
 
 from ml.claims.etl import ClaimsFile, find_claims, run_name_of
 from ml.clock import checked_data_date, now
-from ml.model.artefact import DefaultModel, RiskModel, default_model, load_model, make_default, save_model
+from ml.model.artefact import DefaultModel, ModelError, RiskModel, default_model, load_model, make_default, save_model
 from ml.model.training import train
 from ml.qc import run_quality_check, write_summary
 from ml.release import Candidate, Published, ReleaseStore, Restored, RunToken
@@ -203,7 +203,8 @@ def train_default(settings: Settings, data_date: date | None = None) -> RiskMode
 
 
 def why_train(settings: Settings) -> str | None:
-    """Say why the newest claims want a model of their own: there is none, or it comes from another raw file.
+    """Say why the newest claims want a model of their own: there is none that can be used, or it comes
+    from another raw file.
 
     For whoever sets an instance up; a nightly run never replaces a model by itself.
     """
@@ -213,6 +214,10 @@ def why_train(settings: Settings) -> str | None:
     source = find_claims(settings).source
     if default.trained_on != source:
         return f"the default model was trained on {default.trained_on}, not on {source}"
+    try:
+        load_model(settings.models, default.version)
+    except ModelError as error:
+        return str(error)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ import pytest
 
 from ml import nightly
 from ml.clock import DataDateError, checked_data_date, data_date_of, now
+from ml.model.artefact import DefaultModel, make_default
 from ml.release import ReleaseStore, RunToken
 from ml.settings import Settings
 from tests.nightly.conftest import ROWS, Night, live_id
@@ -146,3 +148,22 @@ def test_sweeping_drops_what_is_old_and_bears_what_vanishes(settings: Settings) 
     os.utime(old, (long_ago, long_ago))
     nightly.recover(settings, "night")
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def trained_anew(settings: Settings) -> str:
+    """Replace every model by a sound one and return its version."""
+    for folder in settings.models.glob("iforest-*"):
+        shutil.rmtree(folder)
+    return nightly.train_default(settings).version
+
+
+def test_when_to_train_none_another_source_or_one_that_cannot_be_used(settings: Settings) -> None:
+    model = nightly.train_default(settings)
+    assert nightly.why_train(settings) is None
+    arrays = settings.models / model.version / "forest.npz"
+    arrays.write_bytes(arrays.read_bytes() + b"x")
+    assert "altered" in str(nightly.why_train(settings))
+    make_default(settings.models, DefaultModel(trained_anew(settings), "2026-01-01T00:00:00+00:00", "elsewhere.csv"))
+    assert "was trained on elsewhere.csv" in str(nightly.why_train(settings))
+    (settings.models / "default.json").unlink()
+    assert nightly.why_train(settings) == "there is no model yet"
