@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.clock import JAKARTA, now
+from ml.clock import data_date_of, now
 
 DEFAULT_CLAIMS = 50_000
 SEED = 7
@@ -110,7 +110,7 @@ class Sample:
             self._generator.communicate()
 
     def _start(self, claims: int, environ: Mapping[str, str]) -> subprocess.Popen[str]:
-        until = now().astimezone(JAKARTA).date().isoformat()
+        until = data_date_of(now()).isoformat()  # later claims would not be known yet
         command = [sys.executable, "-m", "ml.sample", "--claims", str(claims), "--seed", str(SEED)]
         return subprocess.Popen(
             [*command, "--out", str(self.raw_dir), "--until", until],
