@@ -24,14 +24,23 @@ from airflow.exceptions import AirflowFailException
 from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
 from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task
 
-from claims_risk import DATA_DATE, ETL_DAG, etl_tick_of_run, no_retry_for, require_etl_run, restore_on_failure
+from claims_risk import (
+    DATA_DATE,
+    ETL_DAG,
+    SCORING_DAG,
+    etl_tick_of_run,
+    no_retry_for,
+    require_etl_run,
+    restore_on_failure,
+    running_in_airflow,
+)
 from ml.clock import JAKARTA, SCORING_CRON, DataDateError
 
 PUBLISH_POOL = "claims_publish"  # one slot: one publisher at a time, also beside a backfill
 
 
 @dag(
-    dag_id="claims_risk_scoring",
+    dag_id=SCORING_DAG,
     schedule=SCORING_CRON,
     start_date=datetime(2026, 1, 1, tzinfo=JAKARTA),
     catchup=False,
@@ -80,7 +89,8 @@ def claims_risk_scoring() -> None:
         from ml import nightly
         from ml.settings import load_settings
 
-        print(nightly.recover(load_settings(), get_current_context()["run_id"]).message)
+        context = get_current_context()
+        nightly.recover(load_settings(), context["run_id"], running_in_airflow(context))
 
     wait_for_etl = ExternalTaskSensor(
         task_id="wait_for_etl",
@@ -134,11 +144,12 @@ def claims_risk_scoring() -> None:
         """Make the release (with the backup of what is live in it) and switch readers to it."""
         from ml import nightly
         from ml.release import RunToken
+        from ml.scoring.audit import AuditError
         from ml.settings import load_settings
 
         context = get_current_context()
         token = RunToken(context["run_id"], context["ti"].try_number)
-        with no_retry_for(nightly.CandidateGoneError):
+        with no_retry_for(nightly.CandidateGoneError, AuditError):
             published = nightly.publish(load_settings(), token, audited["folder"])
         return audited | {"release_id": published.release_id, "switched": published.switched}
 

@@ -5,7 +5,7 @@ Nothing heavy is imported at the top: the scheduler and the API server load this
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from airflow.plugins_manager import AirflowPlugin
 from ml.clock import DataDateError, checked_data_date, data_date_of, etl_tick
 
 ETL_DAG = "claims_normalized"
+SCORING_DAG = "claims_risk_scoring"
 PUBLISHING_TASK = "backup_and_swap"
 DATA_DATE = "{{ params.data_date or macros.claims_risk.data_date_of(dag_run.logical_date or dag_run.run_after) }}"
 """Template for a task's argument; shows the data date among the rendered fields in the UI."""
@@ -47,6 +48,16 @@ def require_etl_run(context: Any) -> None:
             f"DAG {ETL_DAG} has no run for data date {day} (logical date {tick.isoformat()}). Make one: "
             f"airflow dags trigger {ETL_DAG} --logical-date {tick.isoformat()}"
         )
+
+
+def running_in_airflow(context: Any) -> Callable[[str], bool]:
+    """Return what tells of a scoring run whether it is still at work: a backfill may run beside the nightly run."""
+
+    def is_running(run_id: str) -> bool:
+        states = ["queued", "running"]
+        return bool(context["ti"].get_dr_count(dag_id=SCORING_DAG, run_ids=[run_id], states=states))
+
+    return is_running
 
 
 def restore_on_failure(context: Any) -> None:

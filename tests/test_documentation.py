@@ -17,6 +17,7 @@ def settings_rows() -> list[str]:
     rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for field in Settings.model_fields.values():
         default = str(field.default).replace(f"{PROJECT_ROOT}/", "")
+        default = default.lower() if isinstance(field.default, bool) else default
         shown = "(none)" if field.default is None else f"`{default}`"
         rows.append(f"| `{field.validation_alias}` | {shown} | {field.description} |")
     return rows

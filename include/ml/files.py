@@ -25,6 +25,14 @@ def fsync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it, where missing, and force their names to disk."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        fsync_folder(folder.parent)
+
+
 def replace_durably(source: Path, target: Path) -> None:
     """Give a finished file its final name, atomically, and force both content and name to disk."""
     fsync_file(source)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,15 +19,15 @@ from ml.clock import checked_data_date, now
 from ml.model.artefact import DefaultModel, ModelError, RiskModel, default_model, load_model, make_default, save_model
 from ml.model.training import train
 from ml.qc import run_quality_check, write_summary
-from ml.release import Candidate, Published, ReleaseStore, Restored, RunToken
+from ml.qc.logs import SUMMARY_NAME, collect_logs
+from ml.release import Candidate, Published, ReleaseError, ReleaseStore, Restored, RunToken
 from ml.rules import load_ruleset
-from ml.scoring.audit import audit_candidate
+from ml.scoring.audit import audit_candidate, require_audited
 from ml.scoring.score import load_candidate, score_claims
 from ml.settings import Settings
 
 log = logging.getLogger(__name__)
 
-SUMMARY_NAME = "ml_scores_qc_summary.json"
 WORK_KEPT = timedelta(days=2)
 
 
@@ -44,15 +45,29 @@ def store_of(settings: Settings) -> ReleaseStore:
         settings.instance_dir.absolute(),
         lock_timeout=settings.lock_timeout_seconds,
         keep=settings.keep_releases,
+        keep_days=settings.keep_days,
         memory_limit=settings.memory_limit,
         threads=settings.threads,
     )
 
 
-def recover(settings: Settings, run_id: str) -> Restored:
-    """Put right what a run that died left behind: an unchecked live release, half-built files."""
+def recover(
+    settings: Settings, run_id: str | None, is_running: Callable[[str], bool] = lambda _run_id: False
+) -> Restored:
+    """Put right what a run that died left behind: an unchecked live release, half-built files.
+
+    Args:
+        settings: where, and whether a damaged live release is left by itself.
+        run_id: the run that begins; None when somebody recovers by hand.
+        is_running: whether another run is still at work; the QC of its release is then still to come.
+    """
     _sweep_work(settings)
-    return store_of(settings).recover(current_run=run_id)
+    recovered = store_of(settings).recover(
+        current_run=run_id, is_running=is_running, give_up_damaged=settings.recover_from_damage
+    )
+    level = logging.ERROR if recovered.damage else logging.WARNING if recovered.restored else logging.INFO
+    log.log(level, "%s", recovered.message)
+    return recovered
 
 
 @dataclass(frozen=True)
@@ -105,9 +120,12 @@ def publish(settings: Settings, token: RunToken, folder: str) -> Published:
 
     Raises:
         CandidateGoneError: the candidate was removed.
+        AuditError: the candidate has not passed its audit.
         ReleaseError: see `ReleaseStore.publish`.
     """
-    published = store_of(settings).publish(_candidate(folder), token)
+    candidate = _candidate(folder)
+    require_audited(candidate)
+    published = store_of(settings).publish(candidate, token)
     log.info(
         "release %s (%s rows, data date %s) %s; before it: %s",
         published.release_id,
@@ -164,8 +182,13 @@ def check_quality(
 
 
 def summarise(settings: Settings, folder: str | None = None) -> dict[str, Any]:
-    """Write the QC summary again; the run's candidate is not needed any more."""
-    summary = write_summary(settings.logs, settings.logs / SUMMARY_NAME)
+    """Write the QC summary again; the run's candidate is not needed any more, nor are the oldest QC logs."""
+    collect_logs(settings.logs, now() - timedelta(days=settings.keep_qc_logs_days))
+    try:
+        live = store_of(settings).live()
+    except ReleaseError:  # damaged; the next recover says so
+        live = None
+    summary = write_summary(settings.logs, settings.logs / SUMMARY_NAME, live_release_id=live.id if live else None)
     if folder:
         shutil.rmtree(folder, ignore_errors=True)
     return summary
@@ -184,6 +207,19 @@ def restore(settings: Settings, run_id: str, try_number: int | None = None, *, r
     """
     restored = store_of(settings).restore(RunToken(run_id, try_number) if try_number else run_id, reason=reason)
     log.warning("%s", restored.message)
+    return restored
+
+
+def rollback(settings: Settings, to: str | None, *, reason: str, who: str) -> Restored:
+    """Put back the release an operator chose (default: the good one before the live one), and write the summary anew.
+
+    Raises:
+        ReleaseError: the choice does not verify or failed its QC, or there is none; nothing was changed.
+    """
+    restored = store_of(settings).rollback(to, reason=reason, who=who)
+    log.warning("%s", restored.message)
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    summarise(settings)
     return restored
 
 

@@ -99,7 +99,31 @@ class Settings(BaseSettings):
         ge=4,
         validation_alias="CLAIMS_KEEP_RELEASES",
         description="Releases kept besides those that must be (the live one, its three ancestors, "
-        "any younger than a day).",
+        "any younger than `CLAIMS_KEEP_DAYS`).",
+    )
+    keep_days: float = Field(
+        default=1,
+        ge=1,
+        validation_alias="CLAIMS_KEEP_DAYS",
+        description="Age in days up to which every release is kept; at least one.",
+    )
+    recover_from_damage: bool = Field(
+        default=False,
+        validation_alias="CLAIMS_RECOVER_FROM_DAMAGE",
+        description="Whether a run that finds the live release damaged goes back to its newest verified ancestor by "
+        "itself. Otherwise it says so and leaves the choice to the operator.",
+    )
+    keep_quarantine_days: float = Field(
+        default=30,
+        ge=1,
+        validation_alias="CLAIMS_KEEP_QUARANTINE_DAYS",
+        description="Age in days from which an ETL run's quarantined rows are deleted.",
+    )
+    keep_qc_logs_days: float = Field(
+        default=400,
+        ge=1,
+        validation_alias="CLAIMS_KEEP_QC_LOGS_DAYS",
+        description="Age in days from which QC logs are deleted.",
     )
     lock_timeout_seconds: float = Field(
         default=600,

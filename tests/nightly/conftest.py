@@ -69,6 +69,7 @@ def publish(settings: Settings) -> Callable[..., Night]:
 
     def make(run_id: str, *, qc: bool | None = None) -> Night:
         scored = nightly.score(settings, RunToken(run_id, 1))
+        nightly.audit(settings, scored.folder)
         published = nightly.publish(settings, RunToken(run_id, 1), scored.folder)
         if qc is not None:
             nightly.store_of(settings).record_qc(published.release_id, passed=qc, log=None)

@@ -103,6 +103,7 @@ def test_clearing_tasks_of_a_successful_run_leaves_its_release_alone(
         assert "has passed its QC and stays" in restored.message
     # As the message says, the run can be cleared from score_claims.
     again = nightly.score(settings, RunToken("night", 3))
+    nightly.audit(settings, again.folder)
     assert nightly.publish(settings, RunToken("night", 3), again.folder).switched
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ml.qc import QcError, write_summary
-from ml.qc.logs import read_snapshots
+from ml.qc.logs import collect_logs, read_snapshots
 from ml.qc.logs import write_log as write_qc_log
 
 COMMAND = "-m ml.pipelines.qc_summary --logs-dir instance/logs --output instance/logs/ml_scores_qc_summary.json"
@@ -82,6 +82,21 @@ def test_the_latest_snapshot_is_what_readers_see(logs_dir: Path, write_log: Any)
     assert summary["failed_snapshots"] == 1
     assert [snapshot.get("release_id") for snapshot in summary["snapshots"]] == [None, "live", "backfill", "taken back"]
     assert write_summary(logs_dir, logs_dir / "out.json")["skipped_files"] == []
+    summary = write_summary(logs_dir, logs_dir / "out.json", live_release_id="backfill")  # an operator went back to it
+    assert (summary["live_release_id"], summary["latest_snapshot"]["release_id"]) == ("backfill", "backfill")
+    summary = write_summary(logs_dir, logs_dir / "out.json", live_release_id="never checked")
+    assert summary["latest_snapshot"]["release_id"] == "live"
+
+
+def test_old_logs_are_collected_but_never_the_youngest(logs_dir: Path, write_log: Any) -> None:
+    for when in ("20250101T190000Z", "20261121T190000Z", "20261122T190000Z"):
+        write_log(when)
+    other = logs_dir / "ml_scores_qc_summary.json"
+    other.write_text("{}")
+    assert collect_logs(logs_dir, datetime(2026, 1, 1, tzinfo=UTC)) == ["ml_scores_qc_20250101T190000Z.json"]
+    assert collect_logs(logs_dir, datetime(2027, 1, 1, tzinfo=UTC)) == ["ml_scores_qc_20261121T190000Z.json"]
+    assert collect_logs(logs_dir, datetime(2027, 1, 1, tzinfo=UTC)) == []
+    assert other.exists()
 
 
 def test_only_failed_logs(logs_dir: Path, write_log: Any) -> None:

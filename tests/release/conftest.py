@@ -152,6 +152,7 @@ def write_candidate(
     pq.write_table(claims_table(rows, day), claims)
     return Candidate(
         scores=scores,
+        scores_sha256=hashlib.sha256(scores.read_bytes()).hexdigest(),
         claims=claims,
         data_date=day,
         scored_at=SCORED_AT,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier, Event, Semaphore
 from pathlib import Path
@@ -12,8 +14,7 @@ from typing import Any
 
 import duckdb
 
-from ml.release import Candidate, ReleaseStore, RunToken
-from ml.release.steps import FAILPOINT, Step
+from ml.release import Candidate, ReleaseStore, RunToken, failpoint
 from tests.release.conftest import ROWS
 
 SPAWN = multiprocessing.get_context("forkserver")  # a plain fork would copy DuckDB's threads half-way
@@ -30,27 +31,53 @@ def run(target: Callable[..., None], *arguments: Any) -> int:
 
 
 def _store(instance: Path) -> ReleaseStore:
-    return ReleaseStore(instance, lock_timeout=30, threads=1, memory_limit="500MB")
+    return ReleaseStore(instance, lock_timeout=30, keep=1, threads=1, memory_limit="500MB")
 
 
-def publish(instance: Path, candidate: Candidate, token: RunToken, die_after: Step | None = None) -> None:
-    os.environ[FAILPOINT] = die_after or ""
-    _store(instance).publish(candidate, token)
+def publish(
+    instance: Path, candidate: Candidate, token: RunToken, point: str | None = None, now: datetime | None = None
+) -> None:
+    _arm(point)
+    _store(instance).publish(candidate, token, now=now)
 
 
-def restore(instance: Path, who: RunToken | str, die_after: Step) -> None:
-    os.environ[FAILPOINT] = die_after
+def restore(instance: Path, who: RunToken | str, point: str | None = None) -> None:
+    _arm(point)
     _store(instance).restore(who, reason="crash test")
 
 
-def recover(instance: Path, die_after: Step) -> None:
-    os.environ[FAILPOINT] = die_after
+def recover(instance: Path, point: str | None = None) -> None:
+    _arm(point)
     _store(instance).recover()
 
 
-def rollback(instance: Path, to: str, die_after: Step) -> None:
-    os.environ[FAILPOINT] = die_after
+def rollback(instance: Path, to: str, point: str | None = None) -> None:
+    _arm(point)
     _store(instance).rollback(to, reason="crash test", who="ops")
+
+
+def _arm(point: str | None) -> None:
+    """Die at a point of the protocol; these processes are forked from one that has long read its environment."""
+    if point is not None:
+        failpoint.arm(point)
+
+
+@contextmanager
+def at_work(instance: Path, run_id: str) -> Iterator[None]:
+    """Have another process at work on a run, and kill it at the end of the block."""
+    started = SPAWN.Event()
+    process = SPAWN.Process(target=_work, args=(instance, run_id, started), daemon=True)
+    process.start()
+    assert started.wait(30)
+    yield
+    process.kill()
+    process.join(30)
+
+
+def _work(instance: Path, run_id: str, started: Event) -> None:
+    with _store(instance).running(run_id):
+        started.set()
+        time.sleep(600)
 
 
 def compete(instance: Path, candidates: list[Candidate], run_id: str, start: Barrier) -> None:

@@ -1,4 +1,4 @@
-"""SIGKILL after every step: readers always see one whole release, recover clears up, and a retry goes through.
+"""SIGKILL before and after every step: readers see one whole release, recover clears up, a retry goes through.
 
 The kill is a real one, in a process of its own. It shows what the order of the steps is worth, not what fsync is worth:
 the page cache outlives a process (docs/publishing.md, "What is not proven").
@@ -7,7 +7,11 @@ the page cache outlives a process (docs/publishing.md, "What is not proven").
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from multiprocessing.queues import Queue
 from pathlib import Path
 
@@ -18,10 +22,23 @@ from ml.release.steps import Step
 from tests.release import processes
 from tests.release.conftest import MakeCandidate, Publish
 
-PUBLISH = [step for step in Step if not step.startswith("back_")]
-BACK = [Step.BACK_DECIDE, Step.BACK_SWITCH, Step.BACK_ACKNOWLEDGE]
-SWITCHED = PUBLISH[PUBLISH.index(Step.SWITCH) :]
-BUILT = PUBLISH[PUBLISH.index(Step.RENAME) :]
+STEPS = list(Step)
+PUBLISH = STEPS[: STEPS.index(Step.BACK_DECIDE)]
+BACK = [step for step in STEPS if step.startswith("back_")]
+COLLECT = [step for step in STEPS if step.startswith("collect_")]
+
+
+def around(steps: list[Step]) -> list[str]:
+    """The points before and after each step."""
+    return [f"{moment}:{step}" for step in steps for moment in ("before", "after")]
+
+
+def past(point: str, step: Step) -> bool:
+    """Whether whoever dies at the point has done the step."""
+    moment, _, name = point.partition(":")
+    return STEPS.index(Step(name)) >= STEPS.index(step) + (moment == "before")
+
+
 KILLED = -signal.SIGKILL
 
 
@@ -42,21 +59,22 @@ def leftovers(instance: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("step", PUBLISH)
+@pytest.mark.parametrize("point", around(PUBLISH))
 def test_killed_while_publishing(
-    store: ReleaseStore, instance: Path, publish: Publish, make_candidate: MakeCandidate, step: Step
+    store: ReleaseStore, instance: Path, publish: Publish, make_candidate: MakeCandidate, point: str
 ) -> None:
     """Red when the switch comes before the rename, when the intent is not journalled, or when nothing is swept."""
     good = publish("good")
     candidate, token = make_candidate(model="night"), RunToken("night", 1)
-    assert processes.run(processes.publish, instance, candidate, token, step) == KILLED
+    assert processes.run(processes.publish, instance, candidate, token, point) == KILLED
+    switched = past(point, Step.SWITCH)
 
     live = whole_live_release(store)
-    assert (live != good.release_id) == (step in SWITCHED)
-    assert len(store.releases()) == (2 if step in BUILT else 1)
+    assert (live != good.release_id) == switched
+    assert len(store.releases()) == (2 if past(point, Step.RENAME) else 1)
 
     recovered = store.recover(current_run="the next one")
-    assert recovered.restored == (step in SWITCHED)
+    assert recovered.restored == switched
     assert whole_live_release(store) == good.release_id
     assert leftovers(instance) == []
     assert not store.recover(current_run="the next one").restored
@@ -69,52 +87,80 @@ def test_killed_while_publishing(
     assert published.previous == good.release_id
 
 
-@pytest.mark.parametrize("step", [Step.BUILD, Step.SEAL, Step.RENAME, Step.INTENT, Step.SWITCH, Step.ACKNOWLEDGE])
+@pytest.mark.parametrize("point", around(PUBLISH))
 def test_killed_while_publishing_and_tried_again_at_once(
-    store: ReleaseStore, instance: Path, publish: Publish, make_candidate: MakeCandidate, step: Step
+    store: ReleaseStore, instance: Path, publish: Publish, make_candidate: MakeCandidate, point: str
 ) -> None:
     """Red when a run does not recognise what it has switched itself: the backup would then be its own scores."""
     good = publish("good")
     candidate = make_candidate(model="night")
-    assert processes.run(processes.publish, instance, candidate, RunToken("night", 1), step) == KILLED
+    assert processes.run(processes.publish, instance, candidate, RunToken("night", 1), point) == KILLED
     published = store.publish(candidate, RunToken("night", 2))
     assert whole_live_release(store) == published.release_id
     assert published.previous == good.release_id
-    assert published.release_id.endswith("t01") == (step in SWITCHED)
+    assert published.release_id.endswith("t01") == past(point, Step.SWITCH)
     assert leftovers(instance) == []
     assert store.restore(RunToken("night", 2), reason="QC failed").live == good.release_id
 
 
-@pytest.mark.parametrize("step", [Step.BUILD, Step.INTENT, Step.SWITCH])
+@pytest.mark.parametrize("point", around(PUBLISH))
 def test_the_first_publish_ever_is_killed(
-    store: ReleaseStore, instance: Path, make_candidate: MakeCandidate, step: Step
+    store: ReleaseStore, instance: Path, make_candidate: MakeCandidate, point: str
 ) -> None:
     candidate = make_candidate()
-    assert processes.run(processes.publish, instance, candidate, RunToken("night", 1), step) == KILLED
-    assert (store.live() is not None) == (step is Step.SWITCH)
+    assert processes.run(processes.publish, instance, candidate, RunToken("night", 1), point) == KILLED
+    assert (store.live() is not None) == past(point, Step.SWITCH)
     assert store.recover().live is None
     assert store.live() is None
     assert store.publish(candidate, RunToken("night", 2)).previous is None
 
 
-@pytest.mark.parametrize("step", BACK)
+@pytest.mark.parametrize("point", around(COLLECT))
+def test_killed_while_collecting(
+    store: ReleaseStore, instance: Path, publish: Publish, make_candidate: MakeCandidate, point: str
+) -> None:
+    """Red when a release is deleted under its own name: a reader of the list would find half of it."""
+    now = datetime.now(UTC)
+    old = [publish(f"night{day}", now=now - timedelta(days=9 - day)).release_id for day in range(6)]
+    candidate = make_candidate(model="tonight")
+    assert processes.run(processes.publish, instance, candidate, RunToken("tonight", 1), point) == KILLED
+
+    listed = [release.id for release in store.releases()]
+    assert [store.verify(release_id) for release_id in listed] == [[]] * len(listed)
+    assert (old[0] in listed) == (point == "before:collect_rename")
+    assert set(old[1:]) < set(listed)
+    whole_live_release(store)
+
+    assert store.recover(current_run="the next one").live == old[-1]
+    assert leftovers(instance) == []
+    # The next publish ends what this one began.
+    impatient = ReleaseStore(instance, keep=1, threads=1, memory_limit="500MB")
+    published = impatient.publish(candidate, RunToken("tonight", 2))
+    kept = {release.id for release in store.releases()}
+    assert set(old) & kept == set(old[-3:])
+    assert whole_live_release(store) == published.release_id
+
+
+@pytest.mark.parametrize("point", around(BACK))
 @pytest.mark.parametrize("by", ["restore", "recover"])
 def test_killed_while_stepping_back(
-    store: ReleaseStore, instance: Path, publish: Publish, make_candidate: MakeCandidate, step: Step, by: str
+    store: ReleaseStore, instance: Path, publish: Publish, make_candidate: MakeCandidate, point: str, by: str
 ) -> None:
     """Red when the switch comes before the fence is in the journal."""
     publish("older")
     good, failed = publish("good"), publish("failed", qc=None)
     if by == "restore":
-        assert processes.run(processes.restore, instance, "failed", step) == KILLED
+        assert processes.run(processes.restore, instance, "failed", point) == KILLED
     else:
-        assert processes.run(processes.recover, instance, step) == KILLED
-    assert whole_live_release(store) == (failed if step is Step.BACK_DECIDE else good).release_id
-    with pytest.raises(ReleaseError, match="declared dead"):
-        store.publish(make_candidate(model="failed"), RunToken("failed", 1))
+        assert processes.run(processes.recover, instance, point) == KILLED
+    fenced, switched = past(point, Step.BACK_DECIDE), past(point, Step.BACK_SWITCH)
+    assert whole_live_release(store) == (good if switched else failed).release_id
+    if fenced:
+        with pytest.raises(ReleaseError, match="declared dead"):
+            store.publish(make_candidate(model="failed"), RunToken("failed", 1))
 
     again = store.restore("failed", reason="the next callback")
-    assert again.restored == (step is Step.BACK_DECIDE)
+    assert again.restored == (not switched)
     assert whole_live_release(store) == good.release_id
     assert not store.restore("failed", reason="and the next").restored
     assert not store.recover(current_run="tonight").restored
@@ -128,21 +174,35 @@ def test_a_retry_does_not_take_over_what_was_given_up(
     good = publish("good")
     candidate = make_candidate(model="night")
     first = store.publish(candidate, RunToken("night", 1))
-    assert processes.run(processes.restore, instance, RunToken("night", 1), Step.BACK_DECIDE) == KILLED
+    point = f"after:{Step.BACK_DECIDE}"
+    assert processes.run(processes.restore, instance, RunToken("night", 1), point) == KILLED
     second = store.publish(candidate, RunToken("night", 2))
     assert second.release_id != first.release_id
     assert store.restore("night", reason="QC failed").live == good.release_id
 
 
-@pytest.mark.parametrize("step", [Step.BACK_DECIDE, Step.BACK_SWITCH])
-def test_killed_while_rolling_back(store: ReleaseStore, instance: Path, publish: Publish, step: Step) -> None:
+@pytest.mark.parametrize("point", around([Step.BACK_DECIDE, Step.BACK_SWITCH]))
+def test_killed_while_rolling_back(store: ReleaseStore, instance: Path, publish: Publish, point: str) -> None:
     older, live = publish("older"), publish("live")
-    assert processes.run(processes.rollback, instance, older.release_id, step) == KILLED
-    expected = live if step is Step.BACK_DECIDE else older
+    assert processes.run(processes.rollback, instance, older.release_id, point) == KILLED
+    expected = older if past(point, Step.BACK_SWITCH) else live
     assert whole_live_release(store) == expected.release_id
     assert not store.recover().restored
     store.rollback(older.release_id, reason="again", who="ops")
     assert whole_live_release(store) == older.release_id
+
+
+def test_failpoints_are_not_even_loaded_unless_asked_for() -> None:
+    """In the environment they work, and what they cannot understand is refused; without it the code is not there."""
+    program = "import ml.release, sys; print('ml.release.failpoint' in sys.modules)"
+
+    def start(**environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+
+    assert start().stdout == "False\n"
+    assert start(CLAIMS_RELEASE_FAILPOINT="before:switch").stdout == "True\n"
+    assert "it must be <before|after>:<step>" in start(CLAIMS_RELEASE_FAILPOINT="switch").stderr
 
 
 def test_two_publishers_at_once(store: ReleaseStore, instance: Path, make_candidate: MakeCandidate) -> None:

@@ -322,15 +322,38 @@ def test_a_disk_that_fills_up_while_building_leaves_nothing(
     assert _nothing_left_over(instance)
 
 
-def test_a_damaged_live_release_is_no_backup(store: ReleaseStore, publish: Publish) -> None:
+def test_a_damaged_live_release_is_no_backup(
+    store: ReleaseStore, publish: Publish, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A new good release heals what readers see; its backup, and where a restore goes, is the good one before."""
     good, damaged = publish("good"), publish("damaged")
     scores = damaged.path / "claims_ml_scores.parquet"
     scores.chmod(0o644)
     scores.write_bytes(scores.read_bytes()[:-1])
-    with pytest.raises(ReleaseError, match=r"the live release is damaged.*Run recover"):
-        publish("night")
-    store.recover(current_run="night")
-    assert publish("night").previous == good.release_id
+    night = publish("night", qc=None)
+    assert "the live release is damaged, so it cannot be kept as the backup" in caplog.text
+    assert night.previous == good.release_id
+    assert store.verify(night.release_id) == []
+    assert store.restore("night", reason="QC failed").live == good.release_id
+
+
+def test_without_any_good_release_the_backup_is_empty(store: ReleaseStore, publish: Publish) -> None:
+    """Also old still never overwrites new, though the new one's manifest can no longer tell its data date."""
+    damaged = publish("damaged")
+    (damaged.path / "manifest.json").unlink()
+    assert not publish("late", day=DATE - timedelta(days=1)).switched
+    night = publish("night")
+    assert (night.switched, night.previous) == (True, None)
+    assert store.verify(night.release_id) == []
+
+
+def test_only_what_was_audited_is_published(store: ReleaseStore, make_candidate: MakeCandidate) -> None:
+    candidate = make_candidate()
+    other = make_candidate(model="other")
+    candidate.scores.write_bytes(other.scores.read_bytes())
+    with pytest.raises(ReleaseError, match="only what was audited may become live"):
+        store.publish(candidate, RunToken("night", 1))
+    assert store.live() is None
 
 
 def test_old_releases_are_collected(store: ReleaseStore, instance: Path, make_candidate: MakeCandidate) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from ml.release import Published, ReleaseError, ReleaseStore, Restored, RunToken
+from tests.release import processes
 from tests.release.conftest import DATE, MakeCandidate, Publish
 
 
@@ -66,6 +69,27 @@ def test_restore_twice_late_and_by_another_store_does_nothing_more(
     newer = publish("newer")
     assert is_noop(store, store.restore(who, reason="late"), newer)
     assert newer.previous == good.release_id
+
+
+def test_restore_notices_a_change_that_hides_behind_the_old_size_and_time(
+    store: ReleaseStore, publish: Publish
+) -> None:
+    """Red when restore trusts the modification time: anybody can set it back."""
+    good, damaged = publish("good"), publish("damaged")
+    before = (damaged.path / "analytics.duckdb").stat()
+    spoil(damaged)
+    os.utime(damaged.path / "analytics.duckdb", ns=(before.st_atime_ns, before.st_mtime_ns))
+    publish("failed", qc=None)
+    assert store.restore("failed", reason="QC failed").live == good.release_id
+
+
+def test_restore_accepts_an_instance_that_was_copied(store: ReleaseStore, instance: Path, publish: Publish) -> None:
+    """Red when the noted inode and times decide instead of the hashes: a copy has others."""
+    good = publish("good")
+    publish("failed", qc=None)
+    copied = instance.with_name("copied")
+    shutil.copytree(instance, copied, symlinks=True)
+    assert ReleaseStore(copied).restore("failed", reason="QC failed").live == good.release_id
 
 
 def test_a_run_without_a_release_restores_nothing(store: ReleaseStore, publish: Publish) -> None:
@@ -215,12 +239,36 @@ def test_recover_gives_up_one_dead_run_after_another(store: ReleaseStore, publis
     assert (restored.live, restored.was) == (good.release_id, last.release_id)
 
 
-def test_recover_gives_up_a_damaged_live_release(store: ReleaseStore, publish: Publish) -> None:
+def test_recover_says_that_the_live_release_is_damaged_and_leaves_it(store: ReleaseStore, publish: Publish) -> None:
     good, damaged = publish("good"), publish("damaged")
     spoil(damaged, "claims_ml_scores.parquet")
-    restored = store.recover()
-    assert restored.live == good.release_id
-    assert "claims_ml_scores.parquet is not what was published" in restored.message
+    told = store.recover()
+    assert (told.restored, told.live) == (False, damaged.release_id)
+    assert "claims_ml_scores.parquet is not what was published" in told.damage[0]
+    assert "IS DAMAGED" in told.message
+    assert f"the best alternative is {good.release_id}" in told.message
+    assert store.rollback(None, reason="as advised", who="ops").live == good.release_id
+    assert store.recover().damage == ()
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_recover_gives_up_a_damaged_live_release_when_allowed(
+    store: ReleaseStore, publish: Publish, others: bool
+) -> None:
+    older = publish("older") if others else None
+    if others:
+        spoil(publish("damaged too"))
+    damaged = publish("damaged")
+    spoil(damaged)
+    restored = store.recover(give_up_damaged=True)
+    assert (restored.restored, restored.was, restored.damage) == (True, damaged.release_id, ())
+    assert restored.live == (older.release_id if older else None) == live_id(store)
+
+
+def test_a_damaged_release_of_a_dead_run_is_given_up_unasked(store: ReleaseStore, publish: Publish) -> None:
+    good = publish("good")
+    spoil(publish("died", qc=None))
+    assert store.recover().live == good.release_id
 
 
 def test_recover_after_the_live_release_has_vanished(store: ReleaseStore, instance: Path, publish: Publish) -> None:
@@ -228,7 +276,20 @@ def test_recover_after_the_live_release_has_vanished(store: ReleaseStore, instan
     vanished.path.rename(instance / "elsewhere")
     with pytest.raises(ReleaseError, match="there is no release"):
         store.live()
-    assert store.recover().live == good.release_id
+    assert "there is no release" in store.recover().damage[0]
+    assert store.recover(give_up_damaged=True).live == good.release_id
+
+
+def test_recover_leaves_a_run_alone_whose_qc_is_still_to_come(
+    store: ReleaseStore, instance: Path, publish: Publish
+) -> None:
+    """A backfill's recover runs between publish and QC of the nightly run, or of the refresh command."""
+    publish("good")
+    night = publish("night", qc=None)
+    assert is_noop(store, store.recover(current_run="backfill", is_running=lambda run_id: run_id == "night"), night)
+    with processes.at_work(instance, "night"):
+        assert is_noop(store, store.recover(current_run="backfill"), night)
+    assert store.recover(current_run="backfill").restored  # that process was killed
 
 
 def test_recover_without_the_journal_takes_nothing_away(store: ReleaseStore, instance: Path, publish: Publish) -> None:
@@ -268,7 +329,9 @@ def test_recover_survives_rubbish(store: ReleaseStore, instance: Path) -> None:
 
     (instance / "current").unlink()
     (instance / "current").symlink_to("releases/nowhere")
-    assert store.recover().live is None
+    assert "there is no release nowhere" in store.recover().damage[0]
+    assert store.recover(give_up_damaged=True).live is None
+    assert store.live() is None
     assert store.releases() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml.files import sha256_of
 from ml.rules import RulesetError, load_ruleset
-from ml.scoring.audit import AuditError, audit_candidate
+from ml.scoring.audit import AuditError, audit_candidate, require_audited
 from ml.scoring.score import load_candidate, score_claims
 from ml.scoring.stream import ml_scores
 from tests.scoring.conftest import claims_table
@@ -183,8 +185,25 @@ def test_each_audit_finds_what_it_is_for(settings, write_claims, model, tmp_path
     claims = write_claims(claims_table([]))
     candidate = score_claims(settings, claims, model, load_ruleset("RULESET_v1"), tmp_path / "candidate", NOW)
     pq.write_table(change(pq.read_table(candidate.scores)), candidate.scores)
+    candidate = replace(candidate, scores_sha256=sha256_of(candidate.scores))  # as if it had been scored so
     with pytest.raises(AuditError, match=rf"(?s)not published.*{audit}: claim"):
         audit_candidate(settings, candidate)
+    with pytest.raises(AuditError, match="has not passed its audit"):
+        require_audited(candidate)
+
+
+def test_only_the_very_bytes_that_were_audited_count_as_audited(settings, write_claims, model, tmp_path) -> None:
+    claims = write_claims(claims_table([]))
+    candidate = score_claims(settings, claims, model, load_ruleset("RULESET_v1"), tmp_path / "candidate", NOW)
+    with pytest.raises(AuditError, match="has not passed its audit"):
+        require_audited(candidate)
+    audit_candidate(settings, candidate)
+    require_audited(candidate)
+    pq.write_table(spoil(pq.read_table(candidate.scores), "risk_score", [2.0]), candidate.scores)
+    with pytest.raises(AuditError, match="was changed since it was scored"):
+        audit_candidate(settings, candidate)
+    with pytest.raises(AuditError, match="has not passed its audit"):
+        require_audited(candidate)
 
 
 def test_an_unknown_ruleset_is_named() -> None:

@@ -121,6 +121,7 @@ def publish_claims(settings: Settings, build: EtlBuild) -> ClaimsFile:
         if build.data_date == newest and build.warehouse.exists():
             replace_durably(build.warehouse, settings.warehouse)
         _collect_old(folder)
+        _collect_quarantine(settings)
     for leftover in build.warehouse.parent.iterdir():
         if leftover != done:  # it stays for a retry, should this process die before it is heard of
             leftover.unlink() if leftover.is_file() else shutil.rmtree(leftover, ignore_errors=True)
@@ -201,3 +202,10 @@ def _collect_old(folder: Path) -> None:
         path = folder / f"{day}.parquet"
         if datetime.fromtimestamp(path.stat().st_mtime, week_ago.tzinfo) < week_ago:
             path.unlink()
+
+
+def _collect_quarantine(settings: Settings) -> None:
+    oldest = (now() - timedelta(days=settings.keep_quarantine_days)).timestamp()
+    for folder in settings.quarantine.glob("*/"):
+        if folder.stat().st_mtime < oldest:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -10,6 +10,7 @@ import typer
 from ml.pipelines.console import say
 from ml.qc import QcError, write_summary
 from ml.qc.logs import SUMMARY_NAME
+from ml.release import ReleaseError, ReleaseStore
 from ml.settings import SettingsError, load_settings
 
 
@@ -30,13 +31,23 @@ def main(
         if logs_dir is None or output is None:
             default = load_settings().logs
             logs_dir, output = logs_dir or default, output or default / SUMMARY_NAME
-        summary = write_summary(logs_dir, output)
+        summary = write_summary(logs_dir, output, live_release_id=_live_release_of(logs_dir))
     except (QcError, SettingsError) as error:
         typer.secho(f"ERROR: {error}", fg=typer.colors.RED, err=True)
         raise typer.Exit(2) from None
     say(f"QC summary saved to {output} (snapshots={summary['total_snapshots']}, failed={summary['failed_snapshots']})")
     if not summary["total_snapshots"]:
         say(f"No QC logs in {logs_dir} yet: every scoring run writes one.")
+
+
+def _live_release_of(logs_dir: Path) -> str | None:
+    """The release that readers see, when these are our own instance's logs."""
+    try:
+        settings = load_settings()
+        live = ReleaseStore(settings.instance_dir).live() if logs_dir.resolve() == settings.logs.resolve() else None
+    except (SettingsError, ReleaseError):  # neither keeps the logs from being summarised
+        return None
+    return live.id if live else None
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ def main(
     token = RunToken(f"cli__{stamp(now())}-{os.getpid()}", 1)
     with _signals_raise() as received:
         try:
-            _refresh(settings, token, top_k, data_date)
+            with nightly.store_of(settings).running(token.run_id):
+                _refresh(settings, token, top_k, data_date)
         except BaseException as error:  # whatever happened, readers must be back on what was live
             log.debug("the error comes from here", exc_info=True)
             what = f"{error}" or type(error).__name__

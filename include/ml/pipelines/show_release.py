@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from ml.clock import JAKARTA, now
-from ml.nightly import SUMMARY_NAME, store_of
+from ml.nightly import store_of
 from ml.pipelines.console import fail
+from ml.qc.logs import SUMMARY_NAME
 from ml.release import Release
 from ml.settings import Settings, SettingsError, load_settings
 from ml.sql import sql_text

@@ -146,6 +146,15 @@ def read_snapshots(logs_dir: Path, *, besides: Path | None = None) -> tuple[list
     return sorted(snapshots, key=lambda snapshot: snapshot.stamp), skipped
 
 
+def collect_logs(logs_dir: Path, before: datetime) -> list[str]:
+    """Delete the QC logs that were stamped before a moment, and return their names; the youngest always stays."""
+    logs = sorted(path for path in logs_dir.glob("*.json") if is_log_name(path.name))
+    old = [log for log in logs[:-1] if log.stem < f"ml_scores_qc_{stamp(before)}"]
+    for log in old:
+        log.unlink(missing_ok=True)
+    return [log.name for log in old]
+
+
 def count_in_top_k(records: list[dict[str, Any]]) -> dict[str, Counter[str]]:
     """Return how often each severity, province and flag stands in the top records (a claim may have several flags)."""
     counts: dict[str, Counter[str]] = {}

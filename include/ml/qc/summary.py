@@ -16,15 +16,17 @@ LOGGER = logging.getLogger(__name__)
 MOST_COMMON = 10
 
 
-def write_summary(logs_dir: Path, output: Path) -> dict[str, Any]:
+def write_summary(logs_dir: Path, output: Path, *, live_release_id: str | None = None) -> dict[str, Any]:
     """Regenerate the summary from the logs alone and write it atomically.
 
     The names are read by other tools, so fields are only ever added:
 
     - `total_snapshots`: logs read, passed or not; `failed_snapshots`: those whose QC failed.
-    - `latest_snapshot`: summary of the log that describes what readers see: among the passed ones that of the latest
-      data date, then the youngest (a backfill's log is young, but its release replaced nothing). A log without
-      `passed` is of the old system and counts as passed. None if none passed.
+    - `live_release_id`: what readers see; None when that is not known.
+    - `latest_snapshot`: summary of the log that describes what readers see: the youngest passed one of the live
+      release (after a rollback that is an old log), else among the passed ones that of the latest data date, then the
+      youngest (a backfill's log is young, but its release replaced nothing). A log without `passed` is of the old
+      system and counts as passed. None if none passed.
     - `averages`: mean of every numeric field of the summaries, over the passed logs that have a value for it.
     - `top_severity_in_top_k`, `top_province_in_top_k`, `top_flags_in_top_k`: `[value, count]` pairs, most frequent
       first, at most 10: in how many top records of all passed logs the value stands.
@@ -35,6 +37,7 @@ def write_summary(logs_dir: Path, output: Path) -> dict[str, Any]:
     Args:
         logs_dir: folder of the logs; an empty one gives a summary of 0 snapshots.
         output: the file to write; folders are made.
+        live_release_id: the release that is live, where it is known.
 
     Returns:
         What was written.
@@ -51,7 +54,9 @@ def write_summary(logs_dir: Path, output: Path) -> dict[str, Any]:
     snapshots, skipped = read_snapshots(logs_dir, besides=output)
     for name, reason in skipped.items():
         LOGGER.warning("%s skipped, it is no QC log: it %s", logs_dir / name, reason)
-    content: dict[str, Any] = plain(_content(snapshots) | {"skipped_files": list(skipped), "skipped_reasons": skipped})
+    content: dict[str, Any] = plain(
+        _content(snapshots, live_release_id) | {"skipped_files": list(skipped), "skipped_reasons": skipped}
+    )
     try:
         write_json(output, content)
     except OSError as error:
@@ -59,10 +64,14 @@ def write_summary(logs_dir: Path, output: Path) -> dict[str, Any]:
     return content
 
 
-def _content(snapshots: Sequence[Snapshot]) -> dict[str, Any]:
+def _content(snapshots: Sequence[Snapshot], live_release_id: str | None) -> dict[str, Any]:
     passed = [snapshot for snapshot in snapshots if snapshot.passed]
-    latest = max(passed, key=lambda snapshot: snapshot.recency, default=None)
+    of_live = [snapshot for snapshot in passed if snapshot.summary.get("release_id") == live_release_id]
+    if live_release_id is None or not of_live:
+        of_live = passed
+    latest = max(of_live, key=lambda snapshot: snapshot.recency, default=None)
     return {
+        "live_release_id": live_release_id,
         "total_snapshots": len(snapshots),
         "failed_snapshots": len(snapshots) - len(passed),
         "latest_snapshot": latest.summary if latest else None,

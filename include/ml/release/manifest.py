@@ -38,10 +38,12 @@ class RunToken:
 class Candidate:
     """An audited set of scores with the claims it was computed from (columns: 10_scores.sql, 30_high_risk.sql).
 
-    `input_sha256` is the SHA-256 of the claims file as it was when it was scored.
+    `scores_sha256` is the SHA-256 of the scores as they were audited, `input_sha256` that of the claims file as it was
+    when it was scored: nothing else is published.
     """
 
     scores: Path
+    scores_sha256: str
     claims: Path
     data_date: date
     scored_at: datetime
@@ -53,12 +55,17 @@ class Candidate:
 
 
 class FileEntry(BaseModel):
-    """Size in bytes and SHA-256 (hex) of a file of a release."""
+    """Size in bytes and SHA-256 (hex) of a file of a release.
+
+    `stat` is what the file system said of it when it was hashed (`verify.stat_of`): while that has not changed, the
+    file has not been written to. None in releases made before it was noted.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     size: int
     sha256: str
+    stat: str | None = None
 
 
 class Manifest(BaseModel):
@@ -83,10 +90,10 @@ class Manifest(BaseModel):
     duckdb_version: str
     files: dict[str, FileEntry]
 
-    def is_of(self, candidate: Candidate, scores_sha256: str) -> bool:
+    def is_of(self, candidate: Candidate) -> bool:
         """Tell whether this release was made from exactly that candidate."""
         return (
-            self.files[SCORES].sha256 == scores_sha256
+            self.files[SCORES].sha256 == candidate.scores_sha256
             and self.input_sha256 == candidate.input_sha256
             and self.model_sha256 == candidate.model_sha256
             and self.ruleset_sha256 == candidate.ruleset_sha256
@@ -127,18 +134,30 @@ class Published:
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restore, recover or rollback did: `was` is the release live before, `live` the one live after."""
+    """What a restore, recover or rollback did: `was` is the release live before, `live` the one live after.
+
+    `damage` says what is wrong with the live release when it was left live although it is damaged.
+    """
 
     restored: bool
     live: str | None
     was: str | None
     message: str
+    damage: tuple[str, ...] = ()
 
 
 def new_release_id(data_date: date, moment: datetime, token: RunToken) -> str:
     """Return the id `<data date>-<UTC stamp>-<slug of the run id>-t<try>`: sorts by data date, then by time."""
     slug = re.sub(r"[^a-z0-9]+", "-", token.run_id.lower())[:_SLUG_LENGTH].strip("-") or "run"
     return f"{data_date:%Y%m%d}-{stamp(moment)}-{slug}-t{token.try_number:02d}"
+
+
+def data_date_of_id(release_id: str) -> date | None:
+    """Return the data date a release's id begins with; None when it is no id of ours."""
+    try:
+        return datetime.strptime(release_id[:8], "%Y%m%d").date()  # noqa: DTZ007 - a date, in no timezone
+    except ValueError:
+        return None
 
 
 def read_release(releases: Path, release_id: str) -> Release:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
-from datetime import UTC, datetime
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -24,13 +26,14 @@ from ml.release.manifest import (
     Release,
     ReleaseError,
     RunToken,
+    data_date_of_id,
     new_release_id,
     read_release,
 )
 from ml.release.retention import BUILDING, collect, sweep
 from ml.release.room import Room
-from ml.release.steps import Step, reached
-from ml.release.verify import damage
+from ml.release.steps import Step, step
+from ml.release.verify import best_alternative, damage, stat_of
 
 logger = logging.getLogger(__name__)
 
@@ -41,46 +44,47 @@ copies and the DuckDB file); the rest is for another data mix and for what DuckD
 
 def publish(room: Room, candidate: Candidate, token: RunToken, now: datetime) -> Published:
     """Make a candidate the live release (see `ReleaseStore.publish`)."""
-    with room.at_the_door(token), room.locked():
-        reached(Step.LOCK)
+    with ExitStack() as held:
+        with step(Step.LOCK):
+            held.enter_context(room.at_the_door(token))
+            held.enter_context(room.locked())
 
-        history = room.journal.read()
-        _refuse_dead(history, token)
-        reached(Step.FENCE)
+        with step(Step.FENCE):
+            history = room.journal.read()
+            _refuse_dead(history, token)
 
-        scores_sha256 = _hash_scores(candidate)
-        done = _recognise(room, history, candidate, scores_sha256, token, now)
-        reached(Step.RECOGNISE)
+        with step(Step.RECOGNISE):
+            _require_audited(candidate)
+            done = _recognise(room, history, candidate, token, now)
         if done is not None:
             return done
 
-        sweep(room)
-        reached(Step.SWEEP)
+        with step(Step.SWEEP):
+            sweep(room)
 
-        live = _live_before(room, history)
-        room.make_static_links()
-        _ensure_space(room, candidate)
-        reached(Step.SPACE)
+        with step(Step.SPACE):
+            before = _look_before(room, history)
+            room.make_static_links()
+            _ensure_space(room, candidate)
 
         new_id = _unused_id(room, history, new_release_id(candidate.data_date, now, token))
         temporary = room.releases / f"{BUILDING}{new_id}"
         temporary.mkdir()
         try:
-            rows = _build_and_compare(room, candidate, temporary, live, new_id, scores_sha256)
-            _seal(candidate, token, now, temporary, live, new_id, rows)
-            reached(Step.SEAL)
-
-            temporary.rename(room.releases / new_id)
-            fsync_folder(room.releases)
-            reached(Step.RENAME)
+            rows = _build_and_compare(room, candidate, temporary, before.backup, new_id)
+            with step(Step.SEAL):
+                _seal(candidate, token, now, temporary, before.backup, new_id, rows)
+            with step(Step.RENAME):
+                temporary.rename(room.releases / new_id)
+                fsync_folder(room.releases)
         except OSError as error:
             raise ReleaseError(f"the release could not be written, readers see no change: {error}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)  # no longer there when all went well
 
-        published = _go_live(room, read_release(room.releases, new_id), live, now)
-        collect(room, now)
-        reached(Step.COLLECT)
+        published = _go_live(room, read_release(room.releases, new_id), before, now)
+        with step(Step.COLLECT):
+            collect(room, now)
         return published
 
 
@@ -97,20 +101,23 @@ def _refuse_dead(history: History, token: RunToken) -> None:
         raise ReleaseError(f"run {token.run_id}: try {newest} has published, try {token.try_number} comes too late")
 
 
-def _hash_scores(candidate: Candidate) -> str:
+def _require_audited(candidate: Candidate) -> None:
     for path in (candidate.scores, candidate.claims):
         if not path.is_file():
             raise ReleaseError(f"the candidate's file {path} does not exist: score again before publishing")
-    return sha256_of(candidate.scores)
+    found = sha256_of(candidate.scores)
+    if found != candidate.scores_sha256:
+        raise ReleaseError(
+            f"{candidate.scores} has SHA-256 {found}, but {candidate.scores_sha256} was audited: only what was audited "
+            "may become live. Audit it again, or score again"
+        )
 
 
-def _recognise(
-    room: Room, history: History, candidate: Candidate, scores_sha256: str, token: RunToken, now: datetime
-) -> Published | None:
+def _recognise(room: Room, history: History, candidate: Candidate, token: RunToken, now: datetime) -> Published | None:
     """Return what this very run has already made of this very candidate, if it died before anybody heard of it."""
     live_id = room.live_id()
     for release in reversed(room.all()):
-        ours = release.manifest.run_id == token.run_id and release.manifest.is_of(candidate, scores_sha256)
+        ours = release.manifest.run_id == token.run_id and release.manifest.is_of(candidate)
         if not ours or history.given_up(release.id):
             continue
         record = next(history.publications(release.id), None)
@@ -125,17 +132,30 @@ def _recognise(
     return None
 
 
-def _live_before(room: Room, history: History) -> Release | None:
+@dataclass(frozen=True)
+class _Before:
+    """What is live before a publish: its data date, and the release whose scores become the backup."""
+
+    data_date: date | None
+    backup: Release | None
+
+
+def _look_before(room: Room, history: History) -> _Before:
+    """The backup is the live release, or its nearest good ancestor when the live one is damaged."""
     live_id = room.live_id()
     if live_id is None:
-        return None
+        return _Before(None, None)
     found = damage(room, history, live_id)
-    if found:
-        raise ReleaseError(
-            f"the live release is damaged, so it cannot be kept as the backup: {'; '.join(found)}. "
-            "Run recover (it puts the last good release back), then publish again"
-        )
-    return room.get(live_id)
+    if not found:
+        live = room.get(live_id)
+        return _Before(live.manifest.data_date, live)
+    backup = best_alternative(room, history, live_id, anywhere=False)
+    logger.error(
+        "the live release is damaged, so it cannot be kept as the backup: %s. The backup is made from %s",
+        "; ".join(found),
+        backup or "nothing: no release before it is good",
+    )
+    return _Before(data_date_of_id(live_id), None if backup is None else room.get(backup))
 
 
 def _ensure_space(room: Room, candidate: Candidate) -> None:
@@ -158,7 +178,7 @@ def _unused_id(room: Room, history: History, wanted: str) -> str:
 
 
 def _build_and_compare(
-    room: Room, candidate: Candidate, folder: Path, live: Release | None, new_id: str, scores_sha256: str
+    room: Room, candidate: Candidate, folder: Path, backup: Release | None, new_id: str
 ) -> tuple[int, int]:
     """Build the release's files and return the rows of scores and of backup.
 
@@ -166,7 +186,42 @@ def _build_and_compare(
     may run again) cannot get into the release.
     """
     scores, claims = folder / SCORES, folder / "claims.parquet"
-    if copy_hashed(candidate.scores, scores) != scores_sha256:
+    previous_scores = None if backup is None else backup.scores
+    info = {
+        "release_id": new_id,
+        "data_date": candidate.data_date.isoformat(),
+        "scored_at": candidate.scored_at.astimezone(UTC).isoformat(),
+        "model_version": candidate.model_version,
+        "ruleset_version": candidate.ruleset_version,
+        "previous": "" if backup is None else backup.id,
+    }
+    with ExitStack() as opened:
+        with step(Step.BUILD):
+            _copy_unchanged(candidate, scores, claims)
+            connection = opened.enter_context(
+                tables.build(
+                    folder / DATABASE,
+                    scores=scores,
+                    claims=claims,
+                    previous_scores=previous_scores,
+                    info=info,
+                    memory_limit=room.memory_limit,
+                    threads=room.threads,
+                )
+            )
+        with step(Step.COMPARE):
+            problems = _candidate_problems(connection, candidate)
+            problems = problems or tables.compare_problems(connection, scores=scores, previous_scores=previous_scores)
+            if problems:
+                raise ReleaseError("the candidate is refused: " + "; ".join(problems))
+            rows = tables.count(connection, "claims_ml_scores"), tables.count(connection, "claims_ml_scores_backup")
+    claims.unlink()
+    shutil.rmtree(folder / "spill", ignore_errors=True)
+    return rows
+
+
+def _copy_unchanged(candidate: Candidate, scores: Path, claims: Path) -> None:
+    if copy_hashed(candidate.scores, scores) != candidate.scores_sha256:
         raise ReleaseError(f"{candidate.scores} was changed while it was being published: score again")
     claims_sha256 = copy_hashed(candidate.claims, claims)
     if claims_sha256 != candidate.input_sha256:
@@ -174,34 +229,6 @@ def _build_and_compare(
             f"{candidate.claims} has SHA-256 {claims_sha256}, but the candidate was scored from a file with "
             f"{candidate.input_sha256}: the ETL has rewritten it since, score again"
         )
-    previous_scores = None if live is None else live.scores
-    info = {
-        "release_id": new_id,
-        "data_date": candidate.data_date.isoformat(),
-        "scored_at": candidate.scored_at.astimezone(UTC).isoformat(),
-        "model_version": candidate.model_version,
-        "ruleset_version": candidate.ruleset_version,
-        "previous": "" if live is None else live.id,
-    }
-    with tables.build(
-        folder / DATABASE,
-        scores=scores,
-        claims=claims,
-        previous_scores=previous_scores,
-        info=info,
-        memory_limit=room.memory_limit,
-        threads=room.threads,
-    ) as connection:
-        reached(Step.BUILD)
-        problems = _candidate_problems(connection, candidate)
-        problems = problems or tables.compare_problems(connection, scores=scores, previous_scores=previous_scores)
-        if problems:
-            raise ReleaseError("the candidate is refused: " + "; ".join(problems))
-        rows = tables.count(connection, "claims_ml_scores"), tables.count(connection, "claims_ml_scores_backup")
-    claims.unlink()
-    shutil.rmtree(folder / "spill", ignore_errors=True)
-    reached(Step.COMPARE)
-    return rows
 
 
 def _candidate_problems(connection: duckdb.DuckDBPyConnection, candidate: Candidate) -> list[str]:
@@ -218,7 +245,7 @@ def _seal(
     token: RunToken,
     now: datetime,
     folder: Path,
-    live: Release | None,
+    backup: Release | None,
     new_id: str,
     rows: tuple[int, int],
 ) -> None:
@@ -228,7 +255,7 @@ def _seal(
         path = folder / name
         forbid_writing(path)
         fsync_file(path)
-        files[name] = FileEntry(size=path.stat().st_size, sha256=sha256_of(path))
+        files[name] = FileEntry(size=path.stat().st_size, sha256=sha256_of(path), stat=stat_of(path))
     manifest = Manifest(
         release_id=new_id,
         run_id=token.run_id,
@@ -236,7 +263,7 @@ def _seal(
         data_date=candidate.data_date,
         created_at=now,
         scored_at=candidate.scored_at.astimezone(UTC),
-        previous=None if live is None else live.id,
+        previous=None if backup is None else backup.id,
         rows=rows[0],
         backup_rows=rows[1],
         model_version=candidate.model_version,
@@ -252,19 +279,17 @@ def _seal(
     fsync_folder(folder)
 
 
-def _go_live(room: Room, release: Release, live: Release | None, now: datetime) -> Published:
+def _go_live(room: Room, release: Release, before: _Before, now: datetime) -> Published:
     """Switch `current`, unless the live release's data date is newer: old never overwrites new."""
-    switched = live is None or release.manifest.data_date >= live.manifest.data_date
-    if not switched:
-        room.journal.append(_record(Event.ARCHIVED, release, now))
-        return _published(release, switched=False)
-    room.journal.append(_record(Event.INTENT, release, now))
-    reached(Step.INTENT)
-    room.switch(release.id)
-    reached(Step.SWITCH)
-    room.journal.append(_record(Event.SWITCHED, release, now))
-    reached(Step.ACKNOWLEDGE)
-    return _published(release, switched=True)
+    switched = before.data_date is None or release.manifest.data_date >= before.data_date
+    with step(Step.INTENT):
+        room.journal.append(_record(Event.INTENT if switched else Event.ARCHIVED, release, now))
+    if switched:
+        with step(Step.SWITCH):
+            room.switch(release.id)
+        with step(Step.ACKNOWLEDGE):
+            room.journal.append(_record(Event.SWITCHED, release, now))
+    return _published(release, switched=switched)
 
 
 def _record(event: Event, release: Release, at: datetime, try_number: int | None = None) -> Record:

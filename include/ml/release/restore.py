@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ml.release.journal import Event, History, Record
 from ml.release.manifest import ReleaseError, Restored, RunToken
 from ml.release.retention import sweep
 from ml.release.room import Room
-from ml.release.steps import Step, reached
-from ml.release.verify import damage, problems
+from ml.release.steps import Step, step
+from ml.release.verify import best_alternative, damage, problems, why_unfit_to_return
+
+IsRunning: TypeAlias = Callable[[str], bool]
+"""Tells of a run id whether that run is still at work, so that its QC is still to come."""
 
 
 def restore(room: Room, who: RunToken | str, reason: str) -> Restored:
@@ -25,10 +30,12 @@ def restore(room: Room, who: RunToken | str, reason: str) -> Restored:
             if history.fence(token) is None:
                 room.journal.append(_fence(token, None, reason))
             return Restored(False, live, live, why_not or "no release is live, nothing to restore")
-        return _step_back(room, history, live, token, reason)
+        return _step_back(room, history, live, token, reason, quick=True)
 
 
-def recover(room: Room, current_run: str | None, reason: str) -> Restored:
+def recover(
+    room: Room, current_run: str | None, reason: str, is_running: IsRunning, *, give_up_damaged: bool
+) -> Restored:
     """Clear up after dead processes and dead runs (see `ReleaseStore.recover`)."""
     if not room.releases.is_dir():
         return Restored(False, None, None, "nothing was ever published here, nothing to recover")
@@ -37,17 +44,30 @@ def recover(room: Room, current_run: str | None, reason: str) -> Restored:
         try:
             first = live = room.live_id()
         except ReleaseError as error:
-            return Restored(False, None, None, f"nothing recovered: {error}")
+            return Restored(False, None, None, f"nothing recovered: {error}", damage=(str(error),))
         messages: list[str] = []
+        found: list[str] = []
         while live is not None:  # every round gives one release up, so that this ends
             history = room.journal.read()
-            why = _why_unfit_to_stay(room, history, live, current_run)
+            found = damage(room, history, live)
+            why = _why_dead(room, history, live, current_run, is_running)
+            if why is None and found and give_up_damaged:
+                why = f"the live release is damaged ({'; '.join(found)})"
             if why is None:
                 break
-            step = _step_back(room, history, live, room.publisher(history, live), f"{reason}: {why}")
-            messages.append(f"{why}; {step.message}")
-            live = step.live
-        return Restored(bool(messages), live, first, " ".join(messages) or "nothing to recover")
+            back = _step_back(room, history, live, room.publisher(history, live), f"{reason}: {why}", quick=False)
+            messages.append(f"{why}; {back.message}")
+            live, found = back.live, []
+        if live is not None and found:
+            messages.append(_damaged_message(room, live, found))
+        message = " ".join(messages) or "nothing to recover"
+        return Restored(live != first, live, first, message, damage=tuple(found))
+
+
+def _damaged_message(room: Room, live: str, found: list[str]) -> str:
+    best = best_alternative(room, room.journal.read(), live)
+    advice = f"the best alternative is {best}: roll back to it" if best else "no other release is good: publish anew"
+    return f"THE LIVE RELEASE {live} IS DAMAGED and was left live ({'; '.join(found)}); {advice}"
 
 
 def rollback(room: Room, to: str | None, reason: str, who: str) -> Restored:
@@ -56,21 +76,21 @@ def rollback(room: Room, to: str | None, reason: str, who: str) -> Restored:
         history, live = room.journal.read(), room.live_id()
         if to is not None and to == live:
             return Restored(False, live, live, f"{to} is live already, nothing to roll back")
-        target = to if to is not None else _best_alternative(room, history, live, None)
+        target = to if to is not None else best_alternative(room, history, live, anywhere=live is None)
         if target is None:
             raise ReleaseError("no older release is fit to be put back; list the releases and name one")
         wrong = problems(room, history, target)
         if history.qc_passed(target) is False:
             wrong.append(f"{target}: failed its QC")
         if wrong:
-            best = _best_alternative(room, history, live, target)
+            best = best_alternative(room, history, live, not_to=target)
             advice = f"the best alternative is {best}" if best else "and no other release is fit to be put back"
             raise ReleaseError(f"not rolled back to {target}: {'; '.join(wrong)}; {advice}")
         record = Record(event=Event.ROLLED_BACK, release_id=target, previous=live, reason=reason, who=who)
-        room.journal.append(record)
-        reached(Step.BACK_DECIDE)
-        room.switch(target)
-        reached(Step.BACK_SWITCH)
+        with step(Step.BACK_DECIDE):
+            room.journal.append(record)
+        with step(Step.BACK_SWITCH):
+            room.switch(target)
         return Restored(True, target, live, f"{who} rolled back from {live or 'no release'} to {target}: {reason}")
 
 
@@ -103,29 +123,32 @@ def _nothing_to_restore(history: History, live: str | None, publisher: RunToken 
     return None
 
 
-def _why_unfit_to_stay(room: Room, history: History, live: str, current_run: str | None) -> str | None:
-    found = damage(room, history, live)
-    if found:
-        return f"the live release is damaged ({'; '.join(found)})"
+def _why_dead(room: Room, history: History, live: str, current_run: str | None, is_running: IsRunning) -> str | None:
+    """Why the live release is what a dead run left: its QC failed, or never came and nobody is left to run it."""
     publisher, passed = history.publisher(live), history.qc_passed(live)
     if passed or history.endorsed(live):
         return None
-    if passed is None and (publisher is None or publisher.run_id == current_run):
-        return None  # its QC is still to come; or the journal was lost, which is no reason to take everything away
+    if passed is None:
+        if publisher is None:
+            return None  # the journal was lost, which is no reason to take everything away
+        if publisher.run_id == current_run or is_running(publisher.run_id) or room.is_running(publisher.run_id):
+            return None  # its QC is still to come
     return f"{_name(publisher)} published {live}, and its QC {'never passed' if passed is None else 'failed'}"
 
 
-def _step_back(room: Room, history: History, live: str, token: RunToken | None, reason: str) -> Restored:
+def _step_back(
+    room: Room, history: History, live: str, token: RunToken | None, reason: str, *, quick: bool
+) -> Restored:
     """Declare the run dead, then make the nearest good ancestor of the live release live again."""
     fence = _fence(token, live, reason)
-    room.journal.append(fence)
-    history = History((*history.records, fence))
-    reached(Step.BACK_DECIDE)
-    way = _way_back(room, history, live)
-    room.switch(way.target)
-    reached(Step.BACK_SWITCH)
-    room.journal.append(Record(event=Event.RESTORED, release_id=way.target, previous=live, reason=reason))
-    reached(Step.BACK_ACKNOWLEDGE)
+    with step(Step.BACK_DECIDE):
+        room.journal.append(fence)
+        history = History((*history.records, fence))
+    with step(Step.BACK_SWITCH):
+        way = _way_back(room, history, live, quick=quick)
+        room.switch(way.target)
+    with step(Step.BACK_ACKNOWLEDGE):
+        room.journal.append(Record(event=Event.RESTORED, release_id=way.target, previous=live, reason=reason))
     if way.target is None:
         message = f"gave up {live}; no release is live now, readers are told so"
     else:
@@ -141,33 +164,15 @@ class _Way:
     passed_over: list[str]
 
 
-def _way_back(room: Room, history: History, live: str) -> _Way:
+def _way_back(room: Room, history: History, live: str, *, quick: bool) -> _Way:
     passed_over: list[str] = []
     for older in room.ancestors(history, live):
-        why = _why_unfit_to_return(room, history, older)
+        why = why_unfit_to_return(room, history, older, quick=quick)
         if why is None:
             return _Way(older, passed_over)
         if (room.releases / older).exists():  # the collected ones are no news
             passed_over.append(why)
     return _Way(None, passed_over)
-
-
-def _why_unfit_to_return(room: Room, history: History, release_id: str) -> str | None:
-    if history.given_up(release_id):
-        return f"{release_id}: was given up"
-    if history.qc_passed(release_id) is False:
-        return f"{release_id}: failed its QC"
-    return "; ".join(damage(room, history, release_id)) or None
-
-
-def _best_alternative(room: Room, history: History, live: str | None, refused: str | None) -> str | None:
-    """The nearest good ancestor of the live release, or else the newest good release there is."""
-    line = [] if live is None else list(room.ancestors(history, live))
-    others = [release.id for release in reversed(room.all()) if release.id not in line] if refused or not live else []
-    for release_id in line + others:
-        if release_id not in (live, refused) and _why_unfit_to_return(room, history, release_id) is None:
-            return release_id
-    return None
 
 
 def _fence(token: RunToken | None, release_id: str | None, reason: str) -> Record:

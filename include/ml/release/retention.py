@@ -12,14 +12,15 @@ from ml import clock
 from ml.files import fsync_folder
 from ml.release.journal import Event, Record
 from ml.release.manifest import Release, ReleaseError
-from ml.release.room import WAITING, Room
+from ml.release.room import RUNNING, WAITING, Room
+from ml.release.steps import Step, step
 
 logger = logging.getLogger(__name__)
 
 BUILDING = ".building-"
 TRASH = ".trash-"
 ANCESTORS_KEPT = 3
-MIN_AGE = timedelta(days=1)
+NOTES_KEPT = timedelta(days=1)
 
 
 def sweep(room: Room) -> None:
@@ -29,7 +30,9 @@ def sweep(room: Room) -> None:
     """
     leftovers = [path for prefix in (BUILDING, TRASH) for path in room.releases.glob(f"{prefix}*")]
     leftovers += room.instance.glob(f".{room.current.name}.*")
-    leftovers += [note for note in room.releases.glob(f"{WAITING}*") if _age(note) > MIN_AGE]
+    leftovers += [
+        note for kind in (WAITING, RUNNING) for note in room.releases.glob(f"{kind}*") if _age(note) > NOTES_KEPT
+    ]
     for path in leftovers:
         logger.info("sweeping %s, left by a process that died", path)
         try:
@@ -47,10 +50,13 @@ def collect(room: Room, now: datetime) -> list[str]:
     for release in _superfluous(room, now):
         trash = release.path.with_name(f"{TRASH}{release.id}")
         try:
-            release.path.rename(trash)  # in one step, so that nobody ever sees half a release under its id
-            fsync_folder(room.releases)
-            room.journal.append(Record(event=Event.COLLECTED, release_id=release.id))
-            shutil.rmtree(trash)
+            with step(Step.COLLECT_RENAME):
+                release.path.rename(trash)  # in one step, so that nobody ever sees half a release under its id
+                fsync_folder(room.releases)
+            with step(Step.COLLECT_NOTE):
+                room.journal.append(Record(event=Event.COLLECTED, release_id=release.id))
+            with step(Step.COLLECT_DELETE):
+                shutil.rmtree(trash)
         except (OSError, ReleaseError) as error:
             logger.warning("release %s could not be collected: %s", release.id, error)
         else:
@@ -66,10 +72,10 @@ def _age(path: Path) -> timedelta:
 
 
 def _superfluous(room: Room, now: datetime) -> list[Release]:
-    """All but the live release, its three nearest existing ancestors, the newest `keep`, and any younger than a day."""
+    """All but the live release, its three nearest existing ancestors, the newest `keep`, and the young ones."""
     releases = room.all()
     kept = {release.id for release in releases[-room.keep :]}
-    kept |= {release.id for release in releases if now - release.manifest.created_at < MIN_AGE}
+    kept |= {release.id for release in releases if now - release.manifest.created_at < room.keep_age}
     live = room.live_id()
     if live is not None:
         existing = {release.id for release in releases}

@@ -6,18 +6,20 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from ml.files import fsync_folder, point_link
+from ml.files import fsync_folder, make_folders, point_link
 from ml.release.durable import remove_link
 from ml.release.journal import History, Journal
 from ml.release.manifest import DATABASE, SCORES, Release, ReleaseError, RunToken, read_release
 
 WAITING = ".waiting-"
+RUNNING = ".running-"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Room:
     instance: Path
     lock_timeout: float
     keep: int
+    keep_age: timedelta
     memory_limit: str
     threads: int
 
@@ -52,7 +55,7 @@ class Room:
         Raises:
             ReleaseError: another process held it for longer than `lock_timeout` seconds.
         """
-        self.releases.mkdir(parents=True, exist_ok=True)
+        make_folders(self.releases)
         lock = FileLock(self.releases / ".lock")
         try:
             lock.acquire(timeout=self.lock_timeout)
@@ -69,7 +72,7 @@ class Room:
     @contextmanager
     def at_the_door(self, token: RunToken) -> Iterator[None]:
         """Let it be known that a try has come to publish, so that a restore that gets the lock first can fence it."""
-        self.releases.mkdir(parents=True, exist_ok=True)
+        make_folders(self.releases)
         note = self.releases / f"{_waiting(token.run_id)}{token.try_number}.{uuid4().hex}"
         note.touch()
         try:
@@ -83,6 +86,28 @@ class Room:
         return max(
             (int(note.name[len(prefix) :].split(".")[0]) for note in self.releases.glob(f"{prefix}*")), default=0
         )
+
+    @contextmanager
+    def running(self, run_id: str) -> Iterator[None]:
+        """Let it be known, as long as this process lives, that the run's QC is still to come."""
+        make_folders(self.releases)
+        mark = self.releases / f"{RUNNING}{_short(run_id)}"
+        with FileLock(mark):
+            try:
+                yield
+            finally:
+                mark.unlink(missing_ok=True)
+
+    def is_running(self, run_id: str) -> bool:
+        """Tell whether a process is inside `running` for this run."""
+        mark = self.releases / f"{RUNNING}{_short(run_id)}"
+        if not mark.exists():
+            return False
+        try:
+            with FileLock(mark, blocking=False):
+                return False
+        except Timeout:
+            return True
 
     def live_id(self) -> str | None:
         """Resolve `current` once; None when no release is live.
@@ -172,10 +197,15 @@ class Room:
                     f"{link} is in the way: it should be a link to {target}. It was left as it is. If it comes from "
                     f"the system before releases, keep it with `mv {link} {link}.old`, then publish again"
                 )
-            link.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(link.parent)
             link.symlink_to(target)
             fsync_folder(link.parent)
 
 
 def _waiting(run_id: str) -> str:
-    return f"{WAITING}{hashlib.sha256(run_id.encode()).hexdigest()[:16]}-"
+    return f"{WAITING}{_short(run_id)}-"
+
+
+def _short(run_id: str) -> str:
+    """A run id may be longer than a file name, and hold what a file name may not."""
+    return hashlib.sha256(run_id.encode()).hexdigest()[:16]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ml import clock
 from ml.release import publish, restore, verify
 from ml.release.journal import Event, Record
 from ml.release.manifest import Candidate, Published, Release, ReleaseError, Restored, RunToken
+from ml.release.restore import IsRunning
 from ml.release.room import Room
 
 DEAD_RUN = "recover at the start of a run"
@@ -20,7 +22,8 @@ class ReleaseStore:
     Args:
         instance_dir: root of what the system writes; made when missing.
         lock_timeout: seconds to wait for another publisher before giving up with a `ReleaseError`.
-        keep: newest releases kept besides the live one, its three ancestors and any younger than a day.
+        keep: newest releases kept besides the live one, its three ancestors and the young ones.
+        keep_days: age in days up to which every release is kept; at least one.
         memory_limit: memory DuckDB may use before it spills to disk, e.g. `2GB`.
         threads: threads DuckDB may use.
     """
@@ -31,12 +34,16 @@ class ReleaseStore:
         *,
         lock_timeout: float = 600,
         keep: int = 7,
+        keep_days: float = 1,
         memory_limit: str = "2GB",
         threads: int = 2,
     ) -> None:
         if keep < 1:
             raise ReleaseError(f"keep={keep}: at least the newest release must be kept")
-        self._room = Room(instance_dir.absolute(), lock_timeout, keep, memory_limit, threads)
+        if keep_days < 1:
+            raise ReleaseError(f"keep_days={keep_days}: a backup is kept for at least one day")
+        age = timedelta(days=keep_days)
+        self._room = Room(instance_dir.absolute(), lock_timeout, keep, age, memory_limit, threads)
 
     def publish(self, candidate: Candidate, token: RunToken, *, now: datetime | None = None) -> Published:
         """Build a complete release from an audited candidate and make it the live one, in one step for readers.
@@ -77,13 +84,29 @@ class ReleaseStore:
         """
         return restore.restore(self._room, token_or_run_id, reason)
 
-    def recover(self, *, current_run: str | None = None, reason: str = DEAD_RUN) -> Restored:
-        """Clear up at the start of a run: sweep crashed builds, and give up a live release that may not stay.
+    def recover(
+        self,
+        *,
+        current_run: str | None = None,
+        reason: str = DEAD_RUN,
+        is_running: IsRunning = lambda _run_id: False,
+        give_up_damaged: bool = False,
+    ) -> Restored:
+        """Clear up at the start of a run: sweep crashed builds, and give up what a dead run left live.
 
-        It may not stay when it is damaged, or when it was published by another run than `current_run` and its QC never
-        passed: that run died. An empty instance, or one with rubbish in it, is left as it is.
+        A live release is given up when its QC failed, or when its QC never passed and nobody will run it any more: its
+        run is not `current_run`, is not `is_running`, and is not inside `running` in another process. One whose files
+        are damaged is reported in `Restored.damage` and stays live, unless `give_up_damaged`: then the nearest verified
+        ancestor becomes live. An empty instance, or one with rubbish in it, is left as it is.
         """
-        return restore.recover(self._room, current_run, reason)
+        return restore.recover(self._room, current_run, reason, is_running, give_up_damaged=give_up_damaged)
+
+    def running(self, run_id: str) -> AbstractContextManager[None]:
+        """Keep `recover` in other processes from taking this run for dead while its QC is still to come.
+
+        For a run that is one process. Airflow's runs are many; there `recover` is told by `is_running`.
+        """
+        return self._room.running(run_id)
 
     def rollback(self, to: str | None, *, reason: str, who: str) -> Restored:
         """Make an operator's choice live (default: the nearest good release before the live one); it then stands.
@@ -113,6 +136,20 @@ class ReleaseStore:
     def releases(self) -> list[Release]:
         """Return all complete releases, oldest first."""
         return self._room.all()
+
+    def journal(self) -> tuple[Record, ...]:
+        """Return what happened in the room, oldest first."""
+        return self._room.journal.read().records
+
+    def best_alternative(self, release_id: str | None = None) -> str | None:
+        """Return the release to go back to instead of one (default: the live one).
+
+        That is its nearest ancestor that is whole, was not given up and did not fail its QC; if there is none, the
+        newest such release; None when no release is good.
+        """
+        history = self._room.journal.read()
+        live = self._room.live_id()
+        return verify.best_alternative(self._room, history, release_id or live, not_to=live)
 
     def verify(self, release_id: str) -> list[str]:
         """Recompute everything a release claims: hashes, counts, table against Parquet. Empty means good."""

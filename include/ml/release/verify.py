@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
 
 from ml.files import sha256_of
@@ -11,15 +13,26 @@ from ml.release.manifest import DATABASE, MANIFEST, SCORES, Release, ReleaseErro
 from ml.release.room import Room
 
 
-def damage(room: Room, history: History, release_id: str) -> list[str]:
+def stat_of(path: Path) -> str:
+    """Return what changes with every write to a file, whoever writes: inode, size, times of content and of status.
+
+    The last of them (ctime) cannot be set back by a user.
+    """
+    stat = path.stat()
+    return f"{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}"
+
+
+def damage(room: Room, history: History, release_id: str, *, quick: bool = False) -> list[str]:
     """Say which files of a release are not what was published; empty when all hashes agree.
+
+    With `quick`, a file that was not written to since it was sealed is not hashed again (docs/adr/0006).
 
     Raises:
         PermissionError: this process may not read them, which says nothing about the release.
     """
     try:
         release = room.get(release_id)
-        return _manifest_problems(release, history) + _file_problems(release)
+        return _manifest_problems(release, history) + _file_problems(release, quick=quick)
     except ReleaseError as error:
         return [str(error)]
 
@@ -45,6 +58,28 @@ def problems(room: Room, history: History, release_id: str) -> list[str]:
     return found
 
 
+def why_unfit_to_return(room: Room, history: History, release_id: str, *, quick: bool = False) -> str | None:
+    """Say why a release may not be put back; None when it is whole, was not given up and did not fail its QC."""
+    if history.given_up(release_id):
+        return f"{release_id}: was given up"
+    if history.qc_passed(release_id) is False:
+        return f"{release_id}: failed its QC"
+    return "; ".join(damage(room, history, release_id, quick=quick)) or None
+
+
+def best_alternative(
+    room: Room, history: History, instead_of: str | None, *, not_to: str | None = None, anywhere: bool = True
+) -> str | None:
+    """Return the release to go back to: the nearest good ancestor, or else (`anywhere`) the newest good release."""
+    candidates = [] if instead_of is None else list(room.ancestors(history, instead_of))
+    if anywhere:
+        candidates += [release.id for release in reversed(room.all()) if release.id not in candidates]
+    for release_id in candidates:
+        if release_id not in (instead_of, not_to) and why_unfit_to_return(room, history, release_id) is None:
+            return release_id
+    return None
+
+
 def _manifest_problems(release: Release, history: History) -> list[str]:
     for record in history.publications(release.id):
         if record.manifest_sha256 not in (None, sha256_of(release.path / MANIFEST)):
@@ -52,7 +87,7 @@ def _manifest_problems(release: Release, history: History) -> list[str]:
     return []
 
 
-def _file_problems(release: Release) -> list[str]:
+def _file_problems(release: Release, *, quick: bool) -> list[str]:
     found = []
     for name, entry in release.manifest.files.items():
         path = release.path / name
@@ -60,7 +95,7 @@ def _file_problems(release: Release) -> list[str]:
             size = path.stat().st_size
             if size != entry.size:
                 found.append(f"{release.id}: {name} has {size} bytes, {entry.size} were published")
-            elif sha256_of(path) != entry.sha256:
+            elif not (quick and entry.stat == stat_of(path)) and sha256_of(path) != entry.sha256:
                 found.append(f"{release.id}: {name} is not what was published (its SHA-256 differs)")
         except PermissionError:
             raise

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from ml.claims.etl import ClaimsFile
+from ml.files import sha256_of
 from ml.model.artefact import RiskModel
 from ml.release import Candidate
 from ml.rules import Ruleset
@@ -62,6 +63,7 @@ def score_claims(
         )
     candidate = Candidate(
         scores=scores,
+        scores_sha256=sha256_of(scores),
         claims=claims.path,
         data_date=claims.data_date,
         scored_at=scored_at,
