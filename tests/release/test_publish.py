@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import ml.release.build as build_module
 import ml.release.publish as publish_module
 from ml.release import Candidate, ReleaseError, ReleaseStore, RunToken, tables
 from tests.release.conftest import DATE, ROWS, SCORES_SCHEMA, MakeCandidate, Publish
@@ -315,7 +316,7 @@ def test_a_disk_that_fills_up_while_building_leaves_nothing(
     def full(*_: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(publish_module, "write_new", full)
+    monkeypatch.setattr(build_module, "write_new", full)
     with pytest.raises(ReleaseError, match=r"could not be written, readers see no change: .*No space left"):
         publish("night")
     assert [release.id for release in store.releases()] == [live]

@@ -364,6 +364,17 @@ def test_an_operators_word_stands(store: ReleaseStore, publish: Publish) -> None
     assert is_noop(store, store.restore("given up", reason="very late callback"), given_up)
 
 
+def test_rollback_does_not_follow_a_decision_about_another_live_release(store: ReleaseStore, publish: Publish) -> None:
+    """The operator looked, and while he thought about it the night published."""
+    older, seen = publish("older"), publish("seen")
+    assert store.rollback_target(None) == older.release_id
+    newer = publish("newer")
+    with pytest.raises(ReleaseError, match=f"meanwhile {newer.release_id} is live, no longer {seen.release_id}"):
+        store.rollback(older.release_id, reason="test", who="ops", instead_of=seen.release_id)
+    assert live_id(store) == newer.release_id
+    assert store.rollback(older.release_id, reason="test", who="ops", instead_of=newer.release_id).restored
+
+
 def test_rollback_refuses_a_damaged_release_and_names_the_best(store: ReleaseStore, publish: Publish) -> None:
     older, good, damaged, live = publish("older"), publish("good"), publish("damaged"), publish("live")
     spoil(damaged)

@@ -6,22 +6,14 @@ import logging
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import date, datetime
 
-import duckdb
-
-from ml.files import fsync_file, fsync_folder, sha256_of
-from ml.release import tables
-from ml.release.durable import copy_hashed, forbid_writing, write_new
+from ml.files import fsync_folder, sha256_of
+from ml.release.build import build_and_compare, seal
 from ml.release.journal import Event, History, Record
 from ml.release.manifest import (
-    DATABASE,
     MANIFEST,
-    SCORES,
     Candidate,
-    FileEntry,
-    Manifest,
     Published,
     Release,
     ReleaseError,
@@ -33,7 +25,7 @@ from ml.release.manifest import (
 from ml.release.retention import BUILDING, collect, sweep
 from ml.release.room import Room
 from ml.release.steps import Step, step
-from ml.release.verify import best_alternative, damage, stat_of
+from ml.release.verify import best_alternative, damage
 
 logger = logging.getLogger(__name__)
 
@@ -71,9 +63,9 @@ def publish(room: Room, candidate: Candidate, token: RunToken, now: datetime) ->
         temporary = room.releases / f"{BUILDING}{new_id}"
         temporary.mkdir()
         try:
-            rows = _build_and_compare(room, candidate, temporary, before.backup, new_id)
+            rows = build_and_compare(room, candidate, temporary, before.backup, new_id)
             with step(Step.SEAL):
-                _seal(candidate, token, now, temporary, before.backup, new_id, rows)
+                seal(candidate, token, now, temporary, before.backup, new_id, rows)
             with step(Step.RENAME):
                 temporary.rename(room.releases / new_id)
                 fsync_folder(room.releases)
@@ -175,108 +167,6 @@ def _unused_id(room: Room, history: History, wanted: str) -> str:
         number += 1
         new_id = f"{wanted}-{number}"
     return new_id
-
-
-def _build_and_compare(
-    room: Room, candidate: Candidate, folder: Path, backup: Release | None, new_id: str
-) -> tuple[int, int]:
-    """Build the release's files and return the rows of scores and of backup.
-
-    Works on copies whose hashes are those of the audited files: whatever happens to the originals meanwhile (the ETL
-    may run again) cannot get into the release.
-    """
-    scores, claims = folder / SCORES, folder / "claims.parquet"
-    previous_scores = None if backup is None else backup.scores
-    info = {
-        "release_id": new_id,
-        "data_date": candidate.data_date.isoformat(),
-        "scored_at": candidate.scored_at.astimezone(UTC).isoformat(),
-        "model_version": candidate.model_version,
-        "ruleset_version": candidate.ruleset_version,
-        "previous": "" if backup is None else backup.id,
-    }
-    with ExitStack() as opened:
-        with step(Step.BUILD):
-            _copy_unchanged(candidate, scores, claims)
-            connection = opened.enter_context(
-                tables.build(
-                    folder / DATABASE,
-                    scores=scores,
-                    claims=claims,
-                    previous_scores=previous_scores,
-                    info=info,
-                    memory_limit=room.memory_limit,
-                    threads=room.threads,
-                )
-            )
-        with step(Step.COMPARE):
-            problems = _candidate_problems(connection, candidate)
-            problems = problems or tables.compare_problems(connection, scores=scores, previous_scores=previous_scores)
-            if problems:
-                raise ReleaseError("the candidate is refused: " + "; ".join(problems))
-            rows = tables.count(connection, "claims_ml_scores"), tables.count(connection, "claims_ml_scores_backup")
-    claims.unlink()
-    shutil.rmtree(folder / "spill", ignore_errors=True)
-    return rows
-
-
-def _copy_unchanged(candidate: Candidate, scores: Path, claims: Path) -> None:
-    if copy_hashed(candidate.scores, scores) != candidate.scores_sha256:
-        raise ReleaseError(f"{candidate.scores} was changed while it was being published: score again")
-    claims_sha256 = copy_hashed(candidate.claims, claims)
-    if claims_sha256 != candidate.input_sha256:
-        raise ReleaseError(
-            f"{candidate.claims} has SHA-256 {claims_sha256}, but the candidate was scored from a file with "
-            f"{candidate.input_sha256}: the ETL has rewritten it since, score again"
-        )
-
-
-def _candidate_problems(connection: duckdb.DuckDBPyConnection, candidate: Candidate) -> list[str]:
-    return tables.origin_problems(
-        connection,
-        data_date=candidate.data_date,
-        model_version=candidate.model_version,
-        ruleset_version=candidate.ruleset_version,
-    )
-
-
-def _seal(
-    candidate: Candidate,
-    token: RunToken,
-    now: datetime,
-    folder: Path,
-    backup: Release | None,
-    new_id: str,
-    rows: tuple[int, int],
-) -> None:
-    """Write the manifest and bring everything to disk."""
-    files = {}
-    for name in (DATABASE, SCORES):
-        path = folder / name
-        forbid_writing(path)
-        fsync_file(path)
-        files[name] = FileEntry(size=path.stat().st_size, sha256=sha256_of(path), stat=stat_of(path))
-    manifest = Manifest(
-        release_id=new_id,
-        run_id=token.run_id,
-        try_number=token.try_number,
-        data_date=candidate.data_date,
-        created_at=now,
-        scored_at=candidate.scored_at.astimezone(UTC),
-        previous=None if backup is None else backup.id,
-        rows=rows[0],
-        backup_rows=rows[1],
-        model_version=candidate.model_version,
-        model_sha256=candidate.model_sha256,
-        ruleset_version=candidate.ruleset_version,
-        ruleset_sha256=candidate.ruleset_sha256,
-        input_sha256=candidate.input_sha256,
-        duckdb_version=duckdb.__version__,
-        files=files,
-    )
-    write_new(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
-    forbid_writing(folder / MANIFEST)
-    fsync_folder(folder)
 
 
 def _go_live(room: Room, release: Release, before: _Before, now: datetime) -> Published:

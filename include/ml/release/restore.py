@@ -70,28 +70,43 @@ def _damaged_message(room: Room, live: str, found: list[str]) -> str:
     return f"THE LIVE RELEASE {live} IS DAMAGED and was left live ({'; '.join(found)}); {advice}"
 
 
-def rollback(room: Room, to: str | None, reason: str, who: str) -> Restored:
+def rollback(room: Room, to: str | None, reason: str, who: str, *, instead_of: str | None) -> Restored:
     """Put the release an operator chose back (see `ReleaseStore.rollback`)."""
     with room.locked():
         history, live = room.journal.read(), room.live_id()
         if to is not None and to == live:
             return Restored(False, live, live, f"{to} is live already, nothing to roll back")
-        target = to if to is not None else best_alternative(room, history, live, anywhere=live is None)
-        if target is None:
-            raise ReleaseError("no older release is fit to be put back; list the releases and name one")
-        wrong = problems(room, history, target)
-        if history.qc_passed(target) is False:
-            wrong.append(f"{target}: failed its QC")
-        if wrong:
-            best = best_alternative(room, history, live, not_to=target)
-            advice = f"the best alternative is {best}" if best else "and no other release is fit to be put back"
-            raise ReleaseError(f"not rolled back to {target}: {'; '.join(wrong)}; {advice}")
+        if instead_of is not None and live != instead_of:
+            raise ReleaseError(
+                f"not rolled back: meanwhile {live or 'no release'} is live, no longer {instead_of}. "
+                "Look again, then decide"
+            )
+        target = rollback_target(room, history, live, to)
         record = Record(event=Event.ROLLED_BACK, release_id=target, previous=live, reason=reason, who=who)
         with step(Step.BACK_DECIDE):
             room.journal.append(record)
         with step(Step.BACK_SWITCH):
             room.switch(target)
         return Restored(True, target, live, f"{who} rolled back from {live or 'no release'} to {target}: {reason}")
+
+
+def rollback_target(room: Room, history: History, live: str | None, to: str | None) -> str:
+    """Return the release a rollback would put back.
+
+    Raises:
+        ReleaseError: it does not verify or failed its QC, or there is none; names the best alternative.
+    """
+    target = to if to is not None else best_alternative(room, history, live, anywhere=live is None)
+    if target is None:
+        raise ReleaseError("no older release is fit to be put back; list the releases and name one")
+    wrong = problems(room, history, target)
+    if history.qc_passed(target) is False:
+        wrong.append(f"{target}: failed its QC")
+    if wrong:
+        best = best_alternative(room, history, live, not_to=target)
+        advice = f"the best alternative is {best}" if best else "and no other release is fit to be put back"
+        raise ReleaseError(f"not rolled back to {target}: {'; '.join(wrong)}; {advice}")
+    return target
 
 
 def _latest_try(room: Room, history: History, publisher: RunToken | None, run_id: str) -> RunToken | None:

@@ -108,13 +108,24 @@ class ReleaseStore:
         """
         return self._room.running(run_id)
 
-    def rollback(self, to: str | None, *, reason: str, who: str) -> Restored:
+    def rollback(self, to: str | None, *, reason: str, who: str, instead_of: str | None = None) -> Restored:
         """Make an operator's choice live (default: the nearest good release before the live one); it then stands.
 
+        With `instead_of`, only if that is still the live release: the operator has looked at it and decided.
+
         Raises:
-            ReleaseError: the choice does not verify or failed its QC; the message names the best alternative.
+            ReleaseError: the choice does not verify or failed its QC (the message names the best alternative), or
+                another release has become live meanwhile.
         """
-        return restore.rollback(self._room, to, reason, who)
+        return restore.rollback(self._room, to, reason, who, instead_of=instead_of)
+
+    def rollback_target(self, to: str | None) -> str:
+        """Return the release that a rollback would make live, verified, without doing it.
+
+        Raises:
+            ReleaseError: as `rollback`.
+        """
+        return restore.rollback_target(self._room, self._room.journal.read(), self._room.live_id(), to)
 
     def live(self) -> Release | None:
         """Return the live release; None means "no release", an explicit state. Call once per request.
