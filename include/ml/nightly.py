@@ -183,6 +183,7 @@ def check_quality(
 
 def summarise(settings: Settings, folder: str | None = None) -> dict[str, Any]:
     """Write the QC summary again; the run's candidate is not needed any more, nor are the oldest QC logs."""
+    settings.logs.mkdir(parents=True, exist_ok=True)
     collect_logs(settings.logs, now() - timedelta(days=settings.keep_qc_logs_days))
     try:
         live = store_of(settings).live()
@@ -226,7 +227,6 @@ def rollback(settings: Settings, to: str | None, *, reason: str, who: str, inste
     """
     restored = store_of(settings).rollback(to, reason=reason, who=who, instead_of=instead_of)
     log.warning("%s", restored.message)
-    settings.logs.mkdir(parents=True, exist_ok=True)
     summarise(settings)
     return restored
 

@@ -127,6 +127,14 @@ class ReleaseStore:
         """
         return restore.rollback_target(self._room, self._room.journal.read(), self._room.live_id(), to)
 
+    def live_id(self) -> str | None:
+        """Return the id of the live release, whether or not it is whole; None when no release is live.
+
+        Raises:
+            ReleaseError: `current` is no link to a release.
+        """
+        return self._room.live_id()
+
     def live(self) -> Release | None:
         """Return the live release; None means "no release", an explicit state. Call once per request.
 
