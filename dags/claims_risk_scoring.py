@@ -27,6 +27,7 @@ from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, tas
 from claims_risk import (
     DATA_DATE,
     ETL_DAG,
+    PUBLISH_POOL,
     SCORING_DAG,
     etl_tick_of_run,
     no_retry_for,
@@ -35,8 +36,6 @@ from claims_risk import (
     running_in_airflow,
 )
 from ml.clock import JAKARTA, SCORING_CRON, DataDateError
-
-PUBLISH_POOL = "claims_publish"  # one slot: one publisher at a time, also beside a backfill
 
 
 @dag(

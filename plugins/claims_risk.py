@@ -18,6 +18,7 @@ from ml.clock import DataDateError, checked_data_date, data_date_of, etl_tick
 ETL_DAG = "claims_normalized"
 SCORING_DAG = "claims_risk_scoring"
 PUBLISHING_TASK = "backup_and_swap"
+PUBLISH_POOL = "claims_publish"  # one slot: one writer of releases at a time, also beside a backfill
 DATA_DATE = "{{ params.data_date or macros.claims_risk.data_date_of(dag_run.logical_date or dag_run.run_after) }}"
 """Template for a task's argument; shows the data date among the rendered fields in the UI."""
 
@@ -74,6 +75,17 @@ def restore_on_failure(context: Any) -> None:
     try_number = task_instance.try_number if task_instance and task_id == PUBLISHING_TASK else None
     reason = f"{task_id or 'the DAG run'} failed"
     restore(load_settings(), context["dag_run"].run_id, try_number, reason=reason)
+
+
+def release_choices(limit: int = 30) -> list[str]:
+    """Return the ids of the releases on disk, newest data date first, for a form; only their names are looked at."""
+    from ml.settings import SettingsError, load_settings
+
+    try:
+        folder = load_settings().instance_dir.absolute() / "releases"
+    except SettingsError:  # tasks say what is wrong; the DAG must show up in the UI nevertheless
+        return []
+    return sorted((path.name for path in folder.glob("[0-9]*-*")), reverse=True)[:limit]
 
 
 @contextmanager

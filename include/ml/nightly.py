@@ -211,26 +211,6 @@ def restore(settings: Settings, run_id: str, try_number: int | None = None, *, r
     return restored
 
 
-def rollback(settings: Settings, to: str | None, *, reason: str, who: str, instead_of: str | None = None) -> Restored:
-    """Put back the release an operator chose (default: the good one before the live one), and write the summary anew.
-
-    Args:
-        settings: where.
-        to: the release to put back.
-        reason: why; kept in the journal with `who` and the moment.
-        who: the operator.
-        instead_of: the release that was live when he decided; None: whichever is live.
-
-    Raises:
-        ReleaseError: the choice does not verify or failed its QC, there is none, or another release has become live
-            meanwhile; nothing was changed.
-    """
-    restored = store_of(settings).rollback(to, reason=reason, who=who, instead_of=instead_of)
-    log.warning("%s", restored.message)
-    summarise(settings)
-    return restored
-
-
 def train_default(settings: Settings, data_date: date | None = None) -> RiskModel:
     """Train a model on published claims and make it the default one.
 

@@ -175,6 +175,15 @@ class AirflowClient:
                 raise TimeoutError(f"{run.dag_id} {run.run_id} is {now.state} after {timeout:.0f} s: {standing}")
             time.sleep(POLL_SECONDS)
 
+    def question(self, run: DagRun, task_id: str) -> str | None:
+        """Return what a task asks a person, None as long as it has not asked."""
+        answer = self._send("GET", _question(run, task_id), allowed={404})
+        return None if answer.status_code == 404 else str(self._object(answer)["body"])
+
+    def answer(self, run: DagRun, task_id: str, option: str) -> None:
+        """Answer a task's question with one of its options."""
+        self._send("PATCH", _question(run, task_id), json={"chosen_options": [option]})
+
     def log_tail(self, task: TaskState, lines: int = 15) -> list[str]:
         """Return the end of the log of a task's latest try: from its last error on, when there is one."""
         path = f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}/logs/{task.try_number}"
@@ -216,6 +225,10 @@ class AirflowClient:
     def _object(answer: httpx.Response) -> dict[str, Any]:
         content: dict[str, Any] = answer.json()
         return content
+
+
+def _question(run: DagRun, task_id: str) -> str:
+    return f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/-1/hitlDetails"
 
 
 def _run(item: dict[str, Any]) -> DagRun:

@@ -20,7 +20,12 @@ def upstream_of(dag: dict[str, Any], task_id: str) -> set[str]:
 
 def test_exactly_these_dags_and_no_import_error(parsed: dict[str, Any]) -> None:
     assert parsed["errors"] == {}
-    assert set(parsed["dags"]) == {"claims_normalized", "claims_risk_scoring", "train_risk_model"}
+    assert set(parsed["dags"]) == {
+        "claims_normalized",
+        "claims_risk_scoring",
+        "claims_scores_rollback",
+        "train_risk_model",
+    }
 
 
 def test_parsing_imports_nothing_heavy(parsed: dict[str, Any]) -> None:
@@ -116,7 +121,8 @@ def test_every_task_retries_with_a_delay_and_has_a_timeout(dags: dict[str, Any])
                 continue
             assert task["retries"] >= 2, f"{dag_id}.{task_id}"
             assert task["retry_delay"] >= 30, f"{dag_id}.{task_id}"
-            assert task["execution_timeout"] or task["kind"] == "ExternalTaskSensor", f"{dag_id}.{task_id}"
+            has_its_own = task["kind"] in ("ExternalTaskSensor", "ApprovalOperator")
+            assert task["execution_timeout"] or has_its_own, f"{dag_id}.{task_id}"
 
 
 @pytest.mark.parametrize("dag_id", ["claims_normalized", "claims_risk_scoring", "train_risk_model"])
@@ -126,3 +132,13 @@ def test_data_date_is_a_parameter(dags: dict[str, Any], dag_id: str) -> None:
 
 def test_top_k_is_the_settings_unless_somebody_chooses(dags: dict[str, Any]) -> None:
     assert dags["claims_risk_scoring"]["params"]["top_k"] is None
+
+
+def test_a_rollback_is_shown_before_it_is_done_and_done_as_one_writer(dags: dict[str, Any]) -> None:
+    dag = dags["claims_scores_rollback"]
+    assert upstream_of(dag, "roll_back") == {"show_effect", "ask_first", "approve"}
+    assert upstream_of(dag, "show_result") == {"roll_back", *upstream_of(dag, "roll_back")}
+    assert (dag["tasks"]["roll_back"]["pool"], dag["schedule"]) == ("claims_publish", "None")
+    # A rejected or not wanted question skips "approve"; the rejection itself skips "roll_back".
+    assert dag["tasks"]["roll_back"]["trigger_rule"] == "none_failed_min_one_success"
+    assert dag["params"]["release"] is None

@@ -40,6 +40,10 @@ def require(count, day):
         error = str(failure)
     return {"error": error, "asked": ti.asked}
 
+def ask_airflow(count):
+    ti = TaskInstance(count)
+    return {"answer": claims_risk.running_in_airflow({"ti": ti})("scheduled__x"), "asked": ti.asked}
+
 def by_params(params):
     return {"params": params, "logical_date": TICK, "dag_run": runs}
 
@@ -52,16 +56,25 @@ json.dump({
     "no run": require(0, "2026-01-31"),
     "a run": require(1, "2026-01-31"),
     "future": require(1, "2206-01-31"),
+    "running": ask_airflow(1),
+    "over": ask_airflow(0),
+    "choices": claims_risk.release_choices(),
+    "few choices": claims_risk.release_choices(1),
 }, sys.stdout, default=str)
 """
+
+RELEASES = ["20261124-20261123T190512Z-b-t01", "20261123-20261124T090000Z-a-t01"]
 
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home: Path = tmp_path_factory.mktemp("airflow")
+    for name in (*RELEASES, ".building-20261126-x", "not-a-release"):
+        (home / "instance" / "releases" / name).mkdir(parents=True)
+    instance = {"CLAIMS_INSTANCE_DIR": str(home / "instance")}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", ASK],
-        env=airflow_environment(home) | {"PYTHONPATH": str(PROJECT_ROOT / "plugins")},
+        env=airflow_environment(home) | instance | {"PYTHONPATH": str(PROJECT_ROOT / "plugins")},
         cwd=home, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -95,3 +108,14 @@ def test_a_missing_etl_run_is_told_at_once_with_the_command_that_makes_it(answer
 def test_a_future_data_date_is_refused_before_anybody_waits(answers: dict[str, Any]) -> None:
     assert "2206-01-31 lies in the future" in answers["future"]["error"]
     assert answers["future"]["asked"] == []
+
+
+def test_a_run_is_at_work_as_long_as_airflow_says_so(answers: dict[str, Any]) -> None:
+    assert (answers["running"]["answer"], answers["over"]["answer"]) == (True, False)
+    assert answers["running"]["asked"] == [
+        {"dag_id": "claims_risk_scoring", "run_ids": ["scheduled__x"], "states": ["queued", "running"]}
+    ]
+
+
+def test_the_form_offers_the_releases_newest_data_date_first(answers: dict[str, Any]) -> None:
+    assert (answers["choices"], answers["few choices"]) == (RELEASES, RELEASES[:1])

@@ -6,6 +6,7 @@ One stack and one instance for all, in the order of the file: each night starts 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ from tests.claims.conftest import claim, diagnosis, write_csv
 pytestmark = pytest.mark.e2e
 ROWS = 3_000
 PERSONAL = "700123456789"
+ROLLBACK = "claims_scores_rollback"
 
 
 @dataclass
@@ -60,7 +62,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     write(generate(GeneratorConfig(claims=ROWS, seed=11)), settings.raw, "csv", root / "labels" / "labels.parquet")
     console = Console(width=200)
     with LocalAirflow(root / "run", settings.instance_dir) as airflow:
-        airflow.wait_for_dags(["claims_normalized", "claims_risk_scoring", "train_risk_model"])
+        airflow.wait_for_dags(
+            ["claims_normalized", "claims_risk_scoring", "claims_scores_rollback", "train_risk_model"]
+        )
         yield Night(airflow, settings, console)
 
 
@@ -114,6 +118,60 @@ def test_second_night_same_scores_and_the_first_as_backup(night: Night) -> None:
     assert table == parquet
     assert without_moment(table) == without_moment(before), "the same claims, model and ruleset: the same scores"
     assert backup(night.settings) == before
+
+
+def roll_back(night: Night, *, answer: str | None = None, **form: object) -> str:
+    """Trigger the rollback as the form does, answer its question if it asks, and return the run's final state."""
+    client = night.airflow.client
+    client.unpause(ROLLBACK)
+    run = client.trigger(ROLLBACK, conf=form)
+    if answer:
+        deadline = time.monotonic() + 120
+        while (question := client.question(run, "approve")) is None:
+            assert time.monotonic() < deadline, night.states(ROLLBACK)
+            time.sleep(1)
+        assert "Put back:" in question
+        time.sleep(5)  # Airflow asks again when it is answered faster than any person can: before the asking task ended
+        client.answer(run, "approve", answer)
+    return client.wait(run, timeout=300).state
+
+
+def test_a_rollback_from_the_form(night: Night) -> None:
+    """Without a choice: the release before the live one. Who and why are kept, the QC summary follows."""
+    assert roll_back(night, reason="wrong tariffs") == "success"
+    release = store_of(night.settings).live()
+    assert release is not None
+    assert release.id == night.live[-2]
+    last = store_of(night.settings).journal()[-1]
+    assert (last.event, last.release_id, last.previous) == ("rolled_back", release.id, night.live[-1])
+    assert last.reason == "wrong tariffs"
+    assert str(last.who).startswith("admin (Airflow run ")
+    summary = json.loads((night.settings.logs / "ml_scores_qc_summary.json").read_text())
+    assert summary["live_release_id"] == summary["latest_snapshot"]["release_id"] == release.id
+    assert night.states(ROLLBACK)["approve"] == "skipped"
+
+
+def test_a_rollback_that_is_asked_about(night: Night) -> None:
+    first, second = night.live
+    form = {"reason": "tariffs were right", "release": second, "review": True}
+    assert roll_back(night, **form, answer="Reject") == "success"
+    assert night.states(ROLLBACK)["roll_back"] == "skipped"
+    assert store_of(night.settings).live_id() == first
+    assert roll_back(night, **form, answer="Approve") == "success"
+    assert store_of(night.settings).live_id() == second
+
+
+def test_a_rollback_to_a_damaged_release_is_refused(night: Night) -> None:
+    first, second = night.live
+    scores = night.settings.instance_dir / "releases" / first / "claims_ml_scores.parquet"
+    content, mode = scores.read_bytes(), scores.stat().st_mode
+    scores.chmod(0o644)
+    scores.write_bytes(content[:-1])
+    assert roll_back(night, reason="test", release=first) == "failed"
+    assert night.states(ROLLBACK)["show_effect"] == "failed"
+    assert store_of(night.settings).live_id() == second
+    scores.write_bytes(content)
+    scores.chmod(mode)
 
 
 def test_scores_that_qc_refuses_are_taken_back_by_themselves(night: Night) -> None:
