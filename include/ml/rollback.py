@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from ml.clock import JAKARTA
+from ml.compare import ComparisonError, compare_releases
 from ml.nightly import store_of, summarise
 from ml.release import Release, ReleaseError, ReleaseStore, Restored
 from ml.settings import Settings
@@ -36,6 +37,8 @@ def plan_rollback(settings: Settings, to: str | None) -> RollbackPlan:
         f"Live now:  {_line(store, live)}",
         f"Put back:  {_line(store, target)}",
         "Verified:  every file, hash and row of the release to put back",
+        "",
+        *_changes(settings, store, live, target),
     ]
     return RollbackPlan(live, target, "\n".join(lines))
 
@@ -64,6 +67,17 @@ def describe_live(settings: Settings) -> str:
     """Say in a line what readers see now."""
     store = store_of(settings)
     return f"Live now:  {_line(store, store.live_id())}"
+
+
+def _changes(settings: Settings, store: ReleaseStore, live: str | None, target: str) -> list[str]:
+    """What auditors will notice; a live release too damaged to be compared keeps nobody from leaving it."""
+    if live is None or live == target:
+        return []
+    try:
+        changes = compare_releases(store.get(live), store.get(target), top_k=settings.top_k, settings=settings)
+    except (ComparisonError, ReleaseError) as error:
+        return [f"What changes cannot be said: {error}"]
+    return ["What changes (A: live now, B: put back)", *changes.lines(top=5)]
 
 
 def _line(store: ReleaseStore, release_id: str | None) -> str:

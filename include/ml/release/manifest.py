@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -158,6 +158,15 @@ def data_date_of_id(release_id: str) -> date | None:
         return datetime.strptime(release_id[:8], "%Y%m%d").date()  # noqa: DTZ007 - a date, in no timezone
     except ValueError:
         return None
+
+
+def created_at_of_id(release_id: str) -> datetime:
+    """Return the end of the second that a release's id names; long ago when it is no id of ours."""
+    try:
+        made = datetime.strptime(release_id[9:25], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return made.replace(microsecond=999_999)
 
 
 def read_release(releases: Path, release_id: str) -> Release:

@@ -36,11 +36,13 @@ def sweep(room: Room) -> None:
     for path in leftovers:
         logger.info("sweeping %s, left by a process that died", path)
         try:
+            if path.name.startswith(TRASH):  # its collector may have died before it noted it
+                room.journal.append(Record(event=Event.COLLECTED, release_id=path.name.removeprefix(TRASH)))
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        except OSError as error:
+        except (OSError, ReleaseError) as error:
             logger.warning("%s could not be swept: %s", path, error)
 
 

@@ -15,8 +15,17 @@ from filelock import FileLock, Timeout
 
 from ml.files import fsync_folder, make_folders, point_link
 from ml.release.durable import remove_link
-from ml.release.journal import History, Journal
-from ml.release.manifest import DATABASE, SCORES, Release, ReleaseError, RunToken, read_release
+from ml.release.journal import Event, History, Journal
+from ml.release.manifest import (
+    DATABASE,
+    MANIFEST,
+    SCORES,
+    Release,
+    ReleaseError,
+    RunToken,
+    created_at_of_id,
+    read_release,
+)
 
 WAITING = ".waiting-"
 RUNNING = ".running-"
@@ -149,6 +158,17 @@ class Room:
             except ReleaseError:
                 continue
         return sorted(found, key=lambda release: (release.manifest.created_at, release.id))
+
+    def ids(self) -> list[str]:
+        """Return the id of every release that should be here, oldest first: whole, damaged or vanished."""
+        known = {path.parent.name for path in self.releases.glob(f"[!.]*/{MANIFEST}")}
+        for record in self.journal.read().records:
+            if record.release_id and record.event in (Event.SWITCHED, Event.ARCHIVED):
+                known.add(record.release_id)
+            elif record.release_id and record.event is Event.COLLECTED:
+                known.discard(record.release_id)
+        made = {release.id: release.manifest.created_at for release in self.all()}
+        return sorted(known, key=lambda each: (made.get(each) or created_at_of_id(each), each))
 
     def publisher(self, history: History, release_id: str) -> RunToken | None:
         """Return who published a release, from the journal or else its manifest; None when neither can tell."""

@@ -156,6 +156,10 @@ class ReleaseStore:
         """Return all complete releases, oldest first."""
         return self._room.all()
 
+    def ids(self) -> list[str]:
+        """Return the id of every release that should be here, oldest first: whole, damaged or vanished."""
+        return self._room.ids()
+
     def journal(self) -> tuple[Record, ...]:
         """Return what happened in the room, oldest first."""
         return self._room.journal.read().records
