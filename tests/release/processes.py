@@ -68,10 +68,12 @@ def at_work(instance: Path, run_id: str) -> Iterator[None]:
     started = SPAWN.Event()
     process = SPAWN.Process(target=_work, args=(instance, run_id, started), daemon=True)
     process.start()
-    assert started.wait(30)
-    yield
-    process.kill()
-    process.join(30)
+    try:
+        assert started.wait(30)
+        yield
+    finally:
+        process.kill()
+        process.join(30)
 
 
 def _work(instance: Path, run_id: str, started: Event) -> None:

@@ -40,13 +40,15 @@ def halted_at(point: str, instance: Path, candidate: Candidate, token: RunToken)
     arguments = (instance, candidate, token, f"{point}:stop")
     process = processes.SPAWN.Process(target=processes.publish, args=arguments, daemon=True)
     process.start()
-    deadline = time.monotonic() + 60
-    while _state(process.pid) != "T":
-        assert time.monotonic() < deadline, "the publisher did not halt"
-        time.sleep(0.01)
-    yield Halted(process)
-    process.kill()
-    process.join(60)
+    try:
+        deadline = time.monotonic() + 60
+        while _state(process.pid) != "T":
+            assert time.monotonic() < deadline, "the publisher did not halt"
+            time.sleep(0.01)
+        yield Halted(process)
+    finally:
+        process.kill()
+        process.join(60)
 
 
 def _state(pid: int | None) -> str:

@@ -134,6 +134,7 @@ class Journal:
         """
         line = (record.model_dump_json(exclude_none=True) + "\n").encode()
         try:
+            is_new = not self.path.exists()
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 end = _end_of_last_line(descriptor)
@@ -143,7 +144,8 @@ class Journal:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            fsync_folder(self.path.parent)
+            if is_new:
+                fsync_folder(self.path.parent)
         except OSError as error:
             raise ReleaseError(f"the journal {self.path} cannot be written: {error}") from error
 
