@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from multiprocessing.context import ForkServerProcess
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier, Event, Semaphore
 from pathlib import Path
@@ -80,6 +83,41 @@ def _work(instance: Path, run_id: str, started: Event) -> None:
     with _store(instance).running(run_id):
         started.set()
         time.sleep(600)
+
+
+class Halted:
+    """A publisher that has halted at a point of the protocol."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process = process
+
+    def go_on(self) -> int | None:
+        """Let it run to its end, and return its exit code."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+        self._process.join(60)
+        return self._process.exitcode
+
+
+@contextmanager
+def halted_at(point: str, instance: Path, candidate: Candidate, token: RunToken) -> Iterator[Halted]:
+    """Start a publisher in a process of its own, and wait until it has halted."""
+    arguments = (instance, candidate, token, f"{point}:stop")
+    process = SPAWN.Process(target=publish, args=arguments, daemon=True)
+    process.start()
+    try:
+        deadline = time.monotonic() + 60
+        while _state(process.pid) != "T":
+            assert time.monotonic() < deadline, "the publisher did not halt"
+            time.sleep(0.01)
+        yield Halted(process)
+    finally:
+        process.kill()
+        process.join(60)
+
+
+def _state(pid: int | None) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 def compete(instance: Path, candidates: list[Candidate], run_id: str, start: Barrier) -> None:

@@ -55,7 +55,7 @@ def leftovers(instance: Path) -> list[str]:
     return [
         path.name
         for path in [*instance.glob(".*"), *(instance / "releases").glob(".*")]
-        if path.name != ".lock" and not path.name.startswith(".waiting-")
+        if path.name not in (".lock", ".reserve") and not path.name.startswith(".waiting-")
     ]
 
 

@@ -2,57 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
-from ml.release import Candidate, ReleaseError, ReleaseStore, RunToken
+from ml.release import ReleaseError, ReleaseStore, RunToken
 from tests.release import processes
 from tests.release.conftest import MakeCandidate, Publish
 
 REFUSED = 1  # exit code of a process that ended with an exception
-
-
-class Halted:
-    """A publisher that has halted at a point of the protocol."""
-
-    def __init__(self, process: ForkServerProcess) -> None:
-        self._process = process
-
-    def go_on(self) -> int | None:
-        """Let it run to its end, and return its exit code."""
-        assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGCONT)
-        self._process.join(60)
-        return self._process.exitcode
-
-
-@contextmanager
-def halted_at(point: str, instance: Path, candidate: Candidate, token: RunToken) -> Iterator[Halted]:
-    """Start a publisher in a process of its own, and wait until it has halted."""
-    arguments = (instance, candidate, token, f"{point}:stop")
-    process = processes.SPAWN.Process(target=processes.publish, args=arguments, daemon=True)
-    process.start()
-    try:
-        deadline = time.monotonic() + 60
-        while _state(process.pid) != "T":
-            assert time.monotonic() < deadline, "the publisher did not halt"
-            time.sleep(0.01)
-        yield Halted(process)
-    finally:
-        process.kill()
-        process.join(60)
-
-
-def _state(pid: int | None) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 def live_id(store: ReleaseStore) -> str:
@@ -70,7 +29,7 @@ def test_restore_while_publishing_waits_and_then_takes_it_back(
     """The callback of a run whose publishing task is still alive: it must not restore before that task switches."""
     good = publish("good")
     restored = []
-    with halted_at(point, instance, make_candidate(model="night"), RunToken("night", 1)) as publisher:
+    with processes.halted_at(point, instance, make_candidate(model="night"), RunToken("night", 1)) as publisher:
         with pytest.raises(ReleaseError, match="was held by another process"):
             ReleaseStore(instance, lock_timeout=0.2).restore("night", reason="impatient")
         callback = threading.Thread(target=lambda: restored.append(store.restore("night", reason="the run failed")))
@@ -89,7 +48,7 @@ def test_a_task_that_outlives_its_supervisor_cannot_switch(
     orphan wakes up."""
     publish("good")
     candidate = make_candidate(model="night")
-    with halted_at("before:lock", instance, candidate, RunToken("night", 1)) as orphan:
+    with processes.halted_at("before:lock", instance, candidate, RunToken("night", 1)) as orphan:
         assert not store.restore(RunToken("night", 1), reason="the supervisor was killed").restored
         newer = publish("newer")
         assert orphan.go_on() == REFUSED
@@ -104,7 +63,7 @@ def test_nobody_waits_for_ever_for_a_publisher_that_hangs(
     """Readers do not notice; whoever writes says who is in the way; when it is killed, the next one clears up."""
     good = publish("good")
     impatient = ReleaseStore(instance, lock_timeout=0.1)
-    with halted_at("before:switch", instance, make_candidate(model="night"), RunToken("night", 1)):
+    with processes.halted_at("before:switch", instance, make_candidate(model="night"), RunToken("night", 1)):
         assert live_id(store) == good.release_id
         for attempt in (
             lambda: impatient.recover(),

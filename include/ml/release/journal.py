@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ from ml.files import fsync_folder
 from ml.release.manifest import ReleaseError, RunToken
 
 logger = logging.getLogger(__name__)
+
+
+RESERVED = 256 * 1024
+"""Bytes kept for the journal: a thousand records."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Event(StrEnum):
@@ -107,6 +113,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.reserve = path.with_name(".reserve")
 
     def read(self) -> History:
         """Read all records.
@@ -134,20 +141,35 @@ class Journal:
         """
         line = (record.model_dump_json(exclude_none=True) + "\n").encode()
         try:
-            is_new = not self.path.exists()
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
-                end = _end_of_last_line(descriptor)
-                os.ftruncate(descriptor, end)
-                if os.pwrite(descriptor, line, end) != len(line):
-                    raise OSError("short write, the disk may be full")
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            if is_new:
-                fsync_folder(self.path.parent)
+                self._write(line)
+            except OSError as error:
+                if error.errno not in FULL or not self.reserve.exists():
+                    raise
+                # A restore must be possible on a full disk: that is when it is needed.
+                self.reserve.unlink()
+                self._write(line)
         except OSError as error:
             raise ReleaseError(f"the journal {self.path} cannot be written: {error}") from error
+
+    def make_reserve(self) -> None:
+        """Keep some room on the disk, which `append` gives up when there is no other left."""
+        if not self.reserve.exists():
+            self.reserve.write_bytes(bytes(RESERVED))
+
+    def _write(self, line: bytes) -> None:
+        is_new = not self.path.exists()
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            end = _end_of_last_line(descriptor)
+            os.ftruncate(descriptor, end)
+            if os.pwrite(descriptor, line, end) != len(line):
+                raise OSError(errno.ENOSPC, "short write, the disk may be full")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if is_new:
+            fsync_folder(self.path.parent)
 
 
 def _end_of_last_line(descriptor: int) -> int:

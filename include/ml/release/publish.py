@@ -58,6 +58,7 @@ def publish(room: Room, candidate: Candidate, token: RunToken, now: datetime) ->
             before = _look_before(room, history)
             room.make_static_links()
             _ensure_space(room, candidate)
+            room.journal.make_reserve()
 
         new_id = _unused_id(room, history, new_release_id(candidate.data_date, now, token))
         temporary = room.releases / f"{BUILDING}{new_id}"
