@@ -125,26 +125,39 @@ def live_model(store: ReleaseStore) -> str | None:
     return live.manifest.model_version
 
 
-@pytest.mark.parametrize("previous", ["none", "one", "old ones"])
-def test_publish(cut: Cut, instance: Path, make_candidate: MakeCandidate, previous: str) -> None:
-    """Old or new, never neither: also the first time, and while old releases are collected."""
-    if previous == "old ones":
-        for number in range(5):
-            published(instance, f"old{number}", days_ago=9 - number)
-    if previous != "none":
-        published(instance, "good", days_ago=2)
-    old = None if previous == "none" else "good"
-    candidate = make_candidate(model="new")
-    for at, returned, store in cut(partial(publish, candidate)):
-        seen = woken_with(store)
-        assert seen in (("new",) if returned else (old, "new")), at
-        if returned:
-            assert all(link.exists() for link in static_links(store)), at
-        # The run is dead and its QC never passed: recover goes back.
+def test_stepping_back_to_nothing(cut: Cut, instance: Path) -> None:
+    published(instance, "night", qc=None)
+    for at, returned, store in cut(restore):
+        assert woken_with(store) in ((None,) if returned else (None, "night")), at
         store.recover(current_run="the next one")
-        assert live_model(store) == old, at
-        again = store.publish(candidate, AGAIN)
-        assert (again.switched, live_model(store)) == (True, "new"), at
+        assert live_model(store) is None, at
+
+
+@pytest.mark.parametrize("operation", [restore, recover])
+def test_stepping_back(cut: Cut, instance: Path, operation: Callable[[Path], None]) -> None:
+    """The fence was acknowledged: the dead try stays out also after the power is back."""
+    published(instance, "good")
+    published(instance, "night", qc=None)
+    candidate = write_candidate(instance.parents[1] / "late", model="late")
+    for at, returned, store in cut(operation):
+        assert woken_with(store) in (("good",) if returned else ("good", "night")), at
+        if returned:
+            with pytest.raises(ReleaseError, match="declared dead"):
+                store.publish(candidate, NIGHT)
+        store.recover(current_run="the next one")
+        assert live_model(store) == "good", at
+        assert store.publish(candidate, AGAIN).switched
+
+
+def test_rollback(cut: Cut, instance: Path) -> None:
+    """The operator's word is on disk before the switch: recover leaves what he chose."""
+    published(instance, "older")
+    published(instance, "live")
+    for at, returned, store in cut(rollback):
+        seen = woken_with(store)
+        assert seen in (("older",) if returned else ("older", "live")), at
+        store.recover(current_run="the next one")
+        assert live_model(store) == seen, at
 
 
 def test_publish_of_an_older_data_date(cut: Cut, instance: Path, make_candidate: MakeCandidate) -> None:
@@ -168,36 +181,23 @@ def test_a_passed_qc(cut: Cut, instance: Path, make_candidate: MakeCandidate) ->
         assert live_model(store) in (("new",) if returned else ("good", "new")), at
 
 
-@pytest.mark.parametrize("operation", [restore, recover])
-def test_stepping_back(cut: Cut, instance: Path, operation: Callable[[Path], None]) -> None:
-    """The fence was acknowledged: the dead try stays out also after the power is back."""
-    published(instance, "good")
-    published(instance, "night", qc=None)
-    candidate = write_candidate(instance.parents[1] / "late", model="late")
-    for at, returned, store in cut(operation):
-        assert woken_with(store) in (("good",) if returned else ("good", "night")), at
-        if returned:
-            with pytest.raises(ReleaseError, match="declared dead"):
-                store.publish(candidate, NIGHT)
-        store.recover(current_run="the next one")
-        assert live_model(store) == "good", at
-        assert store.publish(candidate, AGAIN).switched
-
-
-def test_stepping_back_to_nothing(cut: Cut, instance: Path) -> None:
-    published(instance, "night", qc=None)
-    for at, returned, store in cut(restore):
-        assert woken_with(store) in ((None,) if returned else (None, "night")), at
-        store.recover(current_run="the next one")
-        assert live_model(store) is None, at
-
-
-def test_rollback(cut: Cut, instance: Path) -> None:
-    """The operator's word is on disk before the switch: recover leaves what he chose."""
-    published(instance, "older")
-    published(instance, "live")
-    for at, returned, store in cut(rollback):
+@pytest.mark.parametrize("previous", ["none", "one", "old ones"])
+def test_publish(cut: Cut, instance: Path, make_candidate: MakeCandidate, previous: str) -> None:
+    """Old or new, never neither: also the first time, and while old releases are collected."""
+    if previous == "old ones":
+        for number in range(5):
+            published(instance, f"old{number}", days_ago=9 - number)
+    if previous != "none":
+        published(instance, "good", days_ago=2)
+    old = None if previous == "none" else "good"
+    candidate = make_candidate(model="new")
+    for at, returned, store in cut(partial(publish, candidate)):
         seen = woken_with(store)
-        assert seen in (("older",) if returned else ("older", "live")), at
+        assert seen in (("new",) if returned else (old, "new")), at
+        if returned:
+            assert all(link.exists() for link in static_links(store)), at
+        # The run is dead and its QC never passed: recover goes back.
         store.recover(current_run="the next one")
-        assert live_model(store) == seen, at
+        assert live_model(store) == old, at
+        again = store.publish(candidate, AGAIN)
+        assert (again.switched, live_model(store)) == (True, "new"), at
