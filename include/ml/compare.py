@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from ml.release import Release
-from ml.settings import Settings
+from ml.settings import Settings, duckdb_config
 from ml.sql import sql_text
 
 
@@ -68,11 +70,13 @@ class Shift(_Frozen):
     flagged_share_a: float | None
     flagged_share_b: float | None
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def risk_score_shift(self) -> float:
         """Change of the mean risk score; 0 when it cannot be compared."""
         return (self.mean_risk_score_b or 0) - (self.mean_risk_score_a or 0) if self._in_both else 0.0
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def flagged_shift(self) -> float:
         """Change of the share of flagged claims; 0 when it cannot be compared."""
@@ -135,13 +139,11 @@ def compare_releases(a: Release, b: Release, *, top_k: int, settings: Settings) 
     Raises:
         ComparisonError: a file cannot be read as what it should be.
     """
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": settings.memory_limit,
-        "threads": settings.threads,
-        "temp_directory": "",
-    }
     try:
-        with duckdb.connect(config=config) as connection:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            duckdb.connect(config=duckdb_config(settings, Path(folder))) as connection,
+        ):
             _attach(connection, a, b)
             connection.execute(sql_text("compare/10_pairs.sql"))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ml.clock import JAKARTA
 from ml.compare import ComparisonError, compare_releases
 from ml.nightly import store_of, summarise
+from ml.qc import QcError
 from ml.release import Release, ReleaseError, ReleaseStore, Restored
 from ml.settings import Settings
 
@@ -59,7 +60,11 @@ def rollback(settings: Settings, to: str | None, *, reason: str, who: str, inste
     """
     restored = store_of(settings).rollback(to, reason=reason, who=who, instead_of=instead_of)
     log.warning("%s", restored.message)
-    summarise(settings)
+    try:
+        summarise(settings)
+    except (OSError, QcError) as error:  # readers are where they should be; that must not look like a failed rollback
+        log.exception("the QC summary could not be written anew")
+        return replace(restored, message=f"{restored.message}. The QC summary could not be written anew: {error}")
     return restored
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from ml.pipelines.releases import DAMAGED, app
 from ml.release import Published, ReleaseStore, RunToken
-from tests.release.conftest import DATE, ROWS, write_candidate
+from tests.release.conftest import CLAIMS_SCHEMA, DATE, ROWS, write_candidate
 
 REFUSED, WRONG_USAGE = 1, 2
 
@@ -158,6 +163,48 @@ def test_verify_finds_every_damage_and_names_the_best_alternative(
     )
 
 
+@pytest.mark.parametrize("cut", [True, False])
+def test_list_sees_a_file_that_is_missing_or_cut_short(three: list[Published], cut: bool) -> None:
+    def damage(published: Published) -> None:
+        scores = published.path / "claims_ml_scores.parquet"
+        scores.chmod(0o644)
+        scores.write_bytes(scores.read_bytes()[:-1]) if cut else scores.unlink()
+
+    damage(three[0])
+    assert [entry["state"] for entry in run_json("list")] == ["live", "superseded", "damaged"]  # the live one is whole
+    damage(three[2])
+    first = run_json("list", exit_code=DAMAGED)[0]
+    assert (first["live"], first["state"], first["rows"]) == (True, "damaged", ROWS)
+    wrong = "bytes, " if cut else "claims_ml_scores.parquet is missing"
+    assert wrong in first["problem"]
+    assert "DAMAGED AND LIVE" in run("list", exit_code=DAMAGED)
+
+
+def test_recover_leaves_a_damaged_release_by_itself_only_when_the_setting_says_so(
+    three: list[Published], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flip_a_bit(three[2].path / "analytics.duckdb")
+    assert run_json("recover", exit_code=DAMAGED)["live"] == three[2].release_id
+    monkeypatch.setenv("CLAIMS_RECOVER_FROM_DAMAGE", "true")
+    assert run_json("recover")["live"] == three[1].release_id
+
+
+def test_rubbish_among_the_releases_is_noted_beside_the_list(instance: Path, three: list[Published]) -> None:
+    for name in ("copied-by-hand", ".building-20261123"):
+        (instance / "releases" / name).mkdir()
+    done = CliRunner().invoke(app, ["list", "--json"])
+    assert [entry["release_id"] for entry in json.loads(done.stdout)] == [p.release_id for p in reversed(three)]
+    crashed, foreign = done.stderr.splitlines()
+    assert ".building-20261123 is no complete release; it is being built, or was left by a crash" in crashed
+    assert "copied-by-hand is no complete release; nothing deletes it" in foreign
+
+
+def test_a_run_that_was_declared_dead_has_given_up_its_archived_release(instance: Path, three: list[Published]) -> None:
+    publish(instance, "backfill", qc=None, days=3)
+    ReleaseStore(instance).restore("backfill", reason="its QC could not run")
+    assert [entry["state"] for entry in run_json("list")] == ["given up", "live", "superseded", "superseded"]
+
+
 def test_rollback_shows_the_effect_keeps_who_and_why_and_renews_the_summary(
     instance: Path, three: list[Published]
 ) -> None:
@@ -173,6 +220,14 @@ def test_rollback_shows_the_effect_keeps_who_and_why_and_renews_the_summary(
     assert summary["live_release_id"] == three[1].release_id
 
 
+def test_a_rollback_whose_summary_cannot_be_written_is_a_rollback(instance: Path, three: list[Published]) -> None:
+    (instance / "logs").write_text("a file where a folder should be")
+    done = run_json("rollback", "--reason", "test")
+    assert done["live"] == three[1].release_id == ReleaseStore(instance).live_id()
+    assert "The QC summary could not be written anew" in done["message"]
+    assert "What changes" in done["effect"]
+
+
 def test_a_rollback_without_a_reason_or_a_name_says_what_it_knows(instance: Path, three: list[Published]) -> None:
     command = [sys.executable, "-m", "ml.pipelines.releases", "rollback", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
@@ -180,6 +235,14 @@ def test_a_rollback_without_a_reason_or_a_name_says_what_it_knows(instance: Path
     last = ReleaseStore(instance).journal()[-1]
     assert last.reason == "no reason given"
     assert last.who
+
+
+def test_a_user_without_a_name_is_known_by_number(three: list[Published], monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 50000")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert run_json("rollback", "--reason", "test")["message"].startswith(f"uid {os.getuid()} rolled back")
 
 
 def test_rollback_to_an_archived_backfill(instance: Path, three: list[Published]) -> None:
@@ -203,6 +266,36 @@ def test_diff_in_words_and_as_json(instance: Path, three: list[Published]) -> No
     assert (changes["a"]["release_id"], changes["b"]["release_id"]) == (three[2].release_id, other.release_id)
     assert changes["entrants"]
     assert len(changes["entrants"]) == len(changes["leavers"]) == 7 - changes["top_k_kept"]
+
+
+def test_diff_counts_a_revised_claim_where_each_release_has_it(instance: Path, three: list[Published]) -> None:
+    candidate = write_candidate(instance.with_name("revised"), model="night2")
+    claims = pq.read_table(candidate.claims).to_pylist()
+    for claim in claims[:40]:
+        claim |= {"severity_group": "berat", "province_name": "elsewhere"}
+    pq.write_table(pa.Table.from_pylist(claims, schema=CLAIMS_SCHEMA), candidate.claims)
+    candidate = replace(candidate, input_sha256=hashlib.sha256(candidate.claims.read_bytes()).hexdigest())
+    ReleaseStore(instance, threads=1).publish(candidate, RunToken("revised", 1))
+
+    changes = run_json("diff", "previous", "live")
+    # 300 claims, every eighth an inpatient; of the first 40 these are 5.
+    groups = {shift["value"]: (shift["claims_a"], shift["claims_b"]) for shift in changes["by_severity"]}
+    assert groups == {"berat": (0, 40), "ringan": (38, 33), "rawat_jalan": (262, 227)}
+    assert {"elsewhere": (0, 40)}.items() <= {
+        shift["value"]: (shift["claims_a"], shift["claims_b"]) for shift in changes["by_province"]
+    }.items()
+    [berat] = [shift for shift in changes["by_severity"] if shift["value"] == "berat"]
+    assert berat["mean_risk_score_a"] is None
+
+
+@pytest.mark.parametrize("wanted", ["20990101-x", ""])
+@pytest.mark.parametrize("command", [("show",), ("verify",), ("diff", "live"), ("rollback", "--reason", "x", "--to")])
+def test_an_id_that_does_not_exist_is_refused_and_is_no_damage(
+    instance: Path, three: list[Published], command: tuple[str, ...], wanted: str
+) -> None:
+    said = run(*command, wanted, exit_code=REFUSED)
+    assert (f"there is no release {wanted}" if wanted else "the id is empty") in said
+    assert ReleaseStore(instance).live_id() == three[2].release_id
 
 
 def test_ids_may_be_short_but_not_ambiguous(three: list[Published]) -> None:

@@ -6,7 +6,9 @@ import getpass
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +19,7 @@ from ml.compare import ComparisonError, compare_releases
 from ml.pipelines import releases_report as report
 from ml.pipelines.console import Verbose, failing_in_one_line, say
 from ml.release import Release, ReleaseError, ReleaseStore
-from ml.release.journal import Event, Record
+from ml.release.journal import Event, History
 from ml.settings import Settings, SettingsError, load_settings
 
 DAMAGED = 3
@@ -37,12 +39,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 def list_releases(as_json: Json = False, verbose: Verbose = False) -> None:
     """List all releases, newest first: which is live, data date, rows, model, ruleset, QC verdict, age, size.
 
-    Exit code 3 if the live release cannot be read. Hashes are not computed here: that is what `verify` is for.
+    Exit code 3 if a file of the live release is missing, cut short or unreadable. Hashes are not computed here: that is
+    what `verify` is for.
     """
     with failing_in_one_line(SettingsError, verbose=verbose):
-        store = _store(load_settings())
-        entries = [_entry_or_damage(store, release_id) for release_id in _all_ids(store)]
+        settings = load_settings()
+        store = _store(settings)
+        live, history, ids = store.live_id(), History(store.journal()), _all_ids(store)
+        entries = [_entry_or_damage(store, release_id, live, history) for release_id in ids]
+        rubbish = _rubbish(settings.instance_dir / "releases", ids)
     _print_json(entries) if as_json else report.show_list(entries)
+    report.warn_of_rubbish(rubbish)
     if any(entry["live"] and "problem" in entry for entry in entries):
         raise typer.Exit(DAMAGED)
 
@@ -53,12 +60,14 @@ def show(release: str, as_json: Json = False, verbose: Verbose = False) -> None:
     with failing_in_one_line(SettingsError, verbose=verbose):
         store = _store(load_settings())
         found = store.get(_resolve(store, release))
-        events = [record for record in store.journal() if found.id in (record.release_id, record.previous)]
+        history = History(store.journal())
+        entry = _entry(found, store.live_id(), history)
+        events = [record for record in history.records if found.id in (record.release_id, record.previous)]
     if as_json:
         happened = [record.model_dump(mode="json", exclude_none=True) for record in events]
-        _print_json(_entry(store, found) | {"manifest": found.manifest.model_dump(mode="json"), "journal": happened})
+        _print_json(entry | {"manifest": found.manifest.model_dump(mode="json"), "journal": happened})
     else:
-        report.show_release(found, _entry(store, found), events)
+        report.show_release(found, entry, events)
 
 
 @app.command()
@@ -69,12 +78,12 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     """Recompute all a release claims: files, hashes, rows, table against Parquet. Exit code 3 if anything is wrong."""
-    if release and everything:
+    if release is not None and everything:
         raise typer.BadParameter("name a release, or --all, not both")
     with failing_in_one_line(SettingsError, verbose=verbose):
         store = _store(load_settings())
         live = store.live_id()
-        ids = _all_ids(store) if everything else [_resolve(store, release or "live")]
+        ids = _all_ids(store) if everything else [_resolve(store, "live" if release is None else release)]
         found = {release_id: store.verify(release_id) for release_id in ids}
         advice = {release_id: store.best_alternative(release_id) for release_id in ids if found[release_id]}
     verdicts = [
@@ -106,11 +115,11 @@ def rollback(
 
         settings = load_settings()
         store = _store(settings)
-        plan = plan_rollback(settings, _resolve(store, to) if to else None)
+        plan = plan_rollback(settings, None if to is None else _resolve(store, to))
         if not as_json:
             say(plan.effect)
         done = roll_back(settings, plan.target, reason=reason, who=who or _user(), instead_of=plan.live)
-    _print_json(asdict(done)) if as_json else say(done.message)
+    _print_json(asdict(done) | {"effect": plan.effect}) if as_json else say(done.message)
 
 
 @app.command()
@@ -174,57 +183,80 @@ def _resolve(store: ReleaseStore, wanted: str) -> str:
         if previous is None:
             raise ReleaseError(f"nothing was live before {live}")
         return previous
+    if not wanted:  # a script's empty variable must not mean "the default" or "the only one"
+        raise ReleaseError("the id is empty")
     ids = _all_ids(store)
     matching = [release_id for release_id in ids if release_id.startswith(wanted)]
     if wanted in ids or len(matching) == 1:
         return wanted if wanted in ids else matching[0]
     if matching:
         raise ReleaseError(f"{wanted} may be any of: {', '.join(matching)}")
-    return wanted  # the store says what is wrong with it
+    raise ReleaseError(f"there is no release {wanted}; `list` shows those there are")
 
 
-def _entry_or_damage(store: ReleaseStore, release_id: str) -> dict[str, Any]:
+def _entry_or_damage(store: ReleaseStore, release_id: str, live: str | None, history: History) -> dict[str, Any]:
     try:
-        return _entry(store, store.get(release_id))
+        release = store.get(release_id)
     except ReleaseError as error:
-        live = release_id == store.live_id()
-        return {"release_id": release_id, "live": live, "state": "damaged", "problem": str(error)}
+        return {"release_id": release_id, "live": release_id == live, "state": "damaged", "problem": str(error)}
+    entry = _entry(release, live, history)
+    problem = _missing_or_cut(release)
+    return entry | {"state": "damaged", "problem": problem} if problem else entry
 
 
-def _entry(store: ReleaseStore, release: Release) -> dict[str, Any]:
+def _missing_or_cut(release: Release) -> str | None:
+    """What a look at its files' sizes tells at once; the hashes are left to `verify`."""
+    for name, published in release.manifest.files.items():
+        try:
+            size = (release.path / name).stat().st_size
+        except FileNotFoundError:
+            return f"{release.id}: {name} is missing"
+        if size != published.size:
+            return f"{release.id}: {name} has {size} bytes, {published.size} were published"
+    return None
+
+
+def _rubbish(releases: Path, ids: Sequence[str]) -> list[Path]:
+    """Folders among the releases that are no complete release and never were one."""
+    return sorted(path for path in releases.glob("*/") if path.name not in ids)
+
+
+def _entry(release: Release, live: str | None, history: History) -> dict[str, Any]:
     """What the list says of a release."""
     manifest = release.manifest
     return {
         "release_id": release.id,
-        "live": release.id == store.live_id(),
+        "live": release.id == live,
         "data_date": str(manifest.data_date),
         "rows": manifest.rows,
         "model_version": manifest.model_version,
         "ruleset_version": manifest.ruleset_version,
-        "qc_passed": store.qc_passed(release.id),
-        "state": _state(store, release.id),
+        "qc_passed": history.qc_passed(release.id),
+        "state": _state(release.id, live, history),
         "created_at": manifest.created_at.isoformat(),
         "age_seconds": round((now() - manifest.created_at).total_seconds()),
         "size_bytes": sum(entry.size for entry in manifest.files.values()),
     }
 
 
-def _state(store: ReleaseStore, release_id: str) -> str:
-    """`live`, or what happened to it last: `archived`, `given up`, else `superseded`."""
-    if release_id == store.live_id():
+def _state(release_id: str, live: str | None, history: History) -> str:
+    """`live`, `given up`, `superseded` (was live), `archived` (its data date was old) or `never live`."""
+    if release_id == live:
         return "live"
-    last: Record | None = None
-    for record in store.journal():
-        if record.release_id == release_id and record.event is not Event.QC:
-            last = record
-    if last is not None and last.event in (Event.ARCHIVED, Event.FENCED):
-        return "archived" if last.event is Event.ARCHIVED else "given up"
-    return "superseded" if last is not None and last.event is not Event.INTENT else "never live"
+    if history.given_up(release_id):
+        return "given up"
+    events = {record.event for record in history.records if record.release_id == release_id}
+    if events & {Event.SWITCHED, Event.RESTORED, Event.ROLLED_BACK}:
+        return "superseded"
+    return "archived" if Event.ARCHIVED in events else "never live"
 
 
 def _user() -> str:
     """Whose hands are on the keyboard, also behind sudo."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have a number only
+        return f"uid {os.getuid()}"
 
 
 def _print_json(content: BaseModel | Any) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+
+import typer
 
 from ml.clock import JAKARTA
 from ml.compare import Comparison, Shift, TopClaim
@@ -48,13 +51,23 @@ def show_list(entries: Sequence[dict[str, Any]]) -> None:
                 _megabytes(entry["size_bytes"]),
             )
             for entry in entries
-            if "problem" not in entry
+            if "rows" in entry
         ],
         right={"rows", "age", "size"},
     )
     for entry in entries:
         if "problem" in entry:
             say(f"DAMAGED{' AND LIVE' if entry['live'] else ''}: {entry['problem']}")
+
+
+def warn_of_rubbish(folders: Sequence[Path]) -> None:
+    """Note on standard error which folders among the releases are none."""
+    for folder in folders:
+        if folder.name.startswith("."):
+            fate = "it is being built, or was left by a crash: then the next publish or recover deletes it"
+        else:
+            fate = "nothing deletes it by itself"
+        typer.echo(f"note: {folder} is no complete release; {fate}", err=True)
 
 
 def show_release(release: Release, entry: dict[str, Any], events: Iterable[Record]) -> None:

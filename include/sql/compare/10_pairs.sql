@@ -26,8 +26,6 @@ SELECT
     placed_b.place AS place_b,
     placed_a.risk_score AS risk_score_a,
     placed_b.risk_score AS risk_score_b,
-    coalesce(len(placed_a.flags), 0) > 0 AS flagged_a,
-    coalesce(len(placed_b.flags), 0) > 0 AS flagged_b,
     coalesce(placed_a.claim_id, placed_b.claim_id) AS claim_id,
     coalesce(placed_b.province_name, placed_a.province_name, '(unknown)') AS province_name,
     coalesce(placed_b.severity_group, placed_a.severity_group, '(unknown)') AS severity_group
