@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from multiprocessing.context import ForkServerProcess
-from multiprocessing.queues import Queue
-from multiprocessing.synchronize import Barrier, Event, Semaphore
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any
 
@@ -125,27 +124,6 @@ def compete(instance: Path, candidates: list[Candidate], run_id: str, start: Bar
     start.wait(30)
     for number, candidate in enumerate(candidates, start=1):
         _store(instance).publish(candidate, RunToken(run_id, number))
-
-
-def read(instance: Path, reads: Semaphore, stop: Event, seen: Queue[Any]) -> None:
-    """Read the live release over and over as the API does, and put what was seen or the first thing gone wrong."""
-    store = ReleaseStore(instance)
-    live_ids: set[str] = set()
-    try:
-        while not stop.is_set():
-            release = store.live()
-            assert release is not None, "no release is live"
-            assert_whole(release.database, release.scores, release.id, release.manifest.model_version)
-            live_ids.add(release.id)
-            # And as somebody does who knows the old system's path only: whichever release it is, it is a whole one.
-            assert_whole(instance / "analytics.duckdb", None, None, None)
-            reads.release()
-    except BaseException as error:
-        seen.put(repr(error))
-        reads.release()
-        reads.release()
-        raise
-    seen.put(live_ids)
 
 
 def assert_whole(database: Path, scores: Path | None, release_id: str | None, model: str | None) -> None:

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from multiprocessing.queues import Queue
 from pathlib import Path
 
 import pytest
@@ -240,48 +239,3 @@ def test_a_publisher_does_not_wait_for_ever(instance: Path, make_candidate: Make
     with ReleaseStore(instance)._room.locked(), pytest.raises(ReleaseError, match="was held by another process"):
         impatient.publish(make_candidate(), RunToken("night", 1))
     assert impatient.publish(make_candidate(), RunToken("night", 1)).switched
-
-
-def test_readers_during_fifty_switches(store: ReleaseStore, instance: Path, publish: Publish) -> None:
-    """Red when the link is removed before it is made again, or when it is switched before its release is complete."""
-    older, good = publish("older"), publish("good")
-    with Reader(instance) as one, Reader(instance) as two:
-        published = set()
-        for number in range(5):
-            published.add(publish(f"night{number}", qc=None).release_id)
-            one.wait_for_a_new_read()
-            two.wait_for_a_new_read()
-            assert store.restore(f"night{number}", reason="QC failed").live == good.release_id
-        for _ in range(20):
-            assert store.rollback(older.release_id, reason="test", who="ops").restored
-            assert store.rollback(good.release_id, reason="test", who="ops").restored
-    for seen in (one.seen, two.seen):
-        assert isinstance(seen, set), seen
-        assert seen >= published
-
-
-class Reader:
-    """A process that reads as fast as it can until the block ends; then `seen` has what it saw, or what went wrong."""
-
-    def __init__(self, instance: Path) -> None:
-        self._reads, self._stop = processes.SPAWN.Semaphore(0), processes.SPAWN.Event()
-        self._queue: Queue[object] = processes.SPAWN.Queue()
-        arguments = (instance, self._reads, self._stop, self._queue)
-        self._process = processes.SPAWN.Process(target=processes.read, args=arguments, daemon=True)
-        self.seen: object = None
-
-    def __enter__(self) -> Reader:
-        self._process.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self.seen = self._queue.get(timeout=60)
-        self._process.join(60)
-
-    def wait_for_a_new_read(self) -> None:
-        """Return when a read that began after this call has ended (the one under way began before it)."""
-        while self._reads.acquire(block=False):
-            pass
-        assert self._reads.acquire(timeout=60)
-        assert self._reads.acquire(timeout=60)
