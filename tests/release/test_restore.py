@@ -76,10 +76,10 @@ def test_restore_notices_a_change_that_hides_behind_the_old_size_and_time(
 ) -> None:
     """Red when restore trusts the modification time: anybody can set it back."""
     good, damaged = publish("good"), publish("damaged")
+    publish("failed", qc=None)
     before = (damaged.path / "analytics.duckdb").stat()
     spoil(damaged)
     os.utime(damaged.path / "analytics.duckdb", ns=(before.st_atime_ns, before.st_mtime_ns))
-    publish("failed", qc=None)
     assert store.restore("failed", reason="QC failed").live == good.release_id
 
 

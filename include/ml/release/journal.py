@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from ml import clock
-from ml.files import fsync_folder
+from ml.files import fsync_file, fsync_folder
 from ml.release.manifest import ReleaseError, RunToken
 
 logger = logging.getLogger(__name__)
@@ -141,34 +141,49 @@ class Journal:
         """
         line = (record.model_dump_json(exclude_none=True) + "\n").encode()
         try:
-            try:
-                self._write(line)
-            except OSError as error:
-                if error.errno not in FULL or not self.reserve.exists():
-                    raise
-                # A restore must be possible on a full disk: that is when it is needed.
-                self.reserve.unlink()
-                self._write(line)
+            self._with_reserve(lambda: self._write(line))
         except OSError as error:
             raise ReleaseError(f"the journal {self.path} cannot be written: {error}") from error
 
+    def settle(self) -> None:
+        """Bring to disk what a process may have written that was killed before it could.
+
+        Raises:
+            OSError: the disk cannot.
+        """
+        if self.path.exists():
+            self._with_reserve(lambda: fsync_file(self.path))
+
+    def _with_reserve(self, write: Callable[[], None]) -> None:
+        """Do it, on a full disk with the room that was kept: a restore must be possible there, it is needed there."""
+        try:
+            write()
+        except OSError as error:
+            if error.errno not in FULL or not self.reserve.exists():
+                raise
+            self.reserve.unlink()
+            write()
+
     def make_reserve(self) -> None:
         """Keep some room on the disk, which `append` gives up when there is no other left."""
-        if not self.reserve.exists():
+        if not self.reserve.exists() or self.reserve.stat().st_size != RESERVED:  # a crash may have left a part of it
             self.reserve.write_bytes(bytes(RESERVED))
 
     def _write(self, line: bytes) -> None:
-        is_new = not self.path.exists()
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             end = _end_of_last_line(descriptor)
-            os.ftruncate(descriptor, end)
-            if os.pwrite(descriptor, line, end) != len(line):
-                raise OSError(errno.ENOSPC, "short write, the disk may be full")
-            os.fsync(descriptor)
+            try:
+                os.ftruncate(descriptor, end)
+                if os.pwrite(descriptor, line, end) != len(line):
+                    raise OSError(errno.ENOSPC, "short write, the disk may be full")
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, end)  # what the caller is told has failed must not count later
+                raise
         finally:
             os.close(descriptor)
-        if is_new:
+        if end == 0:  # nothing was acknowledged before: its name may not be on disk either
             fsync_folder(self.path.parent)
 
 

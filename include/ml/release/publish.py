@@ -36,6 +36,13 @@ copies and the DuckDB file); the rest is for another data mix and for what DuckD
 
 def publish(room: Room, candidate: Candidate, token: RunToken, now: datetime) -> Published:
     """Make a candidate the live release (see `ReleaseStore.publish`)."""
+    try:
+        return _publish(room, candidate, token, now)
+    except OSError as error:  # from the switch on, no other error than ours leaves a step
+        raise ReleaseError(f"the release could not be written, readers see no change: {error}") from error
+
+
+def _publish(room: Room, candidate: Candidate, token: RunToken, now: datetime) -> Published:
     with ExitStack() as held:
         with step(Step.LOCK):
             held.enter_context(room.at_the_door(token))
@@ -45,14 +52,14 @@ def publish(room: Room, candidate: Candidate, token: RunToken, now: datetime) ->
             history = room.journal.read()
             _refuse_dead(history, token)
 
+        with step(Step.SWEEP):
+            sweep(room)
+
         with step(Step.RECOGNISE):
             _require_audited(candidate)
             done = _recognise(room, history, candidate, token, now)
         if done is not None:
             return done
-
-        with step(Step.SWEEP):
-            sweep(room)
 
         with step(Step.SPACE):
             before = _look_before(room, history)
@@ -70,8 +77,6 @@ def publish(room: Room, candidate: Candidate, token: RunToken, now: datetime) ->
             with step(Step.RENAME):
                 temporary.rename(room.releases / new_id)
                 fsync_folder(room.releases)
-        except OSError as error:
-            raise ReleaseError(f"the release could not be written, readers see no change: {error}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)  # no longer there when all went well
 

@@ -48,8 +48,13 @@ def sweep(room: Room) -> None:
 
 def collect(room: Room, now: datetime) -> list[str]:
     """Delete old releases and return their ids; a failure is logged, because the publish itself has succeeded."""
-    collected = []
-    for release in _superfluous(room, now):
+    collected: list[str] = []
+    try:
+        superfluous = _superfluous(room, now)
+    except (OSError, ReleaseError) as error:
+        logger.warning("old releases could not be looked at: %s", error)
+        return collected
+    for release in superfluous:
         trash = release.path.with_name(f"{TRASH}{release.id}")
         try:
             with step(Step.COLLECT_RENAME):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -74,9 +74,21 @@ class Room:
                 "a publish or restore is still running (fuser names it); try again when it has ended"
             ) from None
         try:
+            self._settle()
             yield
         finally:
             lock.release()
+
+    def _settle(self) -> None:
+        """Bring to disk what the one before may have switched without reaching the disk: what follows relies on it."""
+        try:
+            self.journal.settle()
+            for folder in (self.releases, self.instance):
+                fsync_folder(folder)
+            with suppress(PermissionError):  # somebody else's folder; its names are his to bring to disk
+                fsync_folder(self.instance.parent)
+        except OSError as error:
+            raise ReleaseError(f"{self.instance} cannot be brought to disk, nothing was changed: {error}") from error
 
     @contextmanager
     def at_the_door(self, token: RunToken) -> Iterator[None]:
@@ -87,7 +99,8 @@ class Room:
         try:
             yield
         finally:
-            note.unlink(missing_ok=True)
+            with suppress(OSError):  # sweep removes it; it must not make a failure of what has gone well
+                note.unlink()
 
     def last_try_at_the_door(self, run_id: str) -> int:
         """Return the highest try of a run that waits to publish, or was killed while it published; 0 when none."""
@@ -135,11 +148,21 @@ class Room:
         return target.name
 
     def switch(self, release_id: str | None) -> None:
-        """Make a release live, or none, in one step that is on disk when this returns."""
-        if release_id is None:
-            remove_link(self.current)
-        else:
-            point_link(self.current, f"{self.releases.name}/{release_id}")
+        """Make a release live, or none, in one step that is on disk when this returns.
+
+        Raises:
+            ReleaseError: the link could not be moved, or not be brought to disk; either may be live now.
+        """
+        try:
+            if release_id is None:
+                remove_link(self.current)
+            else:
+                point_link(self.current, f"{self.releases.name}/{release_id}")
+        except OSError as error:
+            raise ReleaseError(
+                f"{self.current} could not be moved to {release_id or 'no release'} for certain: {error}. Readers see "
+                "a whole release, the one before or this one; when the disk is well again, recover puts it right"
+            ) from error
 
     def get(self, release_id: str) -> Release:
         """Return a release, trusting its files.
@@ -206,20 +229,20 @@ class Room:
                 only its owner knows whether its scores are still wanted.
         """
         wanted = {
-            self.instance / DATABASE: f"{self.current.name}/{DATABASE}",
             self.instance / "data" / SCORES: f"../{self.current.name}/{SCORES}",
+            self.instance / DATABASE: f"{self.current.name}/{DATABASE}",
         }
         for link, target in wanted.items():
-            if link.is_symlink() and str(link.readlink()) == target:
-                continue
-            if link.is_symlink() or link.exists():
+            there = link.is_symlink() and str(link.readlink()) == target
+            if not there and (link.is_symlink() or link.exists()):
                 raise ReleaseError(
                     f"{link} is in the way: it should be a link to {target}. It was left as it is. If it comes from "
                     f"the system before releases, keep it with `mv {link} {link}.old`, then publish again"
                 )
-            make_folders(link.parent)
-            link.symlink_to(target)
-            fsync_folder(link.parent)
+            if not there:
+                link.parent.mkdir(exist_ok=True)
+                link.symlink_to(target)
+            fsync_folder(link.parent)  # also of one that is there: its maker may have been killed before this
 
 
 def _waiting(run_id: str) -> str:

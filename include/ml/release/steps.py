@@ -23,8 +23,8 @@ class Step(StrEnum):
 
     LOCK = "lock"
     FENCE = "fence"
-    RECOGNISE = "recognise"
     SWEEP = "sweep"
+    RECOGNISE = "recognise"
     SPACE = "space"
     BUILD = "build"
     COMPARE = "compare"
