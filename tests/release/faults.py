@@ -26,7 +26,7 @@ from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import uuid4
 
 from ml.release import ReleaseError, ReleaseStore
@@ -57,6 +57,14 @@ class Fault:
         return f"{errno.errorcode[self.error]} {since} {self.kind or 'change'} {self.at}"
 
 
+class Met(NamedTuple):
+    """A system call on a file of the instance: its kind, its name with the path, and whether it was made to fail."""
+
+    kind: str
+    label: str
+    failed: bool
+
+
 @dataclass
 class Plan:
     """Counts the calls on files under `root`, and decides which of them fail."""
@@ -64,8 +72,7 @@ class Plan:
     root: Path
     fault: Fault | None = None
     look: Look | None = None
-    met: list[tuple[str, str]] = field(default_factory=list)  # kind, and call with its path
-    failed: list[str] = field(default_factory=list)
+    met: list[Met] = field(default_factory=list)
 
     def meet(self, name: str, kind: str, paths: tuple[Path, ...]) -> int | None:
         """Return the errno of a call that is about to be made, or None if it goes on."""
@@ -73,17 +80,15 @@ class Plan:
         if not inside:
             return None
         label = f"{name} {inside[-1]}"
-        self.met.append((kind, label))
         if self.look is not None:
             self.look(label)
-        fault = self.fault
-        if fault is None or fault.kind not in (None, kind):
-            return None
-        number = len(self.met) if fault.kind is None else sum(kind == each for each, _ in self.met)
-        if number == fault.at or (fault.stays and number > fault.at):
-            self.failed.append(label)
-            return fault.error
-        return None
+        error = None
+        if self.fault is not None and self.fault.kind in (None, kind):
+            number = 1 + sum(self.fault.kind in (None, met.kind) for met in self.met)
+            if number == self.fault.at or (self.fault.stays and number > self.fault.at):
+                error = self.fault.error
+        self.met.append(Met(kind, label, error is not None))
+        return error
 
 
 @dataclass(frozen=True)
@@ -94,13 +99,22 @@ class Outcome:
     error: str | None
     clear: bool
     still_open: list[str]
-    met: list[tuple[str, str]]
-    failed: list[str]
+    met: list[Met]
+
+    @property
+    def labels(self) -> list[str]:
+        """All calls, in order."""
+        return [met.label for met in self.met]
+
+    @property
+    def failed(self) -> list[str]:
+        """The calls that were made to fail."""
+        return [met.label for met in self.met if met.failed]
 
     @property
     def counts(self) -> Counter[str]:
         """The number of calls of each kind."""
-        return Counter(kind for kind, _ in self.met)
+        return Counter(met.kind for met in self.met)
 
 
 class Faulty:
@@ -133,16 +147,15 @@ class Faulty:
         self._pipe.send((call, None if self.seccomp else fault))
         try:
             assert self._pipe.poll(60), f"{call[0]} hangs with {fault}"
-            result, error, clear, still_open, *plan = self._pipe.recv()
+            result, error, clear, still_open, met = self._pipe.recv()
         except EOFError:
             assert self._process is not None
             self._process.join(30)
             death = f"the process died with exit code {self._process.exitcode}"
-            return Outcome(None, death, False, [], self._plan.met, self._plan.failed)
+            return Outcome(None, death, False, [], self._plan.met)
         if self._broken is not None:
             raise self._broken
-        met, failed = (self._plan.met, self._plan.failed) if self.seccomp else plan
-        return Outcome(result, error, clear, still_open, met, failed)
+        return Outcome(result, error, clear, still_open, self._plan.met if self.seccomp else met)
 
     def _start(self) -> None:
         """Start the process and, before it does anything, take over its listener."""
@@ -207,7 +220,7 @@ def _serve(pipe: Connection[Any, Any], root: Path, address: str | None, powerles
             clear = isinstance(caught, ReleaseError) or (isinstance(caught, OSError) and caught.filename is not None)
             told = f"{type(caught).__name__}: {caught}"
         plan.fault = None
-        pipe.send((result, told, clear, _still_open(root), plan.met, plan.failed))
+        pipe.send((result, told, clear, _still_open(root), plan.met))
 
 
 def _give_up_power() -> None:

@@ -198,14 +198,14 @@ def test_a_retry_brings_to_disk_what_a_failed_fsync_left_open(
     with Faulty(root, seccomp=seccomp) as faulty:
         shutil.copytree(template, root, symlinks=True)
         counted = faulty.run(call)
-        before = counted.met[: [label for _, label in counted.met].index(SWITCH)]
+        before = counted.met[: counted.labels.index(SWITCH)]
         shutil.rmtree(root)
         shutil.copytree(template, root, symlinks=True)
-        fault = Fault(bpf.FSYNC, [kind for kind, _ in before].count(bpf.FSYNC) + 1, errno.EIO, False)
+        fault = Fault(bpf.FSYNC, sum(met.kind == bpf.FSYNC for met in before) + 1, errno.EIO, False)
         assert faulty.run(call, fault).failed == [SWITCHED]
         again = faulty.run(call)
     assert again.error is None
-    assert SWITCHED in [label for _, label in again.met]
+    assert SWITCHED in again.labels
 
 
 def test_a_rollback_brings_to_disk_where_it_leads(tmp_path: Path, candidates: Candidates, seccomp: bool) -> None:
@@ -215,15 +215,14 @@ def test_a_rollback_brings_to_disk_where_it_leads(tmp_path: Path, candidates: Ca
     with Faulty(tmp_path, seccomp=seccomp) as faulty:
         # A publish just like the next one tells which fsync it is.
         first = faulty.run(("publish", (candidates["older"], RunToken("older", 1)), {}))
-        renamed = next(place for place, (_, label) in enumerate(first.met) if label.startswith("rename "))
-        number = [kind for kind, _ in first.met[:renamed]].count(bpf.FSYNC) + 1
+        renamed = next(place for place, label in enumerate(first.labels) if label.startswith("rename "))
+        number = sum(met.kind == bpf.FSYNC for met in first.met[:renamed]) + 1
         outcome = faulty.run(to_publish(open_store(tmp_path), candidates), Fault(bpf.FSYNC, number, errno.EIO, False))
         assert outcome.failed == [sync]
         orphan = next(release.id for release in open_store(tmp_path).releases() if release.manifest.run_id == "night")
         back = faulty.run(("rollback", (orphan,), {"reason": "test", "who": "ops"}))
-    labels = [label for _, label in back.met]
     assert back.error is None
-    assert sync in labels[: labels.index(SWITCH)]
+    assert sync in back.labels[: back.labels.index(SWITCH)]
 
 
 @pytest.mark.parametrize(
@@ -243,9 +242,11 @@ def test_a_folder_that_nobody_may_write_to(
             shutil.copytree(template, root, symlinks=True)
             closed = root / INSTANCE / folder
             closed.chmod(0o555)
-            outcome = faulty.run(call)
-            assert live_model(open_store(root)) in scenario.seen
-            closed.chmod(0o755)
+            try:
+                outcome = faulty.run(call)
+                assert live_model(open_store(root)) in scenario.seen
+            finally:
+                closed.chmod(0o755)
             assert (outcome.error is None) == (name in unaffected), f"{name}: {outcome.error}"
             assert outcome.error is None or str(closed) in outcome.error, outcome.error
             after(template, root, scenario, call, REFUSED, outcome)
@@ -334,8 +335,7 @@ def sweep(
             try:
                 assert outcome.failed, "it never happened"
                 assert outcome.error is not None or may_go_on(scenario, outcome), "nobody was told"
-                in_journal = outcome.failed[0].endswith("/journal.jsonl")
-                if in_journal and (fault.error, fault.stays) == FULL_ONCE:
+                if (fault.error, fault.stays) == FULL_ONCE and outcome.failed[0].endswith("/journal.jsonl"):
                     assert outcome.error is None, "the journal's reserve was not used"
                 after(template, root, scenario, call, fault, outcome)
             except (AssertionError, ReleaseError, OSError) as error:
@@ -347,10 +347,10 @@ def sweep(
 
 def faults(counted: Outcome, scenario: Scenario) -> Iterator[Fault]:
     """For each call that was counted, some faults, and all kinds where a release becomes live."""
-    labels = [label for _, label in counted.met]
+    labels = counted.labels
     first_rename = next((place for place, label in enumerate(labels) if label.startswith("rename ")), 0)
     number: Counter[str] = Counter()
-    for place, (kind, label) in enumerate(counted.met):
+    for place, (kind, label, _) in enumerate(counted.met):
         number[kind] += 1
         in_duckdb = ".building-" in label and "analytics.duckdb" in label
         if scenario.without == "before the switch" and place <= labels.index(SWITCH):
@@ -371,10 +371,10 @@ def faults(counted: Outcome, scenario: Scenario) -> Iterator[Fault]:
 
 def may_go_on(scenario: Scenario, outcome: Outcome) -> bool:
     """Whether a call may succeed although something failed: clearing up can wait, and the journal has a reserve."""
-    labels, label = [label for _, label in outcome.met], outcome.failed[0]
-    if f"unlink {INSTANCE}/releases/.reserve" in labels:
+    label = outcome.failed[0]
+    if f"unlink {INSTANCE}/releases/.reserve" in outcome.labels:
         return True
-    if scenario.prepare is old_ones and any(".trash-" in each for each in labels):
+    if scenario.prepare is old_ones and any(".trash-" in each for each in outcome.labels):
         return True  # it has begun to collect, so the new release is live and journalled
     if scenario.prepare is failed_with_leftovers and label.endswith("/journal.jsonl"):
         return True  # the note of what is swept
@@ -448,12 +448,10 @@ def records(root: Path) -> int:
 
 
 def acknowledged(outcome: Outcome) -> int:
-    """The number of records that the process has brought to disk.
-
-    An fsync without a write before it is that of whoever gets the lock: it brings no record of its own.
-    """
-    labels = [label for _, label in outcome.met if label.endswith("/journal.jsonl")]
-    pairs = itertools.pairwise(labels)
-    written = sum(before.startswith("pwrite") and after == APPENDED for before, after in pairs)
-    not_at_the_lock = outcome.failed.count(APPENDED) - (labels[:2] == [APPENDED, APPENDED])
-    return max(0, written - not_at_the_lock)
+    """The number of records that the process has brought to disk: written, and fsynced right after."""
+    calls = [met for met in outcome.met if met.label.endswith("/journal.jsonl")]
+    pairs = itertools.pairwise(calls)
+    return sum(
+        one.label.startswith("pwrite") and two.kind == bpf.FSYNC and not (one.failed or two.failed)
+        for one, two in pairs
+    )
