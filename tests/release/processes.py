@@ -12,11 +12,11 @@ from datetime import datetime
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
-from ml.release import Candidate, ReleaseStore, RunToken, failpoint
+from ml.release import Candidate, ReleaseStore, RunToken, failpoint, steps
 from tests.release.conftest import ROWS
 
 SPAWN = multiprocessing.get_context("forkserver")  # a plain fork would copy DuckDB's threads half-way
@@ -56,6 +56,42 @@ def recover(instance: Path, point: str | None = None) -> None:
 def rollback(instance: Path, to: str, point: str | None = None) -> None:
     _arm(point)
     _store(instance).rollback(to, reason="crash test", who="ops")
+
+
+def killed_at_random(target: Callable[..., None], arguments: tuple[Any, ...], since: str, pause: float) -> Killed:
+    """Run something in a process of its own; SIGKILL it `pause` seconds after it came to a point of the protocol."""
+    reached, last = SPAWN.Event(), SPAWN.Array("c", 40, lock=False)  # a lock could die with its holder
+    process = SPAWN.Process(target=_tell, args=(reached, last, since, target, arguments), daemon=True)
+    process.start()
+    assert reached.wait(60), f"{since} was not reached"
+    began = time.monotonic()
+    while (seconds := time.monotonic() - began) < pause and last.value != ENDED:
+        time.sleep(min(0.001, pause - seconds))
+    process.kill()
+    process.join(60)
+    assert process.exitcode is not None
+    return Killed(None if last.value == ENDED else last.value.decode(), seconds)
+
+
+class Killed(NamedTuple):
+    """The point of the protocol that a killed process passed last, None if it had ended its work; its working time."""
+
+    last: str | None
+    seconds: float
+
+
+ENDED = b"ended"
+
+
+def _tell(reached: Event, last: Any, since: str, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    def watch(point: str) -> None:
+        last.value = point.encode()
+        if point == since:
+            reached.set()
+
+    steps.watcher = watch
+    target(*arguments)
+    last.value = ENDED
 
 
 def _arm(point: str | None) -> None:
