@@ -87,6 +87,7 @@ def test_the_order_of_the_etl(dags: dict[str, Any]) -> None:
         "conform_claims",
         "compare_with_peers",
         "find_repeats",
+        "weigh_evidence",
         "assemble_claims",
         "publish_claims",
     ]

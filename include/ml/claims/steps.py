@@ -7,9 +7,27 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/10_known_visits.sql",
         "claims_normalized/20_procedure_codes.sql",
         "claims_normalized/30_comorbidity.sql",
+        "claims_normalized/35_care.sql",
     ],
-    "compare_with_peers": ["claims_normalized/40_peer_groups.sql"],
-    "find_repeats": ["claims_normalized/50_repeats.sql"],
-    "assemble_claims": ["claims_normalized/60_claims_normalized.sql"],
+    "compare_with_peers": [
+        "claims_normalized/40_peer_groups.sql",
+        "claims_normalized/41_price_levels.sql",
+        "claims_normalized/42_price_peers.sql",
+        "claims_normalized/43_stay_peers.sql",
+        "claims_normalized/44_severity_peers.sql",
+        "claims_normalized/45_admission_peers.sql",
+        "claims_normalized/46_topup_peers.sql",
+    ],
+    "find_repeats": [
+        "claims_normalized/50_repeats.sql",
+        "claims_normalized/51_fragments.sql",
+        "claims_normalized/52_clones.sql",
+    ],
+    "weigh_evidence": [
+        "claims_normalized/60_evidence.sql",
+        "claims_normalized/70_provider_habits.sql",
+        "claims_normalized/75_channels.sql",
+    ],
+    "assemble_claims": ["claims_normalized/80_claims_normalized.sql"],
 }
 """The SQL of the ETL: task id -> statements, in order; the DAG and the CLI both run these."""

@@ -45,6 +45,8 @@ SELECT
     known.inacbg_code,
     -- Case-mix main group and case type, e.g. G-1 for procedures on the nervous system.
     split_part(known.inacbg_code, '-', 1) || '-' || split_part(known.inacbg_code, '-', 2) AS inacbg_group,
+    -- The INA-CBG without its severity: what the diagnoses and procedures alone decide, e.g. A-4-14.
+    regexp_replace(known.inacbg_code, '-[^-]*$', '') AS inacbg_base,
     known.inacbg_description,
     try_cast(known.province_code AS SMALLINT) AS province_code,
     coalesce(province.label, 'Tidak diketahui') AS province_name,
@@ -57,9 +59,12 @@ SELECT
     known.primary_diagnosis,
     coalesce(known.primary_diagnosis_group, left(known.primary_diagnosis, 3)) AS primary_diagnosis_group,
     known.primary_diagnosis_label,
+    known.admission_diagnosis,
+    known.discharge_status,
     known.procedures,
     known.inacbg_tariff,
     known.topup_amount,
+    known.topup_codes,
     known.amount_claimed,
     known.amount_paid
 FROM known

@@ -1,7 +1,16 @@
--- How many different secondary diagnoses a claim has. Grain: one row per claim that has any.
+-- How many different secondary diagnoses a claim has, and a digest that is the same for the same set of them.
+-- Grain: one row per claim that has any. The digest is a sum of hashes: the order of the rows does not matter.
 CREATE OR REPLACE TABLE comorbidity AS
+WITH different AS (
+    SELECT DISTINCT
+        claim_id,
+        diagnosis
+    FROM diagnoses
+)
+
 SELECT
     claim_id,
-    count(DISTINCT diagnosis)::SMALLINT AS comorbidity_count
-FROM diagnoses
+    count(*)::SMALLINT AS comorbidity_count,
+    sum(hash(diagnosis)) AS secondary_digest
+FROM different
 GROUP BY claim_id

@@ -1,33 +1,42 @@
--- Repeat billing: claims of one patient with the same primary diagnosis and the same procedures, and the days from its
--- admission to the nearest other one of theirs. Grain: one row per claim that has such another.
+-- Repeat billing: claims of one patient with the same primary diagnosis and the same procedures.
+-- Grain: one row per claim that has such another. duplicate_gap_days: days from its admission to the nearest other one
+-- (RULESET_v1); repeat_after_days: days since the one before it, NULL for the first: the later bill is the repeat.
+-- repeat_share: how usual a repeat within 3 days is for that diagnosis and those procedures (dialysis comes back every
+-- third day), the claim itself left out; NULL where the claim is no such repeat.
 -- A window over neighbours instead of a correlated EXISTS: one sort instead of a search per claim.
 CREATE OR REPLACE TABLE repeats AS
-WITH care AS (
-    SELECT
-        visit.claim_id,
-        visit.patient_key,
-        visit.primary_diagnosis,
-        visit.admission_date,
-        coalesce(procedure_codes.codes, '') AS procedure_codes
-    FROM known_visits AS visit
-    LEFT JOIN procedure_codes ON visit.procedures = procedure_codes.procedures
-),
-
-neighbours AS (
+WITH neighbours AS (
     SELECT
         claim_id,
-        admission_date,
-        lag(admission_date) OVER same_care AS earlier,
-        lead(admission_date) OVER same_care AS later
+        primary_diagnosis,
+        procedure_codes,
+        admission_date - lag(admission_date) OVER same_care AS since_earlier,
+        lead(admission_date) OVER same_care - admission_date AS until_later
     FROM care
     WINDOW same_care AS (
         PARTITION BY patient_key, primary_diagnosis, procedure_codes
         ORDER BY admission_date, claim_id
     )
+),
+
+usual AS (
+    SELECT
+        primary_diagnosis,
+        procedure_codes,
+        count(*) AS claims,
+        count(*) FILTER (since_earlier <= 3) AS repeated
+    FROM neighbours
+    GROUP BY primary_diagnosis, procedure_codes
 )
 
 SELECT
-    claim_id,
-    least(admission_date - earlier, later - admission_date)::INTEGER AS duplicate_gap_days
+    neighbours.claim_id,
+    least(neighbours.since_earlier, neighbours.until_later)::INTEGER AS duplicate_gap_days,
+    neighbours.since_earlier::INTEGER AS repeat_after_days,
+    if(neighbours.since_earlier <= 3, (usual.repeated - 0.5) / usual.claims, NULL) AS repeat_share
 FROM neighbours
-WHERE earlier IS NOT NULL OR later IS NOT NULL
+INNER JOIN usual
+    ON
+        neighbours.primary_diagnosis = usual.primary_diagnosis
+        AND neighbours.procedure_codes = usual.procedure_codes
+WHERE neighbours.since_earlier IS NOT NULL OR neighbours.until_later IS NOT NULL

@@ -16,7 +16,9 @@ SELECT
     as_code(raw.fkl09) AS facility_class_code,
     as_code(raw.fkl10) AS service_level,
     as_code(raw.fkl13) AS ward_class,
+    as_code(raw.fkl14) AS discharge_status,
     as_code(raw.fkl31) AS tariff_region,
+    upper(raw.fkl16) AS admission_diagnosis,
     upper(raw.fkl18) AS primary_diagnosis,
     upper(raw.fkl17a) AS primary_diagnosis_group,
     raw.fkl18a AS primary_diagnosis_label,
@@ -29,6 +31,14 @@ SELECT
     + coalesce(as_amount(raw.fkl40), 0)
     + coalesce(as_amount(raw.fkl43), 0)
     + coalesce(as_amount(raw.fkl46), 0) AS topup_amount,
+    concat_ws(
+        ';',
+        upper(raw.fkl33),
+        upper(raw.fkl35),
+        upper(raw.fkl38),
+        upper(raw.fkl41),
+        upper(raw.fkl44)
+    ) AS topup_codes,
     as_amount(raw.fkl47) AS amount_claimed,
     as_amount(raw.fkl48) AS amount_paid,
     concat_ws(

@@ -94,11 +94,12 @@ SELECT
     compared.primary_diagnosis,
     compared.primary_diagnosis_group,
     compared.primary_diagnosis_label,
-    coalesce(procedure_codes.codes, '') AS procedure_codes,
-    coalesce(procedure_codes.procedure_count, 0)::SMALLINT AS procedure_count,
-    coalesce(comorbidity.comorbidity_count, 0)::SMALLINT AS comorbidity_count,
+    evidence.procedure_codes,
+    evidence.procedure_count,
+    evidence.comorbidity_count,
     compared.inacbg_tariff,
     compared.topup_amount,
+    compared.topup_codes,
     compared.amount_claimed,
     compared.amount_paid,
     compared.amount_claimed - compared.amount_paid AS amount_gap,
@@ -109,11 +110,45 @@ SELECT
     compared.peer_p90,
     compared.peer_std,
     (compared.amount_claimed - compared.peer_mean) / nullif(compared.peer_std, 0) AS cost_zscore,
-    coalesce(repeats.duplicate_gap_days <= 3, FALSE) AS duplicate_pattern,
-    repeats.duplicate_gap_days,
+    coalesce(evidence.duplicate_gap_days <= 3, FALSE) AS duplicate_pattern,
+    evidence.duplicate_gap_days,
+    evidence.price_level,
+    evidence.price_n,
+    evidence.price_median,
+    evidence.price_ln_spread,
+    evidence.price_ln_ratio,
+    evidence.tariff_ln_ratio,
+    (compared.amount_claimed - compared.topup_amount) / greatest(compared.los, 1) AS price_per_day,
+    -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; unusual top-ups
+    -- (fewer than 1 in 100 claims of that INA-CBG have them) would not have been brought at all.
+    greatest(
+        compared.amount_claimed
+        - least(evidence.price_median, nullif(compared.inacbg_tariff, 0))
+        - if(evidence.topup_share < 0.01, 0, compared.topup_amount),
+        0
+    )::BIGINT AS excess_amount,
+    evidence.stay_n,
+    evidence.los_share_low,
+    evidence.severity_expected,
+    evidence.severity_share,
+    evidence.admission_share,
+    evidence.admission_price_ratio,
+    evidence.topup_share,
+    evidence.repeat_after_days,
+    evidence.repeat_share,
+    evidence.fragment_gap_days,
+    evidence.fragment_share,
+    evidence.clone_count,
+    evidence.clone_expected,
+    channels.evidence_upcoding,
+    channels.evidence_inflated_bill,
+    channels.evidence_short_stay,
+    channels.evidence_topup,
+    channels.evidence_repeat,
+    channels.evidence_fragmentation,
+    channels.evidence_clone,
     run_parameters.data_date
 FROM compared
 CROSS JOIN run_parameters
-LEFT JOIN procedure_codes ON compared.procedures = procedure_codes.procedures
-LEFT JOIN comorbidity ON compared.claim_id = comorbidity.claim_id
-LEFT JOIN repeats ON compared.claim_id = repeats.claim_id
+INNER JOIN evidence ON compared.claim_id = evidence.claim_id
+INNER JOIN channels ON compared.claim_id = channels.claim_id

@@ -1,0 +1,60 @@
+-- How short a stay is among its peers: the share of them at most as long (mid-rank), and their median LOS in days.
+-- Grain: one row per INA-CBG, discharge status and LOS of inpatient claims. Peers have the same INA-CBG (severity
+-- included) and left in the same way, as who dies or is referred leaves early; where those are fewer than
+-- 2 x min_peers, the same INA-CBG; where those are, the same case-mix group, case type and severity.
+CREATE OR REPLACE TABLE stay_peers AS
+WITH counted AS (
+    SELECT
+        inacbg_code,
+        inacbg_group,
+        severity_group,
+        discharge_status,
+        los,
+        count(*) AS claims
+    FROM care
+    WHERE service_type = 'RITL'
+    GROUP BY ALL
+),
+
+ranked AS (
+    SELECT
+        *,
+        sum(claims) OVER same_exit AS exit_n,
+        sum(claims) OVER (same_exit ORDER BY los) AS exit_up_to,
+        sum(claims) OVER same_code AS code_n,
+        sum(claims) OVER (same_code ORDER BY los) AS code_up_to,
+        sum(claims) OVER (same_code ORDER BY los RANGE BETWEEN CURRENT ROW AND CURRENT ROW) AS code_alike,
+        sum(claims) OVER same_group AS group_n,
+        sum(claims) OVER (same_group ORDER BY los) AS group_up_to,
+        sum(claims) OVER (same_group ORDER BY los RANGE BETWEEN CURRENT ROW AND CURRENT ROW) AS group_alike
+    FROM counted
+    WINDOW
+        same_exit AS (PARTITION BY inacbg_code, discharge_status),
+        same_code AS (PARTITION BY inacbg_code),
+        same_group AS (PARTITION BY inacbg_group, severity_group)
+),
+
+chosen AS (
+    SELECT
+        ranked.*,
+        CASE
+            WHEN ranked.exit_n >= 2 * limits.min_peers THEN 1
+            WHEN ranked.code_n >= 2 * limits.min_peers THEN 2
+            ELSE 3
+        END::TINYINT AS stay_level
+    FROM ranked
+    CROSS JOIN run_parameters AS limits
+)
+
+SELECT
+    inacbg_code,
+    discharge_status,
+    los,
+    stay_level,
+    [exit_n, code_n, group_n][stay_level]::INTEGER AS stay_n,
+    CASE stay_level
+        WHEN 1 THEN (exit_up_to - claims / 2) / exit_n
+        WHEN 2 THEN (code_up_to - code_alike / 2) / code_n
+        ELSE (group_up_to - group_alike / 2) / group_n
+    END::DOUBLE AS los_share_low
+FROM chosen

@@ -1,0 +1,63 @@
+-- Cloned claims: the same care at the same amount, billed by one facility for several patients within a month.
+-- Grain: one row per claim that has such others. clone_count: other patients' claims admitted up to 30 days before or
+-- after with the same INA-CBG, diagnoses, procedures and amount. clone_expected: how many there would be if the
+-- facility's patients with that INA-CBG were like those elsewhere (the rest of the country has that text with that
+-- frequency, half a claim where it is nowhere).
+-- Only where fewer than one is expected is it worth counting: most outpatient visits are honestly alike.
+CREATE OR REPLACE TABLE clones AS
+WITH texts AS (
+    SELECT
+        inacbg_code,
+        facility_key,
+        care_digest,
+        count(*) AS own_alike
+    FROM care
+    GROUP BY inacbg_code, facility_key, care_digest
+),
+
+compared AS (
+    SELECT
+        *,
+        sum(own_alike) OVER (PARTITION BY inacbg_code) AS all_code,
+        sum(own_alike) OVER (PARTITION BY inacbg_code, facility_key) AS own_code,
+        sum(own_alike) OVER (PARTITION BY care_digest) AS all_alike
+    FROM texts
+),
+
+rare AS (
+    SELECT
+        facility_key,
+        care_digest,
+        own_code::BIGINT * (61 / 365.0)::DOUBLE
+        * ((all_alike - own_alike)::BIGINT + 0.5) / ((all_code - own_code)::BIGINT + 1) AS clone_expected
+    FROM compared
+    WHERE own_alike > 1
+),
+
+suspects AS (
+    SELECT
+        care.claim_id,
+        care.patient_key,
+        care.facility_key,
+        care.care_digest,
+        care.amount_claimed,
+        care.admission_date,
+        rare.clone_expected
+    FROM care
+    INNER JOIN rare ON care.facility_key = rare.facility_key AND care.care_digest = rare.care_digest
+    WHERE rare.clone_expected < 1
+)
+
+SELECT
+    suspects.claim_id,
+    any_value(suspects.clone_expected) AS clone_expected,
+    count(DISTINCT others.patient_key)::INTEGER AS clone_count
+FROM suspects
+INNER JOIN suspects AS others
+    ON
+        suspects.facility_key = others.facility_key
+        AND suspects.care_digest = others.care_digest
+        AND suspects.amount_claimed = others.amount_claimed
+        AND suspects.patient_key <> others.patient_key
+        AND abs(suspects.admission_date - others.admission_date) <= 30
+GROUP BY suspects.claim_id

@@ -1,0 +1,91 @@
+-- What each typology's figures say about a claim on its own, in nats: minus the natural logarithm of how usual it is,
+-- 0 where there is nothing. Beside it the figures themselves, for reasons. Grain: one row per claim.
+-- own_<channel> is before the provider's habits are counted in (70_provider_habits.sql).
+CREATE OR REPLACE TABLE evidence AS
+WITH compared AS (
+    SELECT
+        care.*,
+        price.price_level,
+        price.price_n,
+        exp(price.ln_middle) AS price_median,
+        price.ln_spread AS price_ln_spread,
+        care.ln_price - price.ln_middle AS price_ln_ratio,
+        ln(greatest(care.amount_claimed, 1) / nullif(care.inacbg_tariff + care.topup_amount, 0)) AS tariff_ln_ratio,
+        stay.stay_n,
+        stay.los_share_low,
+        severity.severity_share,
+        severity.severity_expected,
+        admission.admissions,
+        admission.admission_share,
+        admission.admission_share_of_usual,
+        admission.admission_price_ratio,
+        if(care.topup_amount > 0, topup.topup_share, NULL) AS topup_share,
+        repeats.duplicate_gap_days,
+        repeats.repeat_after_days,
+        repeats.repeat_share,
+        fragments.fragment_gap_days,
+        fragments.fragment_share,
+        clones.clone_count,
+        clones.clone_expected
+    FROM care
+    INNER JOIN price_peers AS price
+        ON
+            care.inacbg_code = price.inacbg_code
+            AND care.severity_group = price.severity_group
+            AND care.facility_class = price.facility_class
+            AND care.ward_class IS NOT DISTINCT FROM price.ward_class
+            AND care.tariff_region IS NOT DISTINCT FROM price.tariff_region
+    LEFT JOIN stay_peers AS stay
+        ON
+            care.service_type = 'RITL'
+            AND care.inacbg_code = stay.inacbg_code
+            AND care.discharge_status IS NOT DISTINCT FROM stay.discharge_status
+            AND care.los = stay.los
+    LEFT JOIN severity_peers AS severity
+        ON
+            care.service_type = 'RITL'
+            AND care.inacbg_base = severity.inacbg_base
+            AND care.severity_level = severity.severity_level
+            AND care.los = severity.los
+    LEFT JOIN admission_peers AS admission
+        ON
+            care.service_type = admission.service_type
+            AND care.admission_diagnosis = admission.admission_diagnosis
+            AND care.inacbg_base = admission.inacbg_base
+    LEFT JOIN topup_peers AS topup
+        ON care.inacbg_base = topup.inacbg_base AND care.topup_codes = topup.topup_codes
+    LEFT JOIN repeats ON care.claim_id = repeats.claim_id
+    LEFT JOIN fragments ON care.claim_id = fragments.claim_id
+    LEFT JOIN clones ON care.claim_id = clones.claim_id
+)
+
+SELECT
+    *, -- noqa: AM04
+    -- Standard deviations above the peers' median price, or above the claim's own tariff; capped, as 20 are as good as
+    -- 100. Within honest peers prices hardly spread: 5% is the least that counts as one. Wide peers say less.
+    -- (least() and greatest() pass over NULL.)
+    greatest(
+        least(price_ln_ratio / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2), 20),
+        CASE WHEN price_level <= 2 AND tariff_ln_ratio IS NOT NULL THEN least(tariff_ln_ratio / 0.05, 20) END,
+        0
+    ) AS own_inflated_bill,
+    -- Beyond 1 in 150 a short stay is not odder but a different case.
+    CASE WHEN los_share_low IS NOT NULL THEN least(-ln(los_share_low), 5) ELSE 0 END AS own_short_stay,
+    CASE WHEN severity_level >= 2 THEN coalesce(-ln(severity_share), 0) ELSE 0 END AS own_severity,
+    CASE
+        WHEN service_type = 'RITL' AND admission_price_ratio > 1.1 THEN greatest(-ln(admission_share_of_usual), 0)
+        ELSE 0
+    END AS own_code_creep,
+    coalesce(-ln(topup_share), 0) AS own_topup,
+    CASE WHEN repeat_after_days <= 3 THEN -ln(repeat_share) ELSE 0 END AS own_repeat,
+    CASE
+        WHEN fragment_gap_days IS NOT NULL THEN greatest(-ln(fragment_share) - 0.15 * fragment_gap_days, 0.01)
+        ELSE 0
+    END AS own_fragmentation,
+    -- Deviance of a Poisson count above what is expected.
+    CASE
+        WHEN clone_count > clone_expected
+            THEN clone_count * ln(clone_count / clone_expected) - clone_count + clone_expected
+        ELSE 0
+    END AS own_clone
+FROM compared

@@ -1,0 +1,71 @@
+-- How often a provider's claims show each pattern, against what its case mix would bring: the sums behind its habits.
+-- Grain: one row per provider. observed_<pattern>: claims that show it (steps of severity above I for severity);
+-- expected_<pattern>: the sum over its claims of how often claims of that INA-CBG (without severity) show it anywhere.
+-- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
+CREATE OR REPLACE TABLE provider_habits AS
+WITH shown AS (
+    SELECT
+        claim_id,
+        facility_key,
+        inacbg_base,
+        (own_inflated_bill > 2)::INTEGER AS inflated_bill,
+        (own_short_stay > 3)::INTEGER AS short_stay,
+        greatest(coalesce(severity_level, 1) - 1, 0)::INTEGER AS severity,
+        (own_topup > 3)::INTEGER AS topup,
+        (own_repeat > 2)::INTEGER AS repeat,
+        (own_fragmentation > 0)::INTEGER AS fragmentation,
+        (own_clone > 10)::INTEGER AS clone
+    FROM evidence
+),
+
+by_case AS (
+    SELECT
+        facility_key,
+        inacbg_base,
+        count(*) AS claims,
+        sum(inflated_bill) AS inflated_bill,
+        sum(short_stay) AS short_stay,
+        sum(severity) AS severity,
+        sum(topup) AS topup,
+        sum(repeat) AS repeat,
+        sum(fragmentation) AS fragmentation,
+        sum(clone) AS clone
+    FROM shown
+    GROUP BY facility_key, inacbg_base
+),
+
+anywhere AS (
+    SELECT
+        inacbg_base,
+        sum(claims) AS claims,
+        sum(inflated_bill) AS inflated_bill,
+        sum(short_stay) AS short_stay,
+        sum(severity) AS severity,
+        sum(topup) AS topup,
+        sum(repeat) AS repeat,
+        sum(fragmentation) AS fragmentation,
+        sum(clone) AS clone
+    FROM by_case
+    GROUP BY inacbg_base
+)
+
+SELECT
+    own.facility_key,
+    sum(own.claims)::BIGINT AS claims,
+    sum(own.inflated_bill)::BIGINT AS observed_inflated_bill,
+    sum(own.short_stay)::BIGINT AS observed_short_stay,
+    sum(own.severity)::BIGINT AS observed_severity,
+    sum(own.topup)::BIGINT AS observed_topup,
+    sum(own.repeat)::BIGINT AS observed_repeat,
+    sum(own.fragmentation)::BIGINT AS observed_fragmentation,
+    sum(own.clone)::BIGINT AS observed_clone,
+    sum((1e6 * own.claims * anywhere.inflated_bill / anywhere.claims)::BIGINT) / 1e6 AS expected_inflated_bill,
+    sum((1e6 * own.claims * anywhere.short_stay / anywhere.claims)::BIGINT) / 1e6 AS expected_short_stay,
+    sum((1e6 * own.claims * anywhere.severity / anywhere.claims)::BIGINT) / 1e6 AS expected_severity,
+    sum((1e6 * own.claims * anywhere.topup / anywhere.claims)::BIGINT) / 1e6 AS expected_topup,
+    sum((1e6 * own.claims * anywhere.repeat / anywhere.claims)::BIGINT) / 1e6 AS expected_repeat,
+    sum((1e6 * own.claims * anywhere.fragmentation / anywhere.claims)::BIGINT) / 1e6 AS expected_fragmentation,
+    sum((1e6 * own.claims * anywhere.clone / anywhere.claims)::BIGINT) / 1e6 AS expected_clone
+FROM by_case AS own
+INNER JOIN anywhere ON own.inacbg_base = anywhere.inacbg_base
+GROUP BY own.facility_key

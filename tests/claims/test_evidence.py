@@ -1,0 +1,262 @@
+"""The evidence of each typology, on hand-made claims: an honest crowd, and a few that do one thing each."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ml.claims.etl import find_claims, publish_claims, run_sql_steps, start_build
+from ml.sample.config import FRAUD_TYPES, GeneratorConfig
+from ml.sample.files import write
+from ml.sample.generate import generate
+from ml.settings import Settings
+from tests.claims.conftest import DATA_DATE, claim, diagnosis
+
+Claims = dict[str, dict[str, Any]]
+Rows = list[dict[str, str]]
+CHANNELS = ("upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "clone")
+FACILITIES = (8187, 8188, 8189, 8190)
+
+
+def claim_id(number: int, facility: int = 8187) -> str:
+    return f"{facility}0922V{number:06d}"
+
+
+def crowd(count: int = 200, **changes: str) -> Rows:
+    """Honest stays of three days in four hospitals, a month apart, all different patients."""
+    return [
+        claim(
+            n,
+            FKL02=claim_id(n, FACILITIES[n % len(FACILITIES)]),
+            FKL03=f"2022-{1 + n % 9:02d}-01",
+            FKL04=f"2022-{1 + n % 9:02d}-04",
+            FKL30=f"{9300 + n} - something",  # no two alike, or they would be clones
+            **changes,
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.fixture
+def compared(raw_files: Callable[..., Path], make_settings: Callable[..., Settings]) -> Callable[..., Claims]:
+    def run(visits: Rows) -> Claims:
+        raw_files(visits, [diagnosis(0)])
+        settings = make_settings()
+        build, _ = start_build(settings, DATA_DATE, "test")
+        run_sql_steps(settings, build)
+        rows = duckdb.sql(f"FROM '{publish_claims(settings, build).path}'").to_arrow_table().to_pylist()
+        return {row["claim_id"]: row for row in rows}
+
+    return run
+
+
+def others(claims: Claims, *odd: str) -> list[dict[str, Any]]:
+    return [row for key, row in claims.items() if key not in odd]
+
+
+def test_an_honest_crowd_shows_nothing(compared: Callable[..., Claims]) -> None:
+    for row in compared(crowd()).values():
+        assert (row["price_level"], row["price_n"], round(row["price_median"])) == (1, 200, 2_500_000)
+        assert row["price_per_day"] == pytest.approx(2_500_000 / 3)
+        assert row["los_share_low"] == 0.5
+        assert row["excess_amount"] == 0
+        evidence = {name: row[f"evidence_{name}"] for name in CHANNELS}
+        assert evidence.pop("short_stay") == pytest.approx(math.log(2)), "half of the stays are shorter, by mid-rank"
+        assert set(evidence.values()) == {0}
+
+
+@pytest.mark.parametrize("tariff", ["2500000", "4000000"])
+def test_an_inflated_bill_stands_out_also_when_the_tariff_is_raised_along(
+    compared: Callable[..., Claims], tariff: str
+) -> None:
+    claims = compared([*crowd(), claim(900, FKL32=tariff, FKL47="4000000", FKL30="9999 - else")])
+    odd = claims[claim_id(900)]
+    assert odd["price_ln_ratio"] == pytest.approx(math.log(1.6))
+    assert odd["tariff_ln_ratio"] == pytest.approx(math.log(4_000_000 / int(tariff)))
+    assert odd["evidence_inflated_bill"] == pytest.approx(math.log(1.6) / 0.05)
+    assert odd["excess_amount"] == 1_500_000
+    assert {row["evidence_inflated_bill"] for row in others(claims, claim_id(900))} == {0}
+
+
+def test_topups_are_no_inflation_but_unusual_ones_are_excess(compared: Callable[..., Claims]) -> None:
+    topup = {"FKL44": "DD-05-II", "FKL46": "1000000", "FKL47": "3500000"}
+    claims = compared([*crowd(), claim(900, **topup, FKL30="9999 - else")])
+    odd = claims[claim_id(900)]
+    assert odd["topup_codes"] == "DD-05-II"
+    assert odd["topup_share"] == pytest.approx(0.5 / 201)
+    assert odd["evidence_topup"] == pytest.approx(-math.log(0.5 / 201))
+    assert odd["evidence_inflated_bill"] == 0
+    assert odd["excess_amount"] == 1_000_000
+    everybody = compared(crowd(**topup))
+    assert {(row["excess_amount"], row["evidence_topup"] < 0.01) for row in everybody.values()} == {(0, True)}
+
+
+def test_prices_where_class_and_ward_are_rare_come_from_what_these_add_elsewhere(
+    compared: Callable[..., Claims],
+) -> None:
+    # Ward class 1 pays 1.4 times as much for another INA-CBG; here it has one claim, and that is its usual price.
+    other = {"FKL19": "K-4-17-I", "FKL32": "1000000", "FKL47": "1000000"}
+    first_class = [
+        claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL30=f"{n} - x")
+        | {**other, "FKL13": "1", "FKL32": "1400000", "FKL47": "1400000"}
+        for n in range(300, 330)
+    ]
+    third_class = [claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL30=f"{n} - x") | other for n in range(400, 440)]
+    lone = claim(900, FKL13="1", FKL32="3500000", FKL47="3500000", FKL30="9999 - else")
+    odd = compared([*crowd(), *first_class, *third_class, lone])[claim_id(900)]
+    assert odd["price_level"] == 2
+    assert odd["price_median"] == pytest.approx(3_500_000)
+    assert odd["evidence_inflated_bill"] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_short_stay_at_full_cost(compared: Callable[..., Claims]) -> None:
+    claims = compared([*crowd(), claim(900, FKL03="2022-09-04", FKL30="9999 - else")])
+    odd = claims[claim_id(900)]
+    assert odd["los_share_low"] == pytest.approx(0.5 / 201)
+    assert odd["evidence_short_stay"] == 5, "capped: -ln(0.5 / 201) would be 6"
+    assert max(row["evidence_short_stay"] for row in others(claims, claim_id(900))) < 0.8
+
+
+def test_who_is_referred_leaves_early_as_others_who_are(compared: Callable[..., Claims]) -> None:
+    referred = [
+        claim(n, FKL14="2", FKL03="2022-09-03", FKL30=f"{n} - x", FKL02=claim_id(n, FACILITIES[n % 4]))
+        for n in range(300, 350)
+    ]
+    claims = compared([*crowd(), *referred])
+    assert claims[claim_id(300, FACILITIES[0])]["los_share_low"] == 0.5
+
+
+def test_severity_that_the_stay_does_not_show(compared: Callable[..., Claims]) -> None:
+    heavy = [
+        claim(
+            n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL19="A-4-14-III", FKL04=f"2022-09-{10 + n % 3}", FKL30=f"{n} - x"
+        )
+        for n in range(300, 340)
+    ]
+    raised = claim(900, FKL19="A-4-14-III", FKL04="2022-09-03", FKL30="9999 - else")
+    claims = compared([*crowd(), *heavy, raised])
+    odd, honest = claims[claim_id(900)], claims[claim_id(300, FACILITIES[0])]
+    assert odd["severity_share"] < 0.02 < 0.5 < honest["severity_share"]
+    assert odd["evidence_upcoding"] > 4 > honest["evidence_upcoding"] + 2
+    assert claims[claim_id(0)]["evidence_upcoding"] == 0, "ringan is nothing to code up to"
+
+
+def test_a_dearer_group_than_the_admission_diagnosis_leads_to(compared: Callable[..., Claims]) -> None:
+    dear = {"FKL19": "A-4-10-I", "FKL32": "5000000", "FKL47": "5000000", "FKL18": "A419", "FKL17A": "A41"}
+    sepsis = [
+        claim(n, **dear, FKL16="A419", FKL30=f"{n} - x", FKL02=claim_id(n, FACILITIES[n % 4])) for n in range(300, 340)
+    ]
+    claims = compared([*crowd(), *sepsis, claim(900, **dear, FKL30="9999 - else")])
+    odd = claims[claim_id(900)]
+    assert odd["admission_share"] == pytest.approx(0.5 / 201)
+    assert odd["admission_price_ratio"] == pytest.approx(2)
+    assert odd["evidence_upcoding"] == pytest.approx(-math.log(0.5 / 200))
+    assert claims[claim_id(300, FACILITIES[0])]["evidence_upcoding"] == 0
+
+
+def test_the_later_of_two_bills_is_the_repeat_unless_repeats_are_usual(compared: Callable[..., Claims]) -> None:
+    again = {"PSTV01": "7", "FKL30": "9301 - something", "FKL04": "2022-09-09"}
+    usual = {"FKL18": "Z491", "FKL17A": "Z49", "FKL19": "N-3-15-0", "FKL10": "1", "FKL30": "3995 - dialysis"}
+    series = [
+        claim(n, **usual, PSTV01=f"{n % 5}", FKL03=day, FKL04=day)
+        for n, day in ((n, f"2022-09-{1 + 2 * (n % 50 // 5):02d}") for n in range(300, 350))
+    ]
+    visits = [*crowd(), claim(900, **again), claim(901, **again | {"FKL03": "2022-09-03"}), *series]
+    claims = compared(visits)
+    first, second = claims[claim_id(900)], claims[claim_id(901)]
+    assert (first["evidence_repeat"], second["repeat_after_days"]) == (0, 2)
+    assert second["evidence_repeat"] == pytest.approx(-math.log(second["repeat_share"]))
+    assert second["evidence_repeat"] > 1 > max(claims[claim_id(n)]["evidence_repeat"] for n in range(300, 350))
+
+
+def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
+    pieces = [
+        claim(900, PSTV01="7", FKL03="2022-09-01", FKL04="2022-09-03", FKL30="1 - a"),
+        claim(901, PSTV01="7", FKL03="2022-09-04", FKL04="2022-09-06", FKL30="2 - b"),
+    ]
+    elsewhere = claim(902, FKL02=claim_id(902, 8188), PSTV01="7", FKL03="2022-09-07", FKL04="2022-09-09", FKL30="3 - c")
+    much_later = claim(903, PSTV01="7", FKL03="2022-09-20", FKL04="2022-09-22", FKL30="4 - d")
+    claims = compared([*crowd(), *pieces, elsewhere, much_later])
+    assert [claims[claim_id(n)]["fragment_gap_days"] for n in (900, 901, 903)] == [1, 1, None]
+    assert claims[claim_id(902, 8188)]["evidence_fragmentation"] == claims[claim_id(903)]["evidence_fragmentation"] == 0
+    expected = (2 - 0.5 + 20 * 2 / 204) / (204 + 20)
+    assert claims[claim_id(900)]["fragment_share"] == pytest.approx(expected)
+    habit = math.log((2 - 1 + 2) / (53 * 2 / 204 + 2))  # 53 of the 204 stays are this hospital's
+    assert claims[claim_id(900)]["evidence_fragmentation"] == pytest.approx(-math.log(expected) - 0.15 + 1.5 * habit)
+
+
+def test_one_text_pasted_for_several_patients(compared: Callable[..., Claims]) -> None:
+    same = {"FKL30": "1234 - the same", "FKL03": "2022-09-10", "FKL04": "2022-09-13"}
+    clones = [claim(n, **same) for n in range(900, 904)]
+    claims = compared([*crowd(), *clones, claim(910, FKL30="1234 - the same", FKL03="2022-02-10", FKL04="2022-02-13")])
+    odd = claims[claim_id(900)]
+    assert odd["clone_count"] == 3, "the one seven months before is not of the same month"
+    assert odd["clone_expected"] == pytest.approx(55 * 61 / 365 * 0.5 / 151), "nobody elsewhere has this text"
+    deviance = 3 * math.log(3 / odd["clone_expected"]) - 3 + odd["clone_expected"]
+    habit = math.log((4 - 1 + 2) / (4 * 55 / 205 + 2))
+    assert odd["evidence_clone"] == pytest.approx(deviance + 1.5 * habit)
+    assert claims[claim_id(910)]["evidence_clone"] == 0
+
+
+def test_a_provider_that_does_it_often_makes_each_case_weigh_more(compared: Callable[..., Claims]) -> None:
+    inflated = {"FKL47": "2900000", "FKL32": "2900000"}
+    habitual = [claim(n, **inflated, FKL30=f"{n} - x") for n in range(900, 912)]
+    lone = claim(950, FKL02=claim_id(950, 8188), **inflated, FKL30="950 - x")
+    claims = compared([*crowd(), *habitual, lone])
+    often, once = claims[claim_id(900)], claims[claim_id(950, 8188)]
+    assert often["price_ln_ratio"] == once["price_ln_ratio"]
+    of_case, of_provider = 13 / 213, 62
+    habit = math.log((12 - 1 + 2) / (of_provider * of_case + 2))
+    assert often["evidence_inflated_bill"] == pytest.approx(once["evidence_inflated_bill"] + 1.5 * habit)
+    assert once["evidence_inflated_bill"] == pytest.approx(math.log(1.16) / 0.05)
+
+
+def write_sample(folder: Path, claims: int) -> tuple[Any, Any]:
+    sample = generate(GeneratorConfig(claims=claims, seed=3))
+    write(sample, folder, "parquet", folder.parent / "labels.parquet")
+    return sample.visits, sample.labels
+
+
+def test_each_fraud_type_is_found_by_its_channel(tmp_path: Path, make_settings: Callable[..., Settings]) -> None:
+    """On generated claims each channel ranks the claims of its type far above the others (the median claim: 0.5)."""
+    _, labels = write_sample(tmp_path / "raw", 40_000)
+    settings = make_settings(CLAIMS_RAW_DIR=str(tmp_path / "raw"))
+    build, _ = start_build(settings, DATA_DATE, "test")
+    run_sql_steps(settings, build)
+    path = publish_claims(settings, build).path
+    least = dict(zip(FRAUD_TYPES, (0.8, 0.75, 0.85, 0.95, 0.95, 0.95, 0.95), strict=True))
+    found = dict(zip(FRAUD_TYPES, ("upcoding", "short_stay", "repeat", "clone", "inflated_bill", "fragmentation",
+                                   "topup"), strict=True))  # fmt: skip
+    with duckdb.connect() as connection:
+        connection.register("labels", labels)
+        for fraud_type, channel in found.items():
+            ranked = connection.execute(
+                f"""WITH ranked AS (SELECT fraud_type, (rank() OVER (ORDER BY evidence_{channel}) + count(*) OVER
+                    (PARTITION BY evidence_{channel}) / 2) / count(*) OVER () AS place
+                    FROM read_parquet($path) INNER JOIN labels USING (claim_id))
+                    SELECT avg(place) FROM ranked WHERE fraud_type = $fraud_type""",
+                {"path": str(path), "fraud_type": fraud_type},
+            ).fetchall()[0][0]
+            assert ranked > least[fraud_type], fraud_type
+
+
+def test_features_do_not_depend_on_row_order_or_threads(tmp_path: Path, make_settings: Callable[..., Settings]) -> None:
+    visits, _ = write_sample(tmp_path / "raw", 5_000)
+    rng = random.Random(1)  # noqa: S311
+    hashes = set()
+    for threads in ("1", "2", "2"):
+        order = rng.sample(range(visits.num_rows), visits.num_rows)
+        duckdb.register("shuffled", visits.take(order))
+        duckdb.sql("FROM shuffled").write_parquet(str(tmp_path / "raw" / "sample_fkrtl.parquet"))
+        settings = make_settings(CLAIMS_THREADS=threads, CLAIMS_RAW_DIR=str(tmp_path / "raw"))
+        build, _ = start_build(settings, DATA_DATE, "test")
+        run_sql_steps(settings, build)
+        publish_claims(settings, build)
+        hashes.add(find_claims(settings).sha256)
+    assert len(hashes) == 1
