@@ -109,10 +109,13 @@ def test_prices_where_class_and_ward_are_rare_come_from_what_these_add_elsewhere
     ]
     third_class = [claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL30=f"{n} - x") | other for n in range(400, 440)]
     lone = claim(900, FKL13="1", FKL32="3500000", FKL47="3500000", FKL30="9999 - else")
-    odd = compared([*crowd(), *first_class, *third_class, lone])[claim_id(900)]
+    dear = claim(901, FKL13="1", FKL32="5250000", FKL47="5250000", FKL30="9998 - else")
+    claims = compared([*crowd(), *first_class, *third_class, lone, dear])
+    odd = claims[claim_id(900)]
     assert odd["price_level"] == 2
     assert odd["price_median"] == pytest.approx(3_500_000)
     assert odd["evidence_inflated_bill"] == pytest.approx(0, abs=1e-9)
+    assert claims[claim_id(901)]["evidence_inflated_bill"] == pytest.approx(math.log(1.5) / 0.05)
 
 
 def test_a_short_stay_at_full_cost(compared: Callable[..., Claims]) -> None:
