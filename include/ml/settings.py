@@ -58,7 +58,7 @@ class Settings(BaseSettings):
         description="Claims a peer group must have; a smaller one is widened step by step.",
     )
     ruleset_version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
-        default="RULESET_v1",
+        default="RULESET_v2",
         validation_alias="RULESET_VERSION",
         description="Ruleset file under `include/ml/rules/` that scoring uses.",
     )

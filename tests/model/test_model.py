@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import IsolationForest
 
+from ml.model.anomaly import ANOMALY_COLUMNS
 from ml.model.artefact import DefaultModel, ModelError, default_model, load_model, make_default, save_model
 from ml.model.features import CATEGORICAL, NUMERIC, learn_features
 from ml.model.forest import from_sklearn
 from ml.model.training import CONTAMINATION, SEED, TREES, train
+from ml.rules import CHANNELS
 
 
 def claims_table(rows: int = 600, seed: int = 3) -> pa.Table:
@@ -24,6 +26,8 @@ def claims_table(rows: int = 600, seed: int = 3) -> pa.Table:
     columns = {name: rng.lognormal(3, 1, rows) for name in NUMERIC}
     columns["cost_zscore"] = pa.array(rng.normal(size=rows), mask=rng.random(rows) < 0.2)
     columns |= {name: rng.choice(["a", "b", "c"], rows) for name in CATEGORICAL}
+    columns |= {name: rng.random(rows) for name in ANOMALY_COLUMNS}
+    columns |= {f"evidence_{name}": np.maximum(rng.normal(size=rows), 0) for name in CHANNELS if name != "anomaly"}
     return pa.table({"claim_id": [f"{n:06d}" for n in rng.permutation(rows)], **columns})
 
 
@@ -83,7 +87,7 @@ def test_missing_numbers_and_unknown_categories_are_handled(model) -> None:
 
 def test_one_changed_byte_is_refused(model, tmp_path) -> None:
     version = save_model(model, tmp_path)
-    for name in ("forest.npz", "model.json"):
+    for name in ("forest.npz", "anomaly.npz", "calibration.npz", "model.json"):
         path = tmp_path / version / name
         whole = path.read_bytes()
         place = whole.rindex(b"1") if name == "model.json" else len(whole) // 2
@@ -98,7 +102,7 @@ def test_a_description_that_was_rewritten_is_refused(model, tmp_path) -> None:
     version = save_model(model, tmp_path)
     path = tmp_path / version / "model.json"
     text = json.loads(path.read_text())
-    text["offset"] += 0.01
+    text["forest"]["offset"] += 0.01
     path.write_text(json.dumps(text))
     with pytest.raises(ModelError, match="altered"):
         load_model(tmp_path, version)
@@ -108,7 +112,7 @@ def test_another_format_is_named(model, tmp_path) -> None:
     version = save_model(model, tmp_path)
     path = tmp_path / version / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
-    with pytest.raises(ModelError, match=r"of format 1, this program reads format 2\. Train one"):
+    with pytest.raises(ModelError, match=r"of format 1, this program reads format 3\. Train one"):
         load_model(tmp_path, version)
 
 
@@ -146,8 +150,8 @@ def test_two_claims_make_a_model_with_finite_scores(tmp_path, different) -> None
 
 def test_the_default_model(model, tmp_path) -> None:
     assert default_model(tmp_path) is None
-    with pytest.raises(ModelError, match="no model 'iforest-none'"):
-        make_default(tmp_path, DefaultModel("iforest-none", "2026-01-01T00:00:00+00:00", "raw/fkrtl.csv"))
+    with pytest.raises(ModelError, match="no model 'risk-none'"):
+        make_default(tmp_path, DefaultModel("risk-none", "2026-01-01T00:00:00+00:00", "raw/fkrtl.csv"))
     chosen = DefaultModel(save_model(model, tmp_path), "2026-01-01T00:00:00+00:00", "raw/fkrtl.csv")
     make_default(tmp_path, chosen)
     assert default_model(tmp_path) == chosen
@@ -156,6 +160,6 @@ def test_the_default_model(model, tmp_path) -> None:
 
 
 def test_a_default_that_cannot_be_read_is_named(tmp_path) -> None:
-    (tmp_path / "default.json").write_text('{"version": "iforest-1"}')
+    (tmp_path / "default.json").write_text('{"version": "risk-1"}')
     with pytest.raises(ModelError, match=r"default\.json: not readable"):
         default_model(tmp_path)

@@ -17,8 +17,8 @@ from ml.settings import Settings
 
 NOW = datetime(2026, 11, 23, 19, 30, tzinfo=UTC)
 SCORES = (
-    "claim_id, ml_score, ml_score_normalized, rule_score, risk_score, flags, reasons, model_version, ruleset_version, "
-    "data_date, scored_at"
+    "claim_id, ml_score, ml_score_normalized, rule_score, risk_score, channels, excess_amount, flags, reasons, "
+    "model_version, ruleset_version, data_date, scored_at"
 )
 
 # n counts from 1. Claims 1..6 break a rule, the risk falls with n and the amount with it; 4 provinces, 3 facilities.
@@ -71,6 +71,8 @@ SELECT
     (0.75 - n / 10000)::DOUBLE AS ml_score_normalized,
     if(n <= 6, 0.8, 0.0)::DOUBLE AS rule_score,
     greatest(if(n <= 6, 0.8, 0.0), 0.75 - n / 10000)::DOUBLE AS risk_score,
+    NULL::STRUCT(upcoding DOUBLE, clone DOUBLE) AS channels,
+    0::BIGINT AS excess_amount,
     if(n <= 6, ['short_stay_high_cost'], []::VARCHAR[]) AS flags,
     if(
         n <= 6,

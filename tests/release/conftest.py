@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.release import Candidate, Published, ReleaseStore, RunToken
+from ml.rules import CHANNELS
+from tests.claims_columns import ORDINARY, PROVIDER
 
 DATE = date(2026, 11, 23)
 SCORED_AT = datetime(2026, 11, 22, 19, 5, tzinfo=UTC)
@@ -29,6 +31,8 @@ SCORES_SCHEMA = pa.schema(
         "ml_score_normalized": pa.float64(),
         "rule_score": pa.float64(),
         "risk_score": pa.float64(),
+        "channels": pa.struct([(code, pa.float64()) for code in CHANNELS]),
+        "excess_amount": pa.int64(),
         "flags": pa.list_(pa.string()),
         "reasons": pa.string(),
         "model_version": pa.string(),
@@ -83,6 +87,7 @@ CLAIMS_SCHEMA = pa.schema(
         "duplicate_gap_days": pa.int32(),
         "data_date": pa.date32(),
     }
+    | {name: kind for name, (kind, _) in ORDINARY.items()}
 )
 
 
@@ -95,6 +100,8 @@ def score_row(n: int, model: str, day: date) -> dict[str, Any]:
         "ml_score_normalized": risk,
         "rule_score": 0.8 if n % 6 == 0 else 0.0,
         "risk_score": max(risk, 0.8 if n % 6 == 0 else 0.0),
+        "channels": None if n % 97 == 9 else {"upcoding": risk, "clone": None if n % 97 == 10 else 0.5},
+        "excess_amount": n * 1000,
         "flags": None if n % 97 == 7 else [None] if n % 97 == 8 else ["short_stay_high_cost"] if n % 6 == 0 else [],
         "reasons": '[{"code": "short_stay_high_cost"}]' if n % 6 == 0 else "[]",
         "model_version": model,
@@ -123,6 +130,7 @@ def claim_row(n: int, day: date) -> dict[str, Any]:
         "amount_claimed": amount,
         "duplicate_pattern": n % 11 == 0,
         "duplicate_gap_days": None if n % 11 else 2,
+        "provider": PROVIDER,
         "data_date": day,
     }
 

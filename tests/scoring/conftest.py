@@ -17,6 +17,7 @@ from ml.files import sha256_of
 from ml.model.artefact import RiskModel
 from ml.model.training import train
 from ml.settings import Settings
+from tests.claims_columns import ORDINARY
 
 DATA_DATE = date(2022, 12, 31)
 DULL: dict[str, Any] = {
@@ -25,13 +26,15 @@ DULL: dict[str, Any] = {
     "inacbg_code": "A-4-14-II", "comorbidity_count": 1, "amount_claimed": 2_000_000, "amount_paid": 2_000_000,
     "amount_gap": 0, "paid_ratio": 1.0, "peer_level": 1, "peer_n": 40, "peer_mean": 2_000_000.0,
     "peer_p90": 2_500_000.0, "peer_std": 100_000.0, "cost_zscore": 0.0, "duplicate_pattern": False,
-    "duplicate_gap_days": None,
-}  # fmt: skip
+    "duplicate_gap_days": None, "facility_key": "8187", "severity_level": 2, "ward_class": 3, "tariff_region": 1,
+    "inacbg_tariff": 2_000_000, "admission_diagnosis": "A01", "procedure_count": 1, "topup_amount": 0,
+} | {name: value for name, (_, value) in ORDINARY.items()}  # fmt: skip
 SCHEMA = pa.schema(
     [("claim_id", pa.string())]
     + [
-        (name, pa.int32() if name in ("los", "peer_level", "peer_n", "comorbidity_count", "duplicate_gap_days") else
-         pa.int64() if name.startswith("amount") else pa.bool_() if isinstance(value, bool) else
+        (name, ORDINARY[name][0] if name in ORDINARY else pa.int32() if name in ("los", "peer_level", "peer_n", "comorbidity_count", "duplicate_gap_days", "severity_level",
+                                                                               "ward_class", "tariff_region", "procedure_count") else
+         pa.int64() if name.startswith("amount") or name in ("inacbg_tariff", "topup_amount") else pa.bool_() if isinstance(value, bool) else
          pa.float64() if isinstance(value, float) else pa.string())
         for name, value in DULL.items()
     ]

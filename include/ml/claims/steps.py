@@ -17,15 +17,18 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/44_severity_peers.sql",
         "claims_normalized/45_admission_peers.sql",
         "claims_normalized/46_topup_peers.sql",
+        "claims_normalized/47_count_peers.sql",
     ],
     "find_repeats": [
         "claims_normalized/50_repeats.sql",
         "claims_normalized/51_fragments.sql",
         "claims_normalized/52_clones.sql",
+        "claims_normalized/53_readmissions.sql",
     ],
     "weigh_evidence": [
         "claims_normalized/60_evidence.sql",
         "claims_normalized/70_provider_habits.sql",
+        "claims_normalized/72_provider_risk.sql",
         "claims_normalized/75_channels.sql",
     ],
     "assemble_claims": ["claims_normalized/80_claims_normalized.sql"],

@@ -1,4 +1,4 @@
-"""Models on disk: `instance/models/<version>/` with `forest.npz` (plain arrays) and `model.json`.
+"""Models on disk: `instance/models/<version>/` with plain arrays (`*.npz`) and `model.json`.
 
 A version is named after the hash of its content, so training again on the same claims gives the same version, and a
 changed file no longer fits its name. `default.json` names the version that scoring uses.
@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.files import fsync_file, fsync_folder, replace_durably, sha256_of
+from ml.model.anomaly import FEATURES
+from ml.model.calibration import Calibration
 from ml.model.features import FeatureSpec
 from ml.model.forest import ARRAYS, Forest
 
-FORMAT = 2
+FORMAT = 3
+ARRAY_FILES = ("forest.npz", "anomaly.npz", "calibration.npz")
 
 
 class ModelError(RuntimeError):
@@ -29,36 +33,54 @@ class ModelError(RuntimeError):
 
 @dataclass(frozen=True)
 class RiskModel:
-    """All that scoring needs of a model.
+    """All that scoring needs of a model, for either kind of ruleset.
 
     Attributes:
-        features: how it sees a claim.
-        forest: the trees.
-        medians: service type -> number -> median in the training claims; what an explanation compares with.
+        features: how RULESET_v1's forest sees a claim.
+        forest: RULESET_v1's trees.
+        medians: service type -> number -> median in the training claims; what an explanation of that forest compares
+            with.
         shares: facility_class and province_name -> value -> share of the training claims (0..1); tells what is rare.
-        training: what it was trained on (data date, rows, seed, library versions); part of the version.
+        anomaly: the trees of the anomaly channel, on the features of `ml.model.anomaly`.
+        calibration: each channel's scale of surprise.
+        training: what it was trained on (data date, rows, seed, library versions, hashes of the features'
+            definitions); part of the version.
     """
 
     features: FeatureSpec
     forest: Forest
     medians: dict[str, dict[str, float]]
     shares: dict[str, dict[str, float]]
+    anomaly: Forest
+    calibration: Calibration
     training: dict[str, Any] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
-        """The name made of the content's hash, e.g. `iforest-1a2b3c4d5e6f`."""
-        return f"iforest-{self.content_sha256[:12]}"
+        """The name made of the content's hash, e.g. `risk-1a2b3c4d5e6f`."""
+        return f"risk-{self.content_sha256[:12]}"
 
     @property
     def content_sha256(self) -> str:
         """SHA-256 over the description and every array."""
         digest = hashlib.sha256(json.dumps(self.description(), sort_keys=True).encode())
-        for name in ARRAYS:
-            array = getattr(self.forest, name)
-            digest.update(f"{name}:{array.dtype.str}:{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+        for file, arrays in self.arrays().items():
+            for name, array in arrays.items():
+                digest.update(f"{file}:{name}:{array.dtype.str}:{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+    def arrays(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return the arrays by file and name."""
+        return {
+            "forest.npz": {name: getattr(self.forest, name) for name in ARRAYS},
+            "anomaly.npz": {name: getattr(self.anomaly, name) for name in ARRAYS},
+            "calibration.npz": {
+                f"{channel}.{part}": getattr(self.calibration, part)[channel]
+                for channel in sorted(self.calibration.evidence)
+                for part in ("evidence", "surprise")
+            },
+        }
 
     def commonest(self, column: str) -> str:
         """Return the value that most training claims have in a column of `shares` (of equals the first by name)."""
@@ -69,9 +91,9 @@ class RiskModel:
         """Return all but the arrays, as JSON-ready values."""
         return {
             "format": FORMAT,
-            "n_features": self.forest.n_features,
-            "denominator": self.forest.denominator,
-            "offset": self.forest.offset,
+            "forest": _forest_json(self.forest),
+            "anomaly": _forest_json(self.anomaly),
+            "channels": sorted(self.calibration.evidence),
             "features": self.features.as_json(),
             "medians": self.medians,
             "shares": self.shares,
@@ -92,10 +114,11 @@ def save_model(model: RiskModel, models: Path) -> str:
     temporary = models / f".{model.version}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    np.savez_compressed(temporary / "forest.npz", **{name: getattr(model.forest, name) for name in ARRAYS})
-    description = _model_json(model, {"forest.npz": sha256_of(temporary / "forest.npz")})
+    for name, arrays in model.arrays().items():
+        np.savez_compressed(temporary / name, allow_pickle=False, **arrays)
+    description = _model_json(model, {name: sha256_of(temporary / name) for name in ARRAY_FILES})
     (temporary / "model.json").write_text(json.dumps(description, indent=1, sort_keys=True))
-    for name in ("forest.npz", "model.json"):
+    for name in (*ARRAY_FILES, "model.json"):
         fsync_file(temporary / name)
     fsync_folder(temporary)
     temporary.rename(target)
@@ -117,13 +140,28 @@ def load_model(models: Path, version: str) -> RiskModel:
         text = json.loads((folder / "model.json").read_text())
         if text["format"] != FORMAT:
             raise ModelError(f"{folder}: of format {text['format']}, this program reads format {FORMAT}. {advice}")
-        listed = text["files"]["forest.npz"]
-        if sha256_of(folder / "forest.npz") != listed:
-            raise ModelError(f"{folder / 'forest.npz'}: altered (its SHA-256 is not the one listed). {advice}")
-        with np.load(folder / "forest.npz", allow_pickle=False) as arrays:
-            forest = Forest(text["n_features"], text["denominator"], text["offset"], **{n: arrays[n] for n in ARRAYS})
-        features = FeatureSpec(**text["features"])
-        model = RiskModel(features, forest, text["medians"], text["shares"], text["training"])
+        if set(text["files"]) != set(ARRAY_FILES):
+            raise ModelError(f"{folder}: model.json lists other files than {', '.join(ARRAY_FILES)}. {advice}")
+        arrays = {}
+        for name in ARRAY_FILES:
+            if sha256_of(folder / name) != text["files"][name]:
+                raise ModelError(f"{folder / name}: altered (its SHA-256 is not the one listed). {advice}")
+            with np.load(folder / name, allow_pickle=False) as loaded:
+                arrays[name] = {key: loaded[key] for key in loaded.files}
+        model = RiskModel(
+            features=FeatureSpec(**text["features"]),
+            forest=Forest(**text["forest"], **arrays["forest.npz"]),
+            medians=text["medians"],
+            shares=text["shares"],
+            anomaly=Forest(**text["anomaly"], **arrays["anomaly.npz"]),
+            calibration=Calibration(
+                *(
+                    {channel: arrays["calibration.npz"][f"{channel}.{part}"] for channel in text["channels"]}
+                    for part in ("evidence", "surprise")
+                )
+            ),
+            training=text["training"],
+        )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder}: not a readable model ({error}). {advice}") from error
     if model.version != version or text != _model_json(model, text["files"]):
@@ -136,8 +174,13 @@ def _model_json(model: RiskModel, files: dict[str, str]) -> dict[str, Any]:
         "version": model.version,
         "content_sha256": model.content_sha256,
         "feature_names": model.features.names,
+        "anomaly_feature_names": list(FEATURES),
         "files": files,
     }
+
+
+def _forest_json(forest: Forest) -> dict[str, float]:
+    return {"n_features": forest.n_features, "denominator": forest.denominator, "offset": forest.offset}
 
 
 @dataclass(frozen=True)

@@ -44,12 +44,15 @@ class Forest:
 
         Trees are summed in their order, as scikit-learn does, so the result equals its own bit for bit.
         """
+        return -(-self.anomaly_score(matrix) - self.offset)
+
+    def anomaly_score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return `-score_samples` of each row: s(x) of Liu et al. 2008, eq. 2, in 0..1, about 0.5 where ordinary."""
         rows = np.ascontiguousarray(matrix, dtype=np.float32)
         depths = np.zeros(len(rows), dtype=np.float64)
         for tree, path_length in self._trees:
             depths += path_length[tree.apply(rows)]
-        score_samples: NDArray[np.float64] = -(2.0 ** (-depths / self.denominator))
-        return -(score_samples - self.offset)
+        return np.asarray(2.0 ** (-depths / self.denominator))
 
     @cached_property
     def _trees(self) -> list[tuple[Tree, NDArray[np.float64]]]:

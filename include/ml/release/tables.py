@@ -21,6 +21,9 @@ SCORES_SCHEMA = {
     "ml_score_normalized": "DOUBLE",
     "rule_score": "DOUBLE",
     "risk_score": "DOUBLE",
+    "channels": "STRUCT(upcoding DOUBLE, inflated_bill DOUBLE, short_stay DOUBLE, topup DOUBLE, repeat DOUBLE, "
+    "fragmentation DOUBLE, clone DOUBLE, provider DOUBLE, anomaly DOUBLE)",
+    "excess_amount": "BIGINT",
     "flags": "VARCHAR[]",
     "reasons": "VARCHAR",
     "model_version": "VARCHAR",
@@ -60,6 +63,8 @@ def build(
             else:
                 run(connection, "20_backup.sql", previous_scores=str(previous_scores))
             run(connection, "30_high_risk.sql", claims=str(claims))
+            connection.execute(sql_text("scoring/00_macros.sql"))  # how the reasons write figures
+            run(connection, "35_provider_risk.sql", claims=str(claims))
             run(connection, "40_release_info.sql", keys=list(info), values=list(info.values()))
             yield connection
             connection.execute("CHECKPOINT")

@@ -1,14 +1,32 @@
-"""Reads a ruleset: `include/ml/rules/<version>.json` with its flags' SQL in `include/sql/scoring/<version>/`."""
+"""Reads a ruleset: `include/ml/rules/<version>.json`, with its statements in `include/sql/scoring/<version>/`.
+
+A ruleset either raises flags (RULESET_v1) or combines channels (RULESET_v2).
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ml.files import sha256_of
 
 RULES = Path(__file__).parent
+
+COMBINATION_THRESHOLDS = frozenset(
+    {
+        "lead_full_to", "lead_beyond", "other_from", "other_span", "other_share", "context_from", "context_span",
+        "half_at", "flag_from", "reason_from", "reasons_from_risk",
+    }
+)  # fmt: skip
+"""What a ruleset with channels must say about their combination; its `combination` tells what each is."""
+
+
+CHANNELS = (
+    "upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "clone", "provider", "anomaly",
+)  # fmt: skip
+"""Every channel a ruleset may have: the fields of the column `channels`, in their order."""
 
 
 class RulesetError(ValueError):
@@ -26,8 +44,20 @@ class Flag(BaseModel):
     source: str
 
 
+class Channel(BaseModel):
+    """A typology of fraud, or a context that makes one more likely; read from the column `evidence_<code>`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    role: Literal["typology", "context"]
+    weight: float = Field(ge=0, le=10)
+    meaning: str
+    source: str
+
+
 class Ruleset(BaseModel):
-    """Flags, weights and thresholds of one version."""
+    """Flags or channels, and thresholds, of one version."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,8 +65,27 @@ class Ruleset(BaseModel):
     source: str
     combination: str
     thresholds: dict[str, float]
-    flags: list[Flag] = Field(min_length=1)
+    flags: list[Flag] = []
+    channels: list[Channel] = []
     sha256: str = ""
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Ruleset:
+        if bool(self.flags) == bool(self.channels):
+            raise ValueError("there must be flags or channels, and not both")
+        if self.channels:
+            codes = [channel.code for channel in self.channels]
+            if len(set(codes)) < len(codes) or not set(codes) <= set(CHANNELS):
+                raise ValueError(f"channels: each of {', '.join(CHANNELS)} at most once, nothing else")
+            wrong = COMBINATION_THRESHOLDS ^ set(self.thresholds)
+            if wrong:
+                raise ValueError(f"thresholds: missing or unknown: {', '.join(sorted(wrong))}")
+            negative = sorted(name for name, value in self.thresholds.items() if not 0 <= value < float("inf"))
+            if negative or self.thresholds["half_at"] == 0:
+                raise ValueError(f"thresholds: below 0, or half_at not above it: {', '.join(negative) or 'half_at'}")
+            if self.thresholds["other_share"] > 1:
+                raise ValueError("thresholds: other_share is above 1, so more evidence could lower the score")
+        return self
 
 
 def load_ruleset(version: str) -> Ruleset:
@@ -54,7 +103,7 @@ def load_ruleset(version: str) -> Ruleset:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise RulesetError(f"{path.name}: {field}: {first['msg']}") from None
+        raise RulesetError(f"{path.name}: {field or 'ruleset'}: {first['msg']}") from None
     if ruleset.version != version:
         raise RulesetError(f"{path.name}: version says {ruleset.version!r}; it must be the file's name.")
     return ruleset.model_copy(update={"sha256": sha256_of(path)})

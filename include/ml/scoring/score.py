@@ -16,10 +16,11 @@ from ml.files import sha256_of
 from ml.model.artefact import RiskModel
 from ml.release import Candidate
 from ml.rules import Ruleset
+from ml.scoring.by_channels import BATCH_ROWS, SCORES_SCHEMA, ScoringRun, write_scores
 from ml.scoring.explain import ml_reasons
 from ml.scoring.stream import ml_scores
 from ml.settings import Settings, duckdb_config
-from ml.sql import sql_files, sql_text
+from ml.sql import sql_text
 
 EXPLAINED_ABOVE = 0.5
 """Every claim with a larger ml_score_normalized gets the forest's reason, so no larger risk_score is without one."""
@@ -45,22 +46,11 @@ def score_claims(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     scores = folder / "claims_ml_scores.parquet"
-    by_forest = ml_scores(claims.path, model, threads=settings.threads)
-    with duckdb.connect(config=duckdb_config(settings, folder)) as connection:
-        connection.execute(sql_text("scoring/00_macros.sql"))
-        connection.read_parquet(str(claims.path)).create_view("claims")
-        connection.register("ml_scores", by_forest)
-        _register_ruleset(connection, ruleset)
-        for name in sql_files(f"scoring/{ruleset.version}"):
-            connection.execute(sql_text(name))
-        wanted = {"forest_above": EXPLAINED_ABOVE, "riskiest": EXPLAINED_RISKIEST}
-        to_explain = connection.sql(sql_text("scoring/30_to_explain.sql"), params=wanted).to_arrow_table()
-        connection.register("ml_reasons", ml_reasons(to_explain, model, threads=settings.threads))
-        run = {"model_version": model.version, "ruleset_version": ruleset.version}
-        connection.register("scoring_run", _one_row(**run, data_date=claims.data_date, scored_at=scored_at))
-        connection.sql(sql_text("scoring/40_claims_ml_scores.sql")).write_parquet(
-            str(scores), compression="zstd", row_group_size=122_880
-        )
+    run = ScoringRun(model, ruleset, claims.data_date, scored_at)
+    if ruleset.channels:
+        write_scores(claims.path, run, scores, threads=settings.threads)
+    else:
+        _score_by_flags(settings, claims.path, run, scores)
     candidate = Candidate(
         scores=scores,
         scores_sha256=sha256_of(scores),
@@ -75,6 +65,31 @@ def score_claims(
     )
     (folder / "candidate.json").write_text(json.dumps(asdict(candidate), default=str))
     return candidate
+
+
+def _score_by_flags(settings: Settings, claims: Path, run: ScoringRun, target: Path) -> None:
+    """RULESET_v1: the forest in batches, then flags, min-max over the run and reasons in SQL."""
+    model, ruleset = run.model, run.ruleset
+    by_forest = ml_scores(claims, model, threads=settings.threads)
+    with duckdb.connect(config=duckdb_config(settings, target.parent)) as connection:
+        connection.execute(sql_text("scoring/00_macros.sql"))
+        connection.read_parquet(str(claims)).create_view("claims")
+        connection.register("ml_scores", by_forest)
+        connection.register("scoring_run", _one_row(run))
+        _register_ruleset(connection, ruleset)
+        for name in ("10_raised_flags", "20_scored"):
+            connection.execute(sql_text(f"scoring/{ruleset.version}/{name}.sql"))
+        wanted = {"forest_above": EXPLAINED_ABOVE, "riskiest": EXPLAINED_RISKIEST}
+        to_explain = sql_text(f"scoring/{ruleset.version}/30_to_explain.sql")
+        explained = ml_reasons(
+            connection.sql(to_explain, params=wanted).to_arrow_table(), model, threads=settings.threads
+        )
+        connection.register("ml_reasons", explained)
+        connection.execute(sql_text(f"scoring/{ruleset.version}/40_all_reasons.sql"))
+        connection.sql(sql_text("scoring/50_written_reasons.sql")).create_view("written_reasons")
+        connection.sql(sql_text(f"scoring/{ruleset.version}/60_claims_ml_scores.sql")).write_parquet(
+            str(target), compression="zstd", row_group_size=BATCH_ROWS
+        )
 
 
 def load_candidate(folder: Path) -> Candidate:
@@ -97,6 +112,13 @@ def _register_ruleset(connection: duckdb.DuckDBPyConnection, ruleset: Ruleset) -
     connection.register("ruleset_thresholds", pa.Table.from_pylist([ruleset.thresholds]))
 
 
-def _one_row(*, scored_at: datetime, **values: object) -> pa.Table:
-    naive = scored_at.astimezone(UTC).replace(tzinfo=None)  # the column is a plain TIMESTAMP in UTC
-    return pa.Table.from_pylist([{**values, "scored_at": naive}])
+def _one_row(run: ScoringRun) -> pa.Table:
+    """What is put on every row; `channels` is empty, as only rulesets of channels have them."""
+    values = {
+        "model_version": run.model.version,
+        "ruleset_version": run.ruleset.version,
+        "data_date": run.data_date,
+        "scored_at": run.scored_at.astimezone(UTC).replace(tzinfo=None),  # the column is a plain TIMESTAMP in UTC
+        "channels": None,
+    }
+    return pa.Table.from_pylist([values], schema=pa.schema([SCORES_SCHEMA.field(name) for name in values]))

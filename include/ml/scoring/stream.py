@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +15,9 @@ from ml.model.artefact import RiskModel
 from ml.model.features import SOURCE_COLUMNS
 
 BATCH_ROWS = 65_536
+
+Batch = TypeVar("Batch")
+Result = TypeVar("Result")
 
 
 def ml_scores(claims: Path, model: RiskModel, *, threads: int, batch_rows: int = BATCH_ROWS) -> pa.Table:
@@ -35,18 +39,18 @@ def ml_scores(claims: Path, model: RiskModel, *, threads: int, batch_rows: int =
         scores = model.forest.ml_score(model.features.matrix(batch))
         return pa.table({"claim_id": batch.column("claim_id"), "ml_score": scores})
 
-    with pq.ParquetFile(claims) as file, ThreadPoolExecutor(threads) as pool:
+    with pq.ParquetFile(claims) as file:
         batches = file.iter_batches(batch_rows, columns=["claim_id", *SOURCE_COLUMNS])
-        parts = list(_in_order((pool.submit(score, batch) for batch in batches), ahead=threads + 1))
-    return pa.concat_tables(parts)
+        return pa.concat_tables(list(in_order(score, batches, threads)))
 
 
-def _in_order(futures: Iterator[Future[pa.Table]], ahead: int) -> Iterator[pa.Table]:
-    """Yield results in order while at most `ahead` batches are in memory."""
-    waiting: deque[Future[pa.Table]] = deque()
-    for future in futures:
-        waiting.append(future)
-        if len(waiting) >= ahead:
+def in_order(work: Callable[[Batch], Result], batches: Iterable[Batch], threads: int) -> Iterator[Result]:
+    """Yield the results of some work on batches, in their order, while at most `threads` + 1 of them are in memory."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for batch in batches:
+            waiting.append(pool.submit(work, batch))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
             yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

@@ -1,8 +1,33 @@
--- RULESET_v1: risk_score = max(rule_score, ml_score_normalized).
+-- RULESET_v1: risk_score = max(rule_score, ml_score_normalized). RULESET_v2: rule_score is the typologies' part of it,
+-- and is 0 exactly where no typology has any evidence.
 SELECT
-    claim_id,
-    format('risk {} with rule {} and model {}', risk_score, rule_score, ml_score_normalized) AS finding
+    candidate.claim_id,
+    format(
+        'risk {} with rule {} and model {}',
+        candidate.risk_score,
+        candidate.rule_score,
+        candidate.ml_score_normalized
+    ) AS finding
 FROM candidate
 WHERE
-    ruleset_version = 'RULESET_v1'
-    AND risk_score <> greatest(rule_score, ml_score_normalized)
+    (
+        candidate.ruleset_version = 'RULESET_v1'
+        AND candidate.risk_score <> greatest(candidate.rule_score, candidate.ml_score_normalized)
+    )
+    OR (
+        candidate.ruleset_version = 'RULESET_v2'
+        AND (
+            candidate.risk_score < candidate.rule_score
+            OR (candidate.rule_score > 0) <> (
+                greatest(
+                    candidate.channels.upcoding,
+                    candidate.channels.inflated_bill,
+                    candidate.channels.short_stay,
+                    candidate.channels.topup,
+                    candidate.channels.repeat,
+                    candidate.channels.fragmentation,
+                    candidate.channels.clone
+                ) > 0
+            )
+        )
+    )

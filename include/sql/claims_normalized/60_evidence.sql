@@ -11,6 +11,7 @@ WITH compared AS (
         price.ln_spread AS price_ln_spread,
         care.ln_price - price.ln_middle AS price_ln_ratio,
         ln(greatest(care.amount_claimed, 1) / nullif(care.inacbg_tariff + care.topup_amount, 0)) AS tariff_ln_ratio,
+        stay.stay_level,
         stay.stay_n,
         stay.los_share_low,
         severity.severity_share,
@@ -26,7 +27,11 @@ WITH compared AS (
         fragments.fragment_gap_days,
         fragments.fragment_share,
         clones.clone_count,
-        clones.clone_expected
+        clones.clone_expected,
+        counts.comorbidity_share,
+        counts.procedure_share,
+        readmissions.readmission_after_days,
+        readmissions.readmission_share
     FROM care
     INNER JOIN price_peers AS price
         ON
@@ -57,18 +62,33 @@ WITH compared AS (
     LEFT JOIN repeats ON care.claim_id = repeats.claim_id
     LEFT JOIN fragments ON care.claim_id = fragments.claim_id
     LEFT JOIN clones ON care.claim_id = clones.claim_id
+    LEFT JOIN readmissions ON care.claim_id = readmissions.claim_id
+    INNER JOIN count_peers AS counts
+        ON
+            care.inacbg_code = counts.inacbg_code
+            AND care.comorbidity_count = counts.comorbidity_count
+            AND care.procedure_count = counts.procedure_count
 )
 
 SELECT
     *, -- noqa: AM04
-    -- Standard deviations above the peers' median price, or above the claim's own tariff; capped, as 20 are as good as
-    -- 100. Within honest peers prices hardly spread: 5% is the least that counts as one. Wide peers say less.
-    -- (least() and greatest() pass over NULL.)
+    -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; unusual top-ups
+    -- (fewer than 1 in 100 claims of that INA-CBG have them) would not have been brought at all.
     greatest(
-        least(price_ln_ratio / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2), 20),
-        CASE WHEN price_level <= 2 AND tariff_ln_ratio IS NOT NULL THEN least(tariff_ln_ratio / 0.05, 20) END,
+        amount_claimed
+        - least(price_median, nullif(inacbg_tariff, 0))
+        - if(topup_share < 0.01, 0, topup_amount),
         0
-    ) AS own_inflated_bill,
+    )::BIGINT AS excess_amount,
+    -- Standard deviations above the peers' median price, or above the claim's own tariff; beyond 20 only by the
+    -- logarithm, as 100 are hardly odder. Within honest peers prices hardly spread: 5% is the least that counts as one.
+    -- Wide peers say less. (least() and greatest() pass over NULL.)
+    greatest(
+        price_ln_ratio / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2),
+        CASE WHEN price_level <= 2 THEN tariff_ln_ratio / 0.05 END,
+        0
+    ) AS deviations_above,
+    least(deviations_above, 20) + ln(greatest(deviations_above - 19, 1)) AS own_inflated_bill,
     -- Beyond 1 in 150 a short stay is not odder but a different case.
     CASE WHEN los_share_low IS NOT NULL THEN least(-ln(los_share_low), 5) ELSE 0 END AS own_short_stay,
     CASE WHEN severity_level >= 2 THEN coalesce(-ln(severity_share), 0) ELSE 0 END AS own_severity,

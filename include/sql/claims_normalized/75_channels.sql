@@ -57,10 +57,11 @@ WITH known AS (
 SELECT
     claim_id,
     -- Upcoding: a severity that does not fit the stay, or a dearer INA-CBG than the admission diagnosis leads to.
-    greatest(
-        CASE WHEN own_severity > 0 THEN greatest(own_severity + 3 * habit_severity, 0.01) ELSE 0 END,
-        own_code_creep
-    ) AS evidence_upcoding,
+    CASE WHEN own_severity > 0 THEN greatest(own_severity + 3 * habit_severity, 0.01) ELSE 0 END AS by_severity,
+    greatest(by_severity, own_code_creep) AS evidence_upcoding,
+    CASE
+        WHEN evidence_upcoding > 0 THEN if(by_severity >= own_code_creep, 'severity', 'admission')
+    END AS upcoding_by,
     own_inflated_bill + 1.5 * habit_inflated_bill * least(own_inflated_bill / 2, 1) AS evidence_inflated_bill,
     own_short_stay + 1.5 * habit_short_stay * least(own_short_stay / 3, 1) AS evidence_short_stay,
     own_topup + 1.5 * habit_topup * least(own_topup / 3, 1) AS evidence_topup,

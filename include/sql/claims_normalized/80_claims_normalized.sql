@@ -119,20 +119,17 @@ SELECT
     evidence.price_ln_ratio,
     evidence.tariff_ln_ratio,
     (compared.amount_claimed - compared.topup_amount) / greatest(compared.los, 1) AS price_per_day,
-    -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; unusual top-ups
-    -- (fewer than 1 in 100 claims of that INA-CBG have them) would not have been brought at all.
-    greatest(
-        compared.amount_claimed
-        - least(evidence.price_median, nullif(compared.inacbg_tariff, 0))
-        - if(evidence.topup_share < 0.01, 0, compared.topup_amount),
-        0
-    )::BIGINT AS excess_amount,
+    evidence.excess_amount,
+    evidence.stay_level,
     evidence.stay_n,
     evidence.los_share_low,
     evidence.severity_expected,
     evidence.severity_share,
+    compared.admission_diagnosis,
+    evidence.admissions,
     evidence.admission_share,
     evidence.admission_price_ratio,
+    channels.upcoding_by,
     evidence.topup_share,
     evidence.repeat_after_days,
     evidence.repeat_share,
@@ -140,6 +137,10 @@ SELECT
     evidence.fragment_share,
     evidence.clone_count,
     evidence.clone_expected,
+    evidence.comorbidity_share,
+    evidence.procedure_share,
+    evidence.readmission_after_days,
+    evidence.readmission_share,
     channels.evidence_upcoding,
     channels.evidence_inflated_bill,
     channels.evidence_short_stay,
@@ -147,8 +148,11 @@ SELECT
     channels.evidence_repeat,
     channels.evidence_fragmentation,
     channels.evidence_clone,
+    provider_risk.provider.deviance AS evidence_provider,
+    provider_risk.provider,
     run_parameters.data_date
 FROM compared
 CROSS JOIN run_parameters
 INNER JOIN evidence ON compared.claim_id = evidence.claim_id
 INNER JOIN channels ON compared.claim_id = channels.claim_id
+INNER JOIN provider_risk ON compared.facility_key = provider_risk.facility_key

@@ -11,12 +11,18 @@ SELECT
     CASE WHEN isfinite(ml_score_normalized) THEN ml_score_normalized END AS ml_score_normalized,
     CASE WHEN isfinite(rule_score) THEN rule_score END AS rule_score,
     CASE WHEN isfinite(risk_score) THEN risk_score END AS risk_score,
-    abs(risk_score - greatest(rule_score, ml_score_normalized)) AS risk_score_residual,
+    -- RULESET_v1 takes the larger part; later rulesets add to the rules' part.
+    if(
+        ruleset_version = 'RULESET_v1',
+        abs(risk_score - greatest(rule_score, ml_score_normalized)),
+        greatest(rule_score - risk_score, 0)
+    ) AS risk_score_residual,
     (los IS NULL OR amount_claimed IS NULL OR service_type IS NULL OR severity_group IS NULL)::TINYINT
         AS claim_facts_missing,
-    (coalesce(rule_score, 0) > 0 AND coalesce(len(flags), 0) = 0)::TINYINT AS flag_missing,
+    (ruleset_version = 'RULESET_v1' AND coalesce(rule_score, 0) > 0 AND coalesce(len(flags), 0) = 0)::TINYINT
+        AS flag_missing,
     (
-        coalesce(rule_score, 0) > 0
+        (coalesce(len(flags), 0) > 0 OR (ruleset_version = 'RULESET_v1' AND coalesce(rule_score, 0) > 0))
         AND coalesce(CASE WHEN json_valid(reasons) THEN json_array_length(reasons) END, 0) = 0
     )::TINYINT AS reason_missing
 FROM claims_high_risk

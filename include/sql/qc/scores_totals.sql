@@ -6,8 +6,8 @@ SELECT
     count(*) AS row_count,
     sum(
         hash(
-            claim_id, ml_score, ml_score_normalized, rule_score, risk_score, flags, reasons, model_version,
-            ruleset_version, data_date
+            claim_id, ml_score, ml_score_normalized, rule_score, risk_score, channels, excess_amount,
+            flags, reasons, model_version, ruleset_version, data_date
         )::HUGEINT
     ) AS content,
     count(DISTINCT risk_score) AS distinct_risk_scores,

@@ -6,6 +6,8 @@ SELECT
     ml_score,
     ml_score_normalized,
     rule_score,
+    channels,
+    excess_amount,
     flags,
     reasons,
     service_type,

@@ -6,6 +6,8 @@ SELECT
     ml_score_normalized,
     rule_score,
     risk_score,
+    channels,
+    excess_amount,
     flags,
     reasons,
     model_version,

@@ -12,6 +12,8 @@ SELECT
     scores.ml_score_normalized,
     scores.rule_score,
     scores.risk_score,
+    scores.channels,
+    scores.excess_amount,
     scores.flags,
     scores.reasons,
     scores.model_version,
@@ -55,7 +57,12 @@ SELECT
     claims.peer_std,
     claims.cost_zscore,
     claims.duplicate_pattern,
-    claims.duplicate_gap_days
+    claims.duplicate_gap_days,
+    claims.price_median,
+    claims.price_n,
+    claims.los_share_low,
+    claims.provider.risk_score AS provider_risk_score,
+    claims.provider.rank AS provider_rank
 FROM claims_ml_scores AS scores
 INNER JOIN claims ON scores.claim_id = claims.claim_id
 ORDER BY

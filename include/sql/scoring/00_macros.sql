@@ -24,3 +24,54 @@ CASE peer_level
     WHEN 6 THEN concat_ws(', ', regexp_extract(inacbg, '^[^-]+-[^-]+'), severity)
     ELSE severity
 END;
+
+CREATE OR REPLACE TEMP MACRO decimal_id(figure) AS replace(printf('%.1f', figure), '.', ',');
+
+-- A share of claims in percent; what is below a tenth of a percent is said to be so.
+CREATE OR REPLACE TEMP MACRO percent_en(share) AS
+if(share < 0.001, '<0.1%', printf('%.1f', 100 * share) || '%');
+
+CREATE OR REPLACE TEMP MACRO percent_id(share) AS replace(percent_en(share), '.', ',');
+
+CREATE OR REPLACE TEMP MACRO count_en(number) AS format('{:,}', number::BIGINT);
+
+CREATE OR REPLACE TEMP MACRO count_id(number) AS replace(count_en(number), ',', '.');
+
+-- The INA-CBG without its severity: what the diagnoses and procedures alone decide.
+CREATE OR REPLACE TEMP MACRO inacbg_base(inacbg) AS regexp_replace(inacbg, '-[^-]*$', '');
+
+-- What makes the peers of a claim's price alike, by price_level (claims_normalized/42_price_peers.sql).
+CREATE OR REPLACE TEMP MACRO price_peers_words(
+    price_level, inacbg, severity, facility_class, ward_word, ward, region_word, region
+) AS
+CASE price_level
+    WHEN 1
+        THEN
+            concat_ws(', ', inacbg, facility_class, ward_word || ' ' || ward, region_word || ' ' || region)
+    WHEN 2 THEN inacbg
+    WHEN 3 THEN concat_ws(', ', regexp_extract(inacbg, '^[^-]+-[^-]+'), severity)
+    ELSE severity
+END;
+
+-- What a provider's pattern counts (claims_normalized/70_provider_habits.sql).
+CREATE OR REPLACE TEMP MACRO pattern_words_id(pattern) AS
+CASE pattern
+    WHEN 'severity' THEN 'tingkat keparahan di atas I'
+    WHEN 'inflated_bill' THEN 'tagihan di atas klaim sejenis'
+    WHEN 'short_stay' THEN 'rawat inap terlalu singkat'
+    WHEN 'topup' THEN 'top-up yang tidak lazim'
+    WHEN 'repeat' THEN 'tagihan berulang'
+    WHEN 'fragmentation' THEN 'rawat inap terpecah'
+    WHEN 'clone' THEN 'klaim kembar'
+END;
+
+CREATE OR REPLACE TEMP MACRO pattern_words_en(pattern) AS
+CASE pattern
+    WHEN 'severity' THEN 'steps of severity above I'
+    WHEN 'inflated_bill' THEN 'bills above similar claims'
+    WHEN 'short_stay' THEN 'stays too short'
+    WHEN 'topup' THEN 'unusual top-ups'
+    WHEN 'repeat' THEN 'repeated bills'
+    WHEN 'fragmentation' THEN 'fragmented stays'
+    WHEN 'clone' THEN 'cloned claims'
+END;

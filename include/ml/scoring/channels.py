@@ -1,0 +1,111 @@
+"""From a batch of claims' evidence to their scores, row by row: RULESET_v2's combination of channels.
+
+A claim's score depends on its row, the model and the ruleset alone: any split of the claims, by batch, province or
+month, gives the same scores, and one night's can be compared with another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ml.model.anomaly import anomaly_matrix
+from ml.model.artefact import ModelError, RiskModel
+from ml.model.features import as_floats
+from ml.rules import Ruleset
+
+ANOMALY = "anomaly"
+EVIDENCE = "evidence_"
+
+Array = NDArray[np.float64]
+Surprises = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class ChannelScores:
+    """Scores of some claims; each array has shape (claims,).
+
+    Attributes:
+        surprises: channel -> -log10 of how rare its evidence is, 0 or more; a typology's times its weight.
+        anomaly_score: of the forest, 0..1 (Liu et al. 2008, eq. 2).
+        anomaly: the anomaly channel's surprise, brought to 0..1 as risk_score is.
+        typologies: the score of the typologies alone, without the contexts, 0..1.
+        risk: the score of all, 0..1; never below `typologies`.
+    """
+
+    surprises: Surprises
+    anomaly_score: Array
+    anomaly: Array
+    typologies: Array
+    risk: Array
+
+
+def channel_scores(claims: pa.Table | pa.RecordBatch, model: RiskModel, ruleset: Ruleset) -> ChannelScores:
+    """Score some claims.
+
+    Args:
+        claims: rows of claims_normalized, with the columns of `ml.scoring.by_channels.COLUMNS`.
+        model: whose calibration and anomaly forest count.
+        ruleset: one with channels.
+
+    Raises:
+        ModelError: the model has no scale for a channel of the ruleset.
+    """
+    missing = [channel.code for channel in ruleset.channels if channel.code not in model.calibration.evidence]
+    if missing:
+        raise ModelError(
+            f"model {model.version} has no scale for {', '.join(missing)} of {ruleset.version}: train one with "
+            "python -m ml.pipelines.train_model, or choose another RULESET_VERSION."
+        )
+    anomaly_score = model.anomaly.anomaly_score(anomaly_matrix(claims))
+    surprises = {}
+    for channel in ruleset.channels:
+        code = channel.code
+        evidence = anomaly_score if code == ANOMALY else as_floats(claims.column(EVIDENCE + code))
+        found = model.calibration.of(code, evidence)
+        surprises[code] = found * channel.weight if channel.role == "typology" else found
+    return combine(surprises, ruleset, anomaly_score)
+
+
+def combine(surprises: Surprises, ruleset: Ruleset, anomaly_score: Array) -> ChannelScores:
+    """Combine surprises as the ruleset's `combination` says; rises with each of them.
+
+    The largest typology leads; the others and the contexts add to it, each only beyond what is common and only so much.
+    Summed in the ruleset's order, so that the same claim has the same score bit for bit wherever it is scored.
+    """
+    limits = ruleset.thresholds
+    none = np.zeros_like(anomaly_score)
+    typologies = [surprises[channel.code] for channel in ruleset.channels if channel.role == "typology"]
+    lead, others = none, none
+    for surprise in typologies:
+        # The smaller of the two is no leader: it counts among the others.
+        others = others + _part(np.minimum(lead, surprise), limits["other_from"], limits["other_span"])
+        lead = np.maximum(lead, surprise)
+    full = limits["lead_full_to"]
+    total = np.minimum(lead, full) + limits["lead_beyond"] * np.maximum(lead - full, 0.0)
+    total = total + limits["other_share"] * others
+    with_context = total
+    for channel in ruleset.channels:
+        if channel.role == "context":
+            part = _part(surprises[channel.code], limits["context_from"], limits["context_span"])
+            with_context = with_context + channel.weight * part
+    half = limits["half_at"]
+    return ChannelScores(
+        surprises=surprises,
+        anomaly_score=anomaly_score,
+        anomaly=_to_unit(surprises.get(ANOMALY, none), half),
+        typologies=_to_unit(total, half),
+        risk=_to_unit(with_context, half),
+    )
+
+
+def _part(surprise: Array, start: float, span: float) -> Array:
+    return np.minimum(np.maximum(surprise - start, 0.0), span)
+
+
+def _to_unit(total: Array, half_at: float) -> Array:
+    return total / (total + half_at)

@@ -1,0 +1,22 @@
+-- Reasons of the channel repeat. Grain: one row per claim. Input: suspects.
+SELECT
+    claim_id,
+    'repeat' AS code,
+    surprise_repeat AS strength,
+    format(
+        'pasien, diagnosis {} dan tindakan yang sama sudah ditagih {} hari sebelumnya; biasanya hanya {} klaim begini',
+        primary_diagnosis,
+        repeat_after_days,
+        percent_id(repeat_share)
+    ) AS text_id,
+    format(
+        'same patient, diagnosis {} and procedures were billed {} days before; usually only {} of such claims are',
+        primary_diagnosis,
+        repeat_after_days,
+        percent_en(repeat_share)
+    ) AS text_en,
+    json_object(
+        'primary_diagnosis', primary_diagnosis, 'repeat_after_days', repeat_after_days, 'repeat_share', repeat_share
+    ) AS figures
+FROM suspects
+WHERE surprise_repeat >= $reason_from

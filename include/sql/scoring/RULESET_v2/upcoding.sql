@@ -1,0 +1,54 @@
+-- Reasons of the channel upcoding, by what says more: the severity against the stay, or the INA-CBG against the
+-- admission diagnosis. Grain: one row per claim. Input: suspects.
+SELECT
+    claim_id,
+    'upcoding' AS code,
+    surprise_upcoding AS strength,
+    if(
+        upcoding_by = 'severity',
+        format(
+            'keparahan {} padahal LOS {} hari: dari rawat inap {} selama itu hanya {} yang wajar setinggi ini',
+            severity_group,
+            los,
+            inacbg_base(inacbg_code),
+            percent_id(severity_share)
+        ),
+        format(
+            'masuk dengan diagnosis {}, ditagih {}: hanya {} dari {} klaim dengan diagnosis masuk itu, tarifnya {} '
+            'yang biasa',
+            admission_diagnosis,
+            inacbg_base(inacbg_code),
+            percent_id(admission_share),
+            count_id(admissions),
+            times_id(admission_price_ratio, 1)
+        )
+    ) AS text_id,
+    if(
+        upcoding_by = 'severity',
+        format(
+            'severity {} after {} days: of {} stays that long only {} would be expected to be as severe',
+            severity_group,
+            los,
+            inacbg_base(inacbg_code),
+            percent_en(severity_share)
+        ),
+        format(
+            'admitted with {}, billed as {}: only {} of {} claims with that admission diagnosis are, at {} the usual '
+            'price',
+            admission_diagnosis,
+            inacbg_base(inacbg_code),
+            percent_en(admission_share),
+            count_en(admissions),
+            times_en(admission_price_ratio, 1)
+        )
+    ) AS text_en,
+    if(
+        upcoding_by = 'severity',
+        json_object('severity_level', severity_level, 'los', los, 'severity_share', severity_share),
+        json_object(
+            'admission_diagnosis', admission_diagnosis, 'admission_share', admission_share, 'admissions', admissions,
+            'admission_price_ratio', admission_price_ratio
+        )
+    ) AS figures
+FROM suspects
+WHERE surprise_upcoding >= $reason_from

@@ -1,0 +1,49 @@
+"""The columns of claims_normalized that compare a claim with its peers, as hand-made claims of several tests have them.
+
+`tests/claims/test_evidence.py` holds them to what the ETL really writes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+PATTERNS = ("severity", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "clone")
+_FIGURES = pa.struct(
+    [("observed", pa.int32()), ("expected", pa.float64()), ("ratio", pa.float64()), ("deviance", pa.float64())]
+)
+PROVIDER_TYPE = pa.struct(
+    [
+        ("claims", pa.int32()), ("amount_claimed", pa.int64()), ("excess_amount", pa.int64()),
+        ("risk_score", pa.float64()), ("rank", pa.int32()), ("providers", pa.int32()), ("deviance", pa.float64()),
+        ("pattern", pa.string()), ("observed", pa.int32()), ("expected", pa.float64()),
+        *((pattern, _FIGURES) for pattern in PATTERNS),
+    ]
+)  # fmt: skip
+_NOTHING = {"observed": 0, "expected": 0.5, "ratio": 0.8, "deviance": 0.0}
+PROVIDER: dict[str, Any] = {
+    "claims": 200, "amount_claimed": 400_000_000, "excess_amount": 0, "risk_score": 0.3, "rank": 2, "providers": 3,
+    "deviance": 0.0, "pattern": None, "observed": None, "expected": None,
+} | dict.fromkeys(PATTERNS, _NOTHING)  # fmt: skip
+
+ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
+    "admission_diagnosis": (pa.string(), "A01"), "admissions": (pa.int64(), 300),
+    "admission_share": (pa.float64(), 0.9), "admission_price_ratio": (pa.float64(), 1.0),
+    "upcoding_by": (pa.string(), None), "topup_codes": (pa.string(), None), "excess_amount": (pa.int64(), 0),
+    "price_level": (pa.int8(), 1), "price_n": (pa.int32(), 40), "price_median": (pa.float64(), 2_000_000.0),
+    "price_ln_spread": (pa.float64(), 0.02), "price_ln_ratio": (pa.float64(), 0.0),
+    "tariff_ln_ratio": (pa.float64(), 0.0), "stay_level": (pa.int8(), 1), "stay_n": (pa.int32(), 80),
+    "los_share_low": (pa.float64(), 0.5), "severity_share": (pa.float64(), 0.5), "topup_share": (pa.float64(), None),
+    "repeat_after_days": (pa.int32(), None), "repeat_share": (pa.float64(), None),
+    "fragment_gap_days": (pa.int32(), None), "fragment_share": (pa.float64(), None),
+    "clone_count": (pa.int32(), None), "clone_expected": (pa.float64(), None),
+    "comorbidity_share": (pa.float64(), 0.5), "procedure_share": (pa.float64(), 0.5),
+    "readmission_after_days": (pa.int32(), None), "readmission_share": (pa.float64(), None),
+    "evidence_upcoding": (pa.float64(), 0.0), "evidence_inflated_bill": (pa.float64(), 0.0),
+    "evidence_short_stay": (pa.float64(), 0.5), "evidence_topup": (pa.float64(), 0.0),
+    "evidence_repeat": (pa.float64(), 0.0), "evidence_fragmentation": (pa.float64(), 0.0),
+    "evidence_clone": (pa.float64(), 0.0), "evidence_provider": (pa.float64(), 0.0),
+    "provider": (PROVIDER_TYPE, PROVIDER),
+}  # fmt: skip
+"""Column -> its type and the value of a claim with nothing odd about it."""
