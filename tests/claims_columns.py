@@ -1,6 +1,6 @@
 """The columns of claims_normalized that compare a claim with its peers, as hand-made claims of several tests have them.
 
-`tests/claims/test_evidence.py` holds them to what the ETL really writes.
+`tests/claims/test_claims_columns.py` holds them to what the ETL really writes.
 """
 
 from __future__ import annotations

@@ -29,16 +29,21 @@ DULL: dict[str, Any] = {
     "duplicate_gap_days": None, "facility_key": "8187", "severity_level": 2, "ward_class": 3, "tariff_region": 1,
     "inacbg_tariff": 2_000_000, "admission_diagnosis": "A01", "procedure_count": 1, "topup_amount": 0,
 } | {name: value for name, (_, value) in ORDINARY.items()}  # fmt: skip
-SCHEMA = pa.schema(
-    [("claim_id", pa.string())]
-    + [
-        (name, ORDINARY[name][0] if name in ORDINARY else pa.int32() if name in ("los", "peer_level", "peer_n", "comorbidity_count", "duplicate_gap_days", "severity_level",
-                                                                               "ward_class", "tariff_region", "procedure_count") else
-         pa.int64() if name.startswith("amount") or name in ("inacbg_tariff", "topup_amount") else pa.bool_() if isinstance(value, bool) else
-         pa.float64() if isinstance(value, float) else pa.string())
-        for name, value in DULL.items()
-    ]
-)  # fmt: skip
+INT32 = {
+    "los", "peer_level", "peer_n", "comorbidity_count", "duplicate_gap_days", "severity_level", "ward_class",
+    "tariff_region", "procedure_count",
+}  # fmt: skip
+KINDS = {bool: pa.bool_(), float: pa.float64(), str: pa.string(), int: pa.int64()}
+
+
+def type_of(name: str, value: Any) -> pa.DataType:
+    """The type that the ETL gives a column."""
+    if name in ORDINARY:
+        return ORDINARY[name][0]
+    return pa.int32() if name in INT32 else KINDS[type(value)]
+
+
+SCHEMA = pa.schema([("claim_id", pa.string()), *((name, type_of(name, value)) for name, value in DULL.items())])
 
 
 def claims_table(special: list[dict[str, Any]], dull: int = 200) -> pa.Table:

@@ -44,8 +44,7 @@ class Calibration:
             KeyError: the channel was not calibrated.
         """
         knots, heights = self.evidence[channel], self.surprise[channel]
-        known = np.nan_to_num(evidence, nan=0.0, posinf=MOST_EVIDENCE, neginf=0.0)
-        known = np.minimum(np.maximum(known, 0.0), MOST_EVIDENCE)
+        known = _bounded(evidence)
         result = np.zeros(known.shape)
         some = known > 0  # most claims have no evidence of most channels
         values = known[some]
@@ -59,11 +58,15 @@ class Calibration:
 
 def learn_calibration(evidence: Mapping[str, Array]) -> Calibration:
     """Learn the scale of each channel from the training claims' evidence (missing counts as none)."""
-    knots = {channel: _knots(np.nan_to_num(values, nan=0.0)) for channel, values in evidence.items()}
+    knots = {channel: _knots(_bounded(values)) for channel, values in evidence.items()}
     return Calibration(
         evidence={channel: found[0] for channel, found in knots.items()},
         surprise={channel: found[1] for channel, found in knots.items()},
     )
+
+
+def _bounded(evidence: Array) -> Array:
+    return np.clip(np.nan_to_num(evidence, nan=0.0), 0.0, MOST_EVIDENCE)
 
 
 def _knots(values: Array) -> tuple[Array, Array]:

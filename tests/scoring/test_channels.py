@@ -1,0 +1,242 @@
+"""RULESET_v2: properties of the calibration and of the combination that hold for any evidence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from ml.model.anomaly import ANOMALY_COLUMNS, FEATURES, anomaly_matrix
+from ml.model.artefact import ModelError
+from ml.model.calibration import MOST_KNOTS, learn_calibration
+from ml.rules import CHANNELS, load_ruleset
+from ml.rules.ruleset import COMBINATION_THRESHOLDS, Ruleset
+from ml.scoring.audit import audit_candidate
+from ml.scoring.by_channels import SCORES_SCHEMA, ScoringRun, columns_of, write_scores
+from ml.scoring.channels import combine
+from ml.scoring.score import score_claims
+from ml.sql import sql_text
+from tests.scoring.conftest import DATA_DATE, claims_table
+
+RULESET = load_ruleset("RULESET_v2")
+TYPOLOGIES = [channel.code for channel in RULESET.channels if channel.role == "typology"]
+NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
+
+evidences = arrays.arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1e5))
+any_floats = arrays.arrays(np.float64, st.integers(1, 40), elements=st.floats(allow_nan=True, allow_infinity=True))
+surprises = arrays.arrays(np.float64, (len(CHANNELS),), elements=st.floats(0, 20))
+
+
+def risk(values: np.ndarray) -> float:
+    """The risk score of one claim with these surprises, in the order of CHANNELS."""
+    by_channel = {code: values[index : index + 1] for index, code in enumerate(CHANNELS)}
+    return float(combine(by_channel, RULESET, np.full(1, 0.5)).risk[0])
+
+
+@given(evidences)
+def test_a_surprise_is_the_share_with_at_least_as_much_and_rises_with_the_evidence(values) -> None:
+    calibration = learn_calibration({"clone": values})
+    found = calibration.of("clone", values)
+    for value, surprise in zip(values, found, strict=True):
+        share = np.count_nonzero(values >= value) / (len(values) + 1)
+        assert surprise == pytest.approx(-np.log10(share) if value > 0 else 0)
+    more = calibration.of("clone", values * 2 + 1)
+    assert (more > found).all()
+
+
+@given(evidences, any_floats)
+def test_any_evidence_has_a_finite_surprise(learned, values) -> None:
+    for calibration in (learn_calibration({"clone": learned}), learn_calibration({"clone": np.zeros(3)})):
+        found = calibration.of("clone", values)
+        assert np.isfinite(found).all()
+        assert (found >= 0).all()
+        assert not found[~(values > 0)].any(), "none, less than none and missing evidence is no surprise"
+
+
+def test_many_different_evidences_keep_the_tail_exact() -> None:
+    values = np.random.default_rng(1).exponential(size=50_000)
+    calibration = learn_calibration({"clone": values})
+    assert len(calibration.evidence["clone"]) <= MOST_KNOTS
+    ordered = np.sort(values)[::-1]
+    exact = np.log10(50_001 / np.arange(1, 50_001))
+    found = calibration.of("clone", ordered)
+    assert found[:300] == pytest.approx(exact[:300])
+    assert np.abs(found - exact).max() < 0.01, "a hundredth of a power of ten between the knots"
+
+
+@given(surprises, st.integers(0, len(CHANNELS) - 1), st.floats(0.01, 5))
+def test_more_evidence_of_any_channel_never_lowers_the_risk(values, channel, more) -> None:
+    raised = values.copy()
+    raised[channel] += more
+    assert risk(raised) >= risk(values)
+
+
+@given(surprises, st.sampled_from(TYPOLOGIES))
+def test_a_new_strongest_typology_raises_the_risk(values, code) -> None:
+    raised = values.copy()
+    raised[CHANNELS.index(code)] = max(values[CHANNELS.index(other)] for other in TYPOLOGIES) + 0.5
+    assert risk(raised) > risk(values) or values[CHANNELS.index(code)] == raised[CHANNELS.index(code)]
+
+
+@given(surprises, st.permutations(range(len(TYPOLOGIES))))
+def test_no_typology_is_preferred_over_another(values, order) -> None:
+    """With the weights taken off (they are in the surprises already), only the sizes count."""
+    swapped = values.copy()
+    places = [CHANNELS.index(code) for code in TYPOLOGIES]
+    swapped[places] = values[[places[index] for index in order]]
+    assert risk(swapped) == pytest.approx(risk(values), rel=1e-12)
+
+
+@given(surprises)
+def test_the_risk_is_between_its_typologies_and_one(values) -> None:
+    by_channel = {code: values[index : index + 1] for index, code in enumerate(CHANNELS)}
+    scores = combine(by_channel, RULESET, np.full(1, 0.5))
+    assert 0 <= scores.typologies[0] <= scores.risk[0] < 1
+    assert (scores.typologies[0] > 0) == any(values[CHANNELS.index(code)] > 0 for code in TYPOLOGIES)
+
+
+def test_the_documented_anchor_points() -> None:
+    alone = np.zeros(len(CHANNELS))
+    assert risk(alone) == 0
+    alone[0] = 3.0
+    assert risk(alone) == 0.5, "what one claim in a thousand shows"
+    with_other = alone.copy()
+    with_other[1] = 2.5
+    assert risk(with_other) == pytest.approx(3.5 / 6.5), "a second typology adds half of what is beyond 1.5"
+    with_context = alone.copy()
+    with_context[CHANNELS.index("provider")] = 2.0
+    assert risk(with_context) == pytest.approx(3.4 / 6.4), "a context adds its weight, 0.2, times its surprise"
+
+
+ODD: list[dict[str, Any]] = [
+    {"evidence_inflated_bill": 9.4, "price_ln_ratio": 0.47, "amount_claimed": 3_200_000, "excess_amount": 1_200_000},
+    {"evidence_clone": 30.0, "clone_count": 5, "clone_expected": 0.01, "evidence_repeat": 5.0, "repeat_after_days": 2,
+     "repeat_share": 0.004},
+    {"los_share_low": None, "severity_share": None, "price_ln_ratio": None, "tariff_ln_ratio": None},
+    {"province_name": "Papua Barat Daya", "facility_class": "a class nobody knows", "service_type": "a new service",
+     "severity_group": "tidak_diketahui", "evidence_topup": 7.0, "topup_share": 0.001, "topup_codes": "DD-05-II"},
+]  # fmt: skip
+
+
+def scored(path: Path, table: pa.Table, model, **how: Any) -> list[dict[str, Any]]:
+    source, target = path / "claims.parquet", path / "scores.parquet"
+    pq.write_table(table, source, row_group_size=50)
+    write_scores(source, ScoringRun(model, RULESET, DATA_DATE, NOW), target, **{"threads": 1} | how)
+    assert pq.read_schema(target).equals(SCORES_SCHEMA)
+    return pq.read_table(target).to_pylist()
+
+
+@pytest.mark.parametrize(("threads", "batch_rows"), [(1, 7), (2, 64), (3, 1_000)])
+def test_rows_do_not_depend_on_batches_or_threads(tmp_path, model, threads, batch_rows) -> None:
+    table = claims_table(ODD)
+    whole = scored(tmp_path, table, model)
+    assert scored(tmp_path, table, model, threads=threads, batch_rows=batch_rows) == whole
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
+def test_any_split_and_order_of_the_claims_gives_the_same_rows(tmp_path_factory, model, seed, parts) -> None:
+    """Scoring by province or month on many workers and putting the parts together is scoring the whole."""
+    folder = tmp_path_factory.mktemp("split")
+    table = claims_table(ODD, dull=60)
+    whole = {row["claim_id"]: row for row in scored(folder, table, model)}
+    rng = np.random.default_rng(seed)
+    part_of = rng.integers(0, parts, table.num_rows)
+    found: dict[str, dict[str, Any]] = {}
+    for part in range(parts):
+        rows = rng.permutation(np.flatnonzero(part_of == part))
+        found |= (
+            {row["claim_id"]: row for row in scored(folder, table.take(pa.array(rows)), model)} if len(rows) else {}
+        )
+    assert found == whole
+
+
+def test_single_and_constant_claims_and_unknown_places_are_scored(tmp_path, model, settings) -> None:
+    (single,) = scored(tmp_path, claims_table([], dull=1), model)
+    assert 0 <= single["risk_score"] < 0.4
+    rows = scored(tmp_path, claims_table(ODD), model)
+    assert len(rows) == 204
+    assert all(np.isfinite(row["risk_score"]) for row in rows)
+    assert rows[-1]["flags"] == ["topup"], "a province and a class that the model never saw are no reason to fail"
+
+
+@given(arrays.arrays(np.float64, (6, len(ANOMALY_COLUMNS)), elements=st.floats(allow_nan=True, allow_infinity=True)))
+def test_the_anomaly_features_are_finite_whatever_the_figures(values) -> None:
+    matrix = anomaly_matrix(pa.table({name: values[:, index] for index, name in enumerate(ANOMALY_COLUMNS)}))
+    assert matrix.shape == (6, len(FEATURES))
+    assert np.isfinite(matrix).all()
+
+
+def test_a_candidate_by_channels_passes_its_audit(settings, write_claims, model, tmp_path) -> None:
+    candidate = score_claims(settings, write_claims(claims_table(ODD)), model, RULESET, tmp_path / "candidate", NOW)
+    assert set(audit_candidate(settings, candidate).values()) == {0}
+    rows = {row["claim_id"]: row for row in pq.read_table(candidate.scores).to_pylist()}
+    assert rows["special001"]["flags"] == ["clone", "repeat"], "strongest first"
+    reasons = json.loads(rows["special001"]["reasons"])
+    assert [reason["code"] for reason in reasons][:2] == ["clone", "repeat"]
+    assert len(reasons) <= 3
+    assert rows["special000"]["excess_amount"] == 1_200_000
+    assert rows["dull00000"]["reasons"] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("audit", "column", "value"),
+    [
+        ("wrong_channels", "channels", "NULL"),
+        ("wrong_channels", "channels", "struct_update(channels, clone := 'nan'::DOUBLE)"),
+        ("wrong_channels", "excess_amount", "excess_amount + 1"),
+        ("risk_below_its_parts", "risk_score", "rule_score / 2"),
+        ("flags_without_reason", "reasons", "'[]'"),
+    ],
+)
+def test_the_audits_of_channels_find_what_they_are_for(
+    settings, write_claims, model, tmp_path, audit, column, value
+) -> None:
+    claims = write_claims(claims_table(ODD))
+    candidate = score_claims(settings, claims, model, RULESET, tmp_path / "candidate", NOW)
+    spoiled = f"CASE WHEN len(flags) > 0 THEN {value} ELSE {column} END AS {column}"
+    with duckdb.connect() as connection:
+        connection.read_parquet(str(claims.path)).create_view("claims")
+        connection.read_parquet(str(candidate.scores)).select(f"* REPLACE ({spoiled})").create_view("candidate")
+        flagged = connection.sql("FROM candidate WHERE len(flags) > 0").fetchall()
+        assert len(connection.sql(sql_text(f"audit_candidate/{audit}.sql")).fetchall()) == len(flagged) > 0
+
+
+def test_a_model_without_a_scale_for_a_channel_is_refused_in_words(model, tmp_path) -> None:
+    kept = {name: values for name, values in model.calibration.evidence.items() if name != "clone"}
+    lesser = replace(model, calibration=replace(model.calibration, evidence=kept))
+    with pytest.raises(ModelError, match="has no scale for clone of RULESET_v2"):
+        scored(tmp_path, claims_table([]), lesser)
+
+
+def test_every_channel_has_its_statement_of_reasons_and_its_column() -> None:
+    assert tuple(channel.code for channel in RULESET.channels) == CHANNELS
+    for code in set(CHANNELS) - {"anomaly"}:
+        assert f"'{code}' AS code" in sql_text(f"scoring/RULESET_v2/{code}.sql")
+    assert len(set(columns_of(RULESET))) == len(columns_of(RULESET))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"flags": [{"code": "a", "weight": 1, "meaning": "", "source": ""}]}, "flags or channels, and not both"),
+        ({"thresholds": {}}, "missing or unknown: " + sorted(COMBINATION_THRESHOLDS)[0]),
+        ({"thresholds": RULESET.thresholds | {"half_at": 0}}, "half_at not above it"),
+        ({"thresholds": RULESET.thresholds | {"other_share": 1.5}}, "more evidence could lower the score"),
+        ({"channels": [RULESET.channels[0].model_dump()] * 2}, "at most once"),
+    ],
+)
+def test_a_malformed_ruleset_is_refused(change, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        Ruleset.model_validate(RULESET.model_dump() | change)
