@@ -126,6 +126,7 @@ def _reading(plan: Plan) -> str:
   before; **{AMOUNT}** sorts by `amount_claimed`; **{RANDOM}** is chance; **{BEST}** is the truth itself, the most the
   measure can be.
 - Every figure is mean ± sample standard deviation over the seeds. Each set has a model trained on its own claims.
+  Sets of one seed share their providers, so a setting's sets are independent trials, and the settings are not.
 - P@50, P@1000: share of fraud among the 50 (an auditor's day) and the 1,000 riskiest. Recall: share of all fraud in
   the riskiest 1%. Equal scores count as the mean over all their orders.
 - overlap@1000: share of the 1,000 riskiest that two models of the same claims agree on, which differ in nothing but
