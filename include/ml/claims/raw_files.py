@@ -1,7 +1,6 @@
 """Finds the two raw files and opens each as a stream of text rows, whatever its format.
 
-A file is never loaded whole: CSV and Parquet are scanned by DuckDB, `.dta` goes through pandas in chunks into a
-temporary Parquet file first.
+A file is never loaded whole: CSV and Parquet are scanned by DuckDB, `.dta` goes through a temporary Parquet file.
 """
 
 from __future__ import annotations
@@ -16,15 +15,12 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 import duckdb
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pyreadstat
 
 from ml.claims.layout import Column, Kind
 
 FORMATS = (".csv", ".csv.gz", ".parquet", ".dta")
-DTA_CHUNK_ROWS = 100_000
 
 
 class RawInputError(ValueError):
@@ -101,7 +97,7 @@ def open_raw_file(
         if path.name.lower().endswith((".csv", ".csv.gz")):
             _open_csv(connection, raw, columns)
         else:
-            parquet = _dta_as_parquet(path, columns, scratch) if path.suffix.lower() == ".dta" else path
+            parquet = _stata_copy(path, columns, scratch) if path.suffix.lower() == ".dta" else path
             _open_parquet(connection, raw, columns, parquet)
     return raw
 
@@ -113,7 +109,7 @@ def reading(raw: RawFile) -> Iterator[None]:
         yield
     except (RawInputError, duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
         raise  # ours, or a mistake in our SQL: not the file's fault
-    except (duckdb.Error, pa.ArrowInvalid, pyreadstat.ReadstatError, OSError, EOFError, ValueError) as error:
+    except (duckdb.Error, pa.ArrowInvalid, OSError, EOFError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RawInputError(
             f"{raw.path}: cannot be read to its end ({reason}). "
@@ -284,41 +280,9 @@ def _as_text(column: str, kind: pa.DataType, wanted: Kind) -> str:
     return f"CAST({column} AS VARCHAR)"
 
 
-def _dta_as_parquet(path: Path, columns: tuple[Column, ...], scratch: Path) -> Path:
-    """Copy a Stata file's layout columns into a temporary Parquet file, chunk by chunk."""
-    target = scratch / f"{path.stem}.parquet"
-    writer: pq.ParquetWriter | None = None
-    rows = 0
-    _, header = pyreadstat.read_dta(str(path), metadataonly=True)
-    matched = _match_columns(path, header.column_names, columns)
-    expected = header.number_rows  # pandas may stop early, silently, on a file cut between rows
-    with pd.read_stata(path, chunksize=DTA_CHUNK_ROWS, convert_categoricals=False) as reader:
-        for chunk in reader:
-            table = _chunk_table(chunk, matched, columns)
-            writer = writer or pq.ParquetWriter(target, table.schema)
-            writer.write_table(table)
-            rows += table.num_rows
-    if writer is not None:
-        writer.close()
-    if rows != expected or writer is None:
-        raise RawInputError(
-            f"{path}: holds {rows:,} of the {expected:,} rows its header promises. "
-            "The file is truncated or empty: copy or export it again."
-        )
-    return target
+def _stata_copy(path: Path, columns: tuple[Column, ...], scratch: Path) -> Path:
+    """Copy a .dta file's layout columns into a temporary Parquet file."""
+    from ml.claims import stata  # brings pandas: a second that other formats need not wait
 
-
-def _chunk_table(chunk: pd.DataFrame, matched: dict[str, str], columns: tuple[Column, ...]) -> pa.Table:
-    """One chunk with a schema that is the same for all: whole columns may be missing in one chunk only."""
-    arrays = []
-    for column in columns:
-        values = chunk[matched[column.name]]
-        array = pa.Array.from_pandas(values)
-        if pa.types.is_timestamp(array.type):
-            array = array.cast(pa.date32(), safe=False).cast(pa.string())
-        elif pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-            array = array.cast(pa.float64())
-        else:
-            array = array.cast(pa.string())
-        arrays.append(array)
-    return pa.table(arrays, names=[column.name for column in columns])
+    matched = _match_columns(path, stata.column_names(path), columns)
+    return stata.copy_as_parquet(path, matched, scratch / f"{path.stem}.parquet")
