@@ -194,7 +194,7 @@ def test_a_failed_build_leaves_what_was_published(raw_files, make_settings) -> N
     assert {path: path.read_bytes() for path in before} == before
 
 
-@pytest.mark.parametrize("damage", ["DELETE FROM channels", "INSERT INTO channels SELECT * FROM channels LIMIT 1"])
+@pytest.mark.parametrize("damage", ["DELETE FROM evidence", "INSERT INTO evidence SELECT * FROM evidence LIMIT 1"])
 def test_claims_that_a_step_lost_or_repeated_are_not_published(raw_files, make_settings, damage: str) -> None:
     raw_files([claim(n) for n in range(3)])
     settings = make_settings()

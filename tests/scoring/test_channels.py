@@ -35,7 +35,7 @@ NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
 
 evidences = arrays.arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1e5))
 any_floats = arrays.arrays(np.float64, st.integers(1, 40), elements=st.floats(allow_nan=True, allow_infinity=True))
-surprises = arrays.arrays(np.float64, (len(CHANNELS),), elements=st.floats(0, 20))
+surprises = arrays.arrays(np.float64, (len(CHANNELS),), elements=st.floats(0, 20, allow_subnormal=False))
 
 
 def risk(values: np.ndarray) -> float:

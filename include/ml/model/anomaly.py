@@ -38,6 +38,7 @@ def _ln_ratio(value: Array) -> Array:
 FEATURES: dict[str, tuple[str, Callable[[Array], Array]]] = {
     "price": ("price_ln_ratio", _ln_ratio),
     "tariff": ("tariff_ln_ratio", _ln_ratio),
+    "day_price": ("day_price_ln_ratio", _ln_ratio),
     "short_stay": ("los_share_low", _nats),
     "long_stay": ("los_share_low", _rest_nats),
     "severity": ("severity_share", _nats),

@@ -28,6 +28,7 @@ WITH compared AS (
         fragments.fragment_share,
         clones.clone_count,
         clones.clone_expected,
+        care.ln_price - ln(greatest(care.los, 1)) - day_price.ln_middle AS day_price_ln_ratio,
         counts.comorbidity_share,
         counts.procedure_share,
         readmissions.readmission_after_days,
@@ -63,6 +64,7 @@ WITH compared AS (
     LEFT JOIN fragments ON care.claim_id = fragments.claim_id
     LEFT JOIN clones ON care.claim_id = clones.claim_id
     LEFT JOIN readmissions ON care.claim_id = readmissions.claim_id
+    INNER JOIN day_price_peers AS day_price ON care.inacbg_code = day_price.inacbg_code
     INNER JOIN count_peers AS counts
         ON
             care.inacbg_code = counts.inacbg_code
@@ -71,7 +73,12 @@ WITH compared AS (
 )
 
 SELECT
-    *, -- noqa: AM04
+    -- What only the comparisons needed of care stays there.
+    * EXCLUDE ( -- noqa: AM04
+        patient_key, admission_date, discharge_date, los, service_type, severity_group, inacbg_code, inacbg_group,
+        facility_class, ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status,
+        inacbg_tariff, topup_amount, topup_codes, care_digest, ln_price
+    ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; unusual top-ups
     -- (fewer than 1 in 100 claims of that INA-CBG have them) would not have been brought at all.
     greatest(
@@ -80,14 +87,11 @@ SELECT
         - if(topup_share < 0.01, 0, topup_amount),
         0
     )::BIGINT AS excess_amount,
-    -- Standard deviations above the peers' median price, or above the claim's own tariff; beyond 20 only by the
+    -- The peers' standard deviations above their median price, or above the claim's own tariff; beyond 20 only by the
     -- logarithm, as 100 are hardly odder. Within honest peers prices hardly spread: 5% is the least that counts as one.
     -- Wide peers say less. (least() and greatest() pass over NULL.)
-    greatest(
-        price_ln_ratio / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2),
-        CASE WHEN price_level <= 2 THEN tariff_ln_ratio / 0.05 END,
-        0
-    ) AS deviations_above,
+    greatest(price_ln_ratio, CASE WHEN price_level <= 2 THEN tariff_ln_ratio END, 0)
+    / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2) AS deviations_above,
     least(deviations_above, 20) + ln(greatest(deviations_above - 19, 1)) AS own_inflated_bill,
     -- Beyond 1 in 150 a short stay is not odder but a different case.
     CASE WHEN los_share_low IS NOT NULL THEN least(-ln(los_share_low), 5) ELSE 0 END AS own_short_stay,

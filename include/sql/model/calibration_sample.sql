@@ -3,6 +3,7 @@
 SELECT
     price_ln_ratio,
     tariff_ln_ratio,
+    day_price_ln_ratio,
     los_share_low,
     severity_share,
     admission_share,

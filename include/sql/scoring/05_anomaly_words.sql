@@ -1,11 +1,12 @@
 -- What each feature of the anomaly channel (ml.model.anomaly) says of a claim.
 CREATE OR REPLACE TEMP MACRO anomaly_words_id(
-    feature, price_ln, tariff_ln, los, los_low, severity, admission, topup, comorbidities, comorbidity, procedures,
-    procedure, readmitted, readmission
+    feature, price_ln, tariff_ln, day_price_ln, los, los_low, severity, admission, topup, comorbidities, comorbidity,
+    procedures, procedure, readmitted, readmission
 ) AS
 CASE feature
     WHEN 'price' THEN 'tagihan ' || times_id(exp(price_ln), 1) || ' median klaim sejenis'
     WHEN 'tariff' THEN 'tagihan ' || times_id(exp(tariff_ln), 1) || ' tarif INA-CBG-nya sendiri'
+    WHEN 'day_price' THEN 'tagihan per hari rawat ' || times_id(exp(day_price_ln), 1) || ' median klaim sejenis'
     WHEN 'short_stay' THEN format('LOS {} hari, {} yang sejenis sesingkat ini', los, percent_id(los_low))
     WHEN 'long_stay' THEN format('LOS {} hari, {} yang sejenis selama ini', los, percent_id(1 - los_low))
     WHEN 'severity' THEN percent_id(severity) || ' rawat inap selama itu wajar separah ini'
@@ -24,12 +25,13 @@ CASE feature
 END;
 
 CREATE OR REPLACE TEMP MACRO anomaly_words_en(
-    feature, price_ln, tariff_ln, los, los_low, severity, admission, topup, comorbidities, comorbidity, procedures,
-    procedure, readmitted, readmission
+    feature, price_ln, tariff_ln, day_price_ln, los, los_low, severity, admission, topup, comorbidities, comorbidity,
+    procedures, procedure, readmitted, readmission
 ) AS
 CASE feature
     WHEN 'price' THEN 'billed ' || times_en(exp(price_ln), 1) || ' the median of similar claims'
     WHEN 'tariff' THEN 'billed ' || times_en(exp(tariff_ln), 1) || ' its own INA-CBG tariff'
+    WHEN 'day_price' THEN 'billed ' || times_en(exp(day_price_ln), 1) || ' the median of similar claims per day of stay'
     WHEN 'short_stay' THEN format('LOS {} days, {} of similar stays as short', los, percent_en(los_low))
     WHEN 'long_stay' THEN format('LOS {} days, {} of similar stays as long', los, percent_en(1 - los_low))
     WHEN 'severity' THEN 'so severe would be expected of ' || percent_en(severity) || ' of stays that long'
