@@ -76,12 +76,15 @@ class Evaluation:
     sets: tuple[SetFacts, ...]
     figures: tuple[Figure, ...]
 
-    def values(self, level: str, scorer: str, measure: str, setting: Setting | None = None) -> list[float]:
-        """Return the figures of one kind that exist, by setting and seed; of all settings when none is given."""
-        return [
-            figure.value
+    def by_set(self, level: str, scorer: str, measure: str) -> dict[tuple[Setting, int], float]:
+        """Return the figures of one kind that exist, by setting and seed, in the plan's order."""
+        return {
+            (figure.setting, figure.seed): figure.value
             for figure in self.figures
-            if (figure.level, figure.scorer, figure.measure) == (level, scorer, measure)
-            and setting in (None, figure.setting)
-            and not isnan(figure.value)
-        ]
+            if (figure.level, figure.scorer, figure.measure) == (level, scorer, measure) and not isnan(figure.value)
+        }
+
+    def values(self, level: str, scorer: str, measure: str, setting: Setting | None = None) -> list[float]:
+        """Return the figures of one kind that exist, in the plan's order; of all settings when none is given."""
+        found = self.by_set(level, scorer, measure)
+        return [value for (of, _seed), value in found.items() if setting in (None, of)]
