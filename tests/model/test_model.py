@@ -67,6 +67,13 @@ def test_the_same_claims_in_another_order_give_the_same_version(model, tmp_path)
     assert train(shuffled, date(2022, 12, 31)).version == model.version
 
 
+def test_another_seed_gives_another_forest_of_the_same_claims(model, claims_file) -> None:
+    other = train(claims_file, date(2022, 12, 31), seed=SEED + 1)
+    assert (model.training["seed"], other.training["seed"]) == (SEED, SEED + 1)
+    assert other.features == model.features
+    assert not np.array_equal(other.forest.threshold, model.forest.threshold)
+
+
 def test_rows_do_not_depend_on_their_batch(model) -> None:
     claims = claims_table(seed=7)
     whole = model.forest.ml_score(model.features.matrix(claims))

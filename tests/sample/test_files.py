@@ -15,7 +15,7 @@ from filelock import FileLock
 from typer.testing import CliRunner
 
 from ml.claims.layout import DIAGNOSIS, FKRTL, Column, Kind
-from ml.sample import GeneratorConfig, Sample, SampleError, files, generate, write
+from ml.sample import GeneratorConfig, Sample, SampleError, Setting, files, generate, write
 from ml.sample.__main__ import app
 
 
@@ -176,3 +176,21 @@ def test_command_line(tmp_path: Path) -> None:
     assert refused.exit_code == 1
     assert "sample_fkrtl.csv" in refused.output
     assert "Remove them" in refused.output
+
+
+@pytest.mark.parametrize("setting", [None, *Setting])
+def test_command_line_names_the_setting(tmp_path: Path, setting: Setting | None) -> None:
+    """Each setting is the configuration's method of that name, and no setting is the default one."""
+    arguments = ["--claims", "2000", "--seed", "4", "--format", "parquet", "--out", str(tmp_path / "raw")]
+    done = CliRunner().invoke(app, [*arguments, *(["--setting", setting] if setting else [])])
+    assert done.exit_code == 0, done.output
+    base = GeneratorConfig(claims=2_000, seed=4)
+    named = base if setting in (None, Setting.DEFAULT) else getattr(base, setting)()
+    write(generate(named), tmp_path / "expected" / "raw", "parquet")
+    assert digest(tmp_path / "raw") == digest(tmp_path / "expected" / "raw")
+
+
+def test_an_unknown_setting_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["--claims", "10", "--out", str(tmp_path / "raw"), "--setting", "wild"])
+    assert done.exit_code == 2
+    assert all(setting in done.output for setting in Setting)

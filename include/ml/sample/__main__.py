@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ml.sample.config import GeneratorConfig
+from ml.sample.config import GeneratorConfig, Setting
 from ml.sample.files import Format, SampleError, check_target, default_labels, write
 from ml.sample.generate import generate
 
@@ -24,6 +24,13 @@ def main(
     until: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="Last discharge date of the one-year window.")
     ] = datetime(2022, 12, 31),  # noqa: DTZ001 - a calendar date; typer has no date type
+    setting: Annotated[
+        Setting,
+        typer.Option(
+            help="clean: no administrative noise; noisy: a tenth of the honest claims deviate; sporadic: no bad "
+            "providers; shifted: seasons half a year later, twice the infections."
+        ),
+    ] = Setting.DEFAULT,
     labels: Annotated[
         Path | None, typer.Option(help="Labels file; default `<out>_labels/labels.parquet` beside the folder.")
     ] = None,
@@ -32,7 +39,7 @@ def main(
     target = labels or default_labels(out)
     try:
         check_target(out, fmt, target)  # before the work, not after it
-        sample = generate(GeneratorConfig(claims=claims, seed=seed, until=until.date()))
+        sample = generate(GeneratorConfig(claims=claims, seed=seed, until=until.date()).under(setting))
         paths = write(sample, out, fmt, target)
     except (SampleError, ValueError, OSError) as error:
         typer.echo(f"error: {error}", err=True)

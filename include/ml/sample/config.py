@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
+from enum import StrEnum
 
 WINDOW_DAYS = 365
+
+
+class Setting(StrEnum):
+    """The generator's named settings; each is the method of `GeneratorConfig` of the same name."""
+
+    DEFAULT = "default"
+    CLEAN = "clean"
+    NOISY = "noisy"
+    SPORADIC = "sporadic"
+    SHIFTED = "shifted"
 
 
 @dataclass(frozen=True)
@@ -107,3 +118,14 @@ class GeneratorConfig:
     def shifted(self) -> GeneratorConfig:
         """Seasons half a year later and twice the seasonal infections."""
         return replace(self, seasonal_shift=6.0, epidemic=2.0)
+
+    def under(self, setting: Setting) -> GeneratorConfig:
+        """The same sample in a named setting; `Setting.DEFAULT` changes nothing."""
+        named = {
+            Setting.DEFAULT: lambda: self,
+            Setting.CLEAN: self.clean,
+            Setting.NOISY: self.noisy,
+            Setting.SPORADIC: self.sporadic,
+            Setting.SHIFTED: self.shifted,
+        }
+        return named[setting]()

@@ -1,0 +1,1 @@
+"""How good the scores are, on generated claims whose truth is known."""
