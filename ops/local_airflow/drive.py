@@ -108,7 +108,7 @@ def run_night(client: AirflowClient, progress: Progress, settings: Settings, *, 
         elif run.finished:
             client.clear(ETL_DAG, run.run_id)
         progress.follow(run)
-    from ml.nightly import why_train  # imports all that the tasks need, seconds that fit beside their work
+    from ml.promotion.life import why_train  # imports all that the tasks need, seconds that fit beside their work
 
     if reason := why_train(settings):
         progress.console.print(f"Training a model: {escape(reason)}.", highlight=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from ml import nightly
 from ml.claims.etl import publish_claims, run_sql_steps, start_build
 from ml.clock import data_date_of, now
 from ml.nightly import Scored
+from ml.promotion import life
 from ml.release import Published, ReleaseStore, RunToken
 from ml.sample.config import GeneratorConfig
 from ml.sample.files import write
@@ -39,7 +40,7 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build, _report = start_build(settings, data_date_of(now()), "prepare")
     run_sql_steps(settings, build)
     publish_claims(settings, build)
-    nightly.train_default(settings)
+    life.train_default(settings)
     return settings.instance_dir
 
 
