@@ -43,9 +43,10 @@ def main(
         if before == model.version:
             say("It is the default already: these claims and this seed have made it before.")
             return
-        report = life.judge_candidate(settings, model.version)
-        if not report.passed:
-            fail(life.GateRefusedError(report), REFUSED)
+        try:
+            life.require_passed(settings, model.version)
+        except life.GateRefusedError as error:
+            fail(error, REFUSED)
         if promote:
             life.promote_candidate(settings, model.version)
             say(f"The gate passed it; it is the default now, before it was {before or 'none'}.")

@@ -98,9 +98,7 @@ def promote_candidate(
     try:
         return promoted()
     except NotJudgedError:
-        report = judge_candidate(settings, version, who=who)
-        if not report.passed:
-            raise GateRefusedError(report) from None
+        require_passed(settings, version, who=who)
         return promoted()
 
 
@@ -114,9 +112,39 @@ def train_default(
         DataDateError, NoClaimsError, ModelError: see `train_candidate`.
     """
     model = train_candidate(settings, data_date, seed=seed, who=who)
-    if Registry.of(settings).default_version != model.version:  # the same claims may have made it before
-        promote_candidate(settings, model.version, who=who)
+    adopt(settings, model.version, who=who)
     return model
+
+
+def adopt(settings: Settings, version: str, *, who: str | None = None) -> None:
+    """Make a model the default as `promote_candidate` does, unless it is already: the same claims make the same model.
+
+    Raises:
+        GateRefusedError, ModelError: see `promote_candidate`.
+    """
+    default = Registry.of(settings).default_version
+    if default == version:
+        log.info("%s is the default already", version)
+    else:
+        promote_candidate(settings, version, who=who)
+        log.info("%s is the default now, instead of %s", version, default or "none")
+
+
+def require_passed(settings: Settings, version: str, *, who: str | None = None) -> None:
+    """Let the gate judge a model, unless it is the default or has passed against it already.
+
+    Raises:
+        GateRefusedError: the gate refuses it.
+        ModelError: see `judge_candidate`.
+    """
+    registry = Registry.of(settings)
+    held = conditions(load_ruleset(settings.ruleset_version))
+    if version == registry.default_version or registry.has_passed(version, held):
+        log.info("%s is the default, or has passed the gate against it: nothing to judge", version)
+        return
+    report = judge_candidate(settings, version, who=who)
+    if not report.passed:
+        raise GateRefusedError(report)
 
 
 def why_train(settings: Settings) -> str | None:
@@ -136,6 +164,15 @@ def why_train(settings: Settings) -> str | None:
     except ModelError as error:
         return str(error)
     return None
+
+
+def usable_default(settings: Settings) -> str | None:
+    """Return the default's version, provided that it loads."""
+    try:
+        default = default_model(settings.models)
+        return load_model(settings.models, default.version).version if default else None
+    except ModelError:
+        return None
 
 
 def _comparable(settings: Settings, version: str | None, ruleset: Ruleset) -> tuple[RiskModel | None, tuple[str, ...]]:
