@@ -1,4 +1,4 @@
-"""Wall time and peak memory of each step of a night, each in a process of its own as in Airflow.
+"""Wall time, CPU time and peak memory of each step of a night, each in a process of its own as in Airflow.
 
     python benchmarks/bench_night.py --claims 1176438
 
@@ -98,11 +98,31 @@ STEPS: tuple[Callable[[dict[str, Any]], None], ...] = (
 
 
 def measured(step: Callable[[dict[str, Any]], None], state: dict[str, Any], answer: Connection) -> None:
-    """Run one step and send back the state, seconds (imports included) and peak memory in MB."""
+    """Run one step and send back the state, wall and CPU seconds (imports included) and peak memory in MB."""
     started = time.perf_counter()
     step(state)
     seconds = time.perf_counter() - started
-    answer.send((state, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cost = {"seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024}
+    answer.send((state, cost))
+
+
+def in_own_process(
+    step: Callable[[dict[str, Any]], None], state: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Run one step as Airflow would; return the state it leaves and what it cost."""
+    spawn = multiprocessing.get_context("spawn")
+    receiver, sender = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=measured, args=(step, state, sender))
+    process.start()
+    sender.close()
+    after, cost = receiver.recv()
+    process.join()
+    print(
+        f"{step.__name__:>16} {cost['seconds']:8.2f} s {cost['cpu_seconds']:8.2f} CPU s {cost['peak_mb']:8.0f} MB",
+        flush=True,
+    )
+    return after, cost
 
 
 def main() -> None:
@@ -110,7 +130,6 @@ def main() -> None:
     arguments.add_argument("--claims", type=int, default=1_176_438)
     arguments.add_argument("--format", default="csv", choices=("csv", "parquet", "dta"))
     chosen = arguments.parse_args()
-    spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {
             "CLAIMS_INSTANCE_DIR": f"{folder}/instance",
@@ -120,14 +139,8 @@ def main() -> None:
         state: dict[str, Any] = {"claims": chosen.claims, "format": chosen.format}
         result = {}
         for step in STEPS:
-            receiver, sender = spawn.Pipe(duplex=False)
-            process = spawn.Process(target=measured, args=(step, state, sender))
-            process.start()
-            sender.close()
-            state, seconds, megabytes = receiver.recv()
-            process.join()
-            result[step.__name__] = {"seconds": round(seconds, 2), "peak_mb": round(megabytes)}
-            print(f"{step.__name__:>16} {seconds:8.2f} s {megabytes:8.0f} MB", flush=True)
+            state, cost = in_own_process(step, state)
+            result[step.__name__] = {name: round(value, 2) for name, value in cost.items()}
         print(json.dumps({"claims": chosen.claims, "format": chosen.format, "steps": result}))
 
 

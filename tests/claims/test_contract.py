@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -11,6 +13,7 @@ import pytest
 
 from ml.claims.contract import ContractError, check_contract
 from ml.settings import Settings, SettingsError
+from ml.sql import sql_text
 from tests.claims.conftest import DATA_DATE, claim, diagnosis
 
 PLANTED = {
@@ -146,11 +149,76 @@ def test_same_number_same_key_whatever_the_format(raw_files, make_settings, tmp_
     assert all(key and len(key) == 32 for _, key, _ in keys[".csv"])
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["1234", "1234.0", " 1234 ", "1234.0 ", "1234\t", "\u00a01234", "\u20281234.0\x1c", "\x851234"],
+)
+def test_a_key_is_the_hmac_of_the_bare_number(raw_files, make_settings, tmp_path, written: str) -> None:
+    raw_files([claim(1, PSTV01=written, PSTV02=written)])
+    secret = "s" * 100  # longer than a block of SHA-256
+    check(make_settings(CLAIMS_PATIENT_KEY_SECRET=secret), tmp_path)
+    with duckdb.connect(str(tmp_path / "build" / "warehouse.duckdb"), read_only=True) as connection:
+        keys = connection.sql("SELECT patient_key, family_key FROM visits").fetchall()[0]
+    assert keys == tuple(
+        hmac.digest(secret.encode(), f"{kind}:1234".encode(), "sha256").hex()[:32] for kind in ("patient", "family")
+    )
+
+
+@pytest.mark.parametrize(
+    ("macro", "written", "value"),
+    [
+        *[("cleaned", text, None) for text in ("", "  ", "none", " NA ", "NaN", "<na>", ".", ".q", "\u00a0")],
+        *[("cleaned", text, text.strip()) for text in (" 5 ", "x", "\u00a0x\u3000", "N/A?", ".ab", "0", ":")],
+        *[("as_code", text, 3) for text in ("3", " 3", "3.0", "\u00a03 ", "3.")],
+        *[("as_code", text, None) for text in ("3.5", "x", ".", "NONE", "", "99999999999")],
+        *[("as_amount", text, 192100) for text in ("192100", " 192100", "192100.4", "1.921e5", "\u00a0192100")],
+        *[("as_amount", text, None) for text in ("192.100", "192,100", "0x1F", "1_000", "NONE", "Rp 5")],
+        *[("as_amount", text, 0) for text in ("0", " 0", "0.0")],
+        *[("as_day", text, date(2022, 4, 12)) for text in ("2022-04-12", " 2022-04-12 00:00:00", "12apr2022")],
+        *[("as_day", text, None) for text in ("03/04/2022", "2022-02-30", "NONE", "")],
+    ],
+)
+def test_how_a_field_is_read(macro: str, written: str, value: object) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(sql_text("contract/00_macros.sql"))
+        query = f"SELECT {macro}(field) FROM (VALUES ($field)) AS fields(field)"
+        assert connection.execute(query, {"field": written}).fetchall() == [(value,)]
+
+
+def test_absurd_topups_send_the_row_to_quarantine(raw_files, make_settings, tmp_path) -> None:
+    largest = "9223372036854775807"
+    raw_files([*(claim(n) for n in range(3)), claim(9, FKL34=largest, FKL37=largest)])
+    report = check(make_settings(CLAIMS_MAX_BAD_SHARE="0.5"), tmp_path)
+    assert set(report.visits.reasons) == {f"FKL{n}: absurd amount (over 10 billion rupiah)" for n in (34, 37)}
+
+
 def test_a_corrected_copy_of_a_bad_row_is_accepted(raw_files, make_settings, tmp_path) -> None:
     raw_files([claim(1, FKL47="-1"), claim(1), claim(1, FKL47="5")])
     report = check(make_settings(CLAIMS_MAX_BAD_SHARE="0.9"), tmp_path)
     assert report.visits.reasons == {"FKL02: duplicate claim id": 1, "FKL47: negative amount": 1}
     assert quarantined(make_settings()).project("source_row").fetchall() == [(1,), (3,)]
+
+
+def test_row_numbers_are_right_where_several_threads_share_a_file(raw_files, make_settings, tmp_path) -> None:
+    raw = raw_files([claim(1)])
+    path = raw / "2022_fkrtl.csv"
+    header, line = path.read_text().splitlines()
+    lines = [line.replace("81870922V000001", f"81870922V{number:06d}") for number in range(130_000)]
+    bad = range(999, 130_000, 1000)  # rows 1000, 2000, ...
+    for index in bad:
+        lines[index] = lines[index].replace(",2500000,", ",-1,")
+    lines[99_500] = "only,three,fields"
+    lines.insert(1, "")
+    path.write_text("\n".join([header, *lines]) + "\n")
+    assert path.stat().st_size > 32 << 20  # more than DuckDB hands to one thread at once
+
+    report = check(make_settings(CLAIMS_THREADS="4", CLAIMS_MAX_BAD_SHARE="0.5"), tmp_path)
+
+    assert report.visits.rows == 130_000
+    found = quarantined(make_settings()).project("source_row, fkl02").fetchall()
+    expected = [(index + 1, f"81870922V{index:06d}") for index in bad]
+    assert [row for row in found if row[1]] == expected
+    assert [row for row in found if not row[1]] == [(99_501, None)]
 
 
 def test_blank_lines_are_no_rows(raw_files, make_settings, tmp_path) -> None:

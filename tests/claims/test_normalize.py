@@ -13,6 +13,7 @@ import pytest
 from ml.claims import etl
 from ml.claims.etl import NoClaimsError, find_claims, publish_claims, run_sql_steps, start_build
 from ml.claims.raw_files import RawInputError
+from ml.sql import sql_text
 from tests.claims.conftest import DATA_DATE, claim, diagnosis
 
 
@@ -191,3 +192,18 @@ def test_a_failed_build_leaves_what_was_published(raw_files, make_settings) -> N
     with pytest.raises(RawInputError):
         normalize(settings)
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM channels", "INSERT INTO channels SELECT * FROM channels LIMIT 1"])
+def test_claims_that_a_step_lost_or_repeated_are_not_published(raw_files, make_settings, damage: str) -> None:
+    raw_files([claim(n) for n in range(3)])
+    settings = make_settings()
+    build, _ = start_build(settings, DATA_DATE, "test")
+    run_sql_steps(settings, build)
+    with duckdb.connect(str(build.warehouse)) as connection:
+        connection.execute(damage)
+        connection.execute(sql_text("claims_normalized/80_claims_normalized.sql"))
+    with pytest.raises(RuntimeError, match="for 3 accepted claims: a step repeated or lost claims"):
+        publish_claims(settings, build)
+    with pytest.raises(NoClaimsError):
+        find_claims(settings)

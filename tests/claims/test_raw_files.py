@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.claims import raw_files as raw_files_module
+from ml.claims import stata
 from ml.claims.contract import check_contract
 from ml.claims.raw_files import FORMATS, RawInputError
 from tests.claims.conftest import DATA_DATE, claim, diagnosis
@@ -127,14 +129,14 @@ def test_a_stray_quote_cannot_swallow_rows(raw_files, make_settings, tmp_path, o
 
 def test_a_stata_file_cut_between_rows_is_refused(raw_files, make_settings, tmp_path, monkeypatch) -> None:
     raw_files([claim(n) for n in range(5)], ending=".dta")
-    header = raw_files_module.pyreadstat.read_dta
+    header = stata.pyreadstat.read_dta
 
     def promising_more(*arguments, **options):
         frame, meta = header(*arguments, **options)
         meta.number_rows = 6
         return frame, meta
 
-    monkeypatch.setattr(raw_files_module.pyreadstat, "read_dta", promising_more)
+    monkeypatch.setattr(stata.pyreadstat, "read_dta", promising_more)
     assert "holds 5 of the 6 rows its header promises" in refused(make_settings(), tmp_path)
 
 
@@ -176,3 +178,9 @@ def test_wrong_type_of_a_whole_column_names_the_column(raw_files, make_settings,
     index = table.column_names.index("FKL47")
     pq.write_table(table.set_column(index, "FKL47", table.column("FKL19")), path)
     assert "FKL47: not a number (5 rows, e.g. row 1: 'A-4-14-I')" in refused(make_settings(), tmp_path)
+
+
+def test_a_night_without_stata_files_does_not_wait_for_pandas() -> None:
+    loaded = "import sys, ml.claims.etl; print('pandas' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert answer.stdout == "False\n"

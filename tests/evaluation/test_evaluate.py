@@ -11,6 +11,7 @@ from functools import partial
 from math import nan
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -86,7 +87,7 @@ def evaluation(labelled: LabelledSet, work: Path) -> Evaluation:
 
 def test_scores_stand_in_the_order_of_the_labels(labelled: LabelledSet, model: RiskModel, tmp_path: Path) -> None:
     """Turns red when the scores keep an order of their own: here the labels stand backwards."""
-    ruleset = load_ruleset("RULESET_v1")
+    ruleset = load_ruleset(PLAN.ruleset)
     backwards = replace(labelled, labels=labelled.labels.take(list(range(CLAIMS))[::-1]))
     scores = score_set(backwards, model, ruleset, tmp_path / "a", threads=1)
     candidate = score_claims(own_settings(tmp_path), labelled.claims, model, ruleset, tmp_path / "b", now())
@@ -112,7 +113,7 @@ def test_figures_are_those_of_the_first_model(
     assert dearest[49]["amount_claimed"] > dearest[50]["amount_claimed"]
     expected = sum(fraud[row["claim_id"]] for row in dearest[:50]) / 50
     assert evaluation.values("claims", AMOUNT, P50, Setting.NOISY) == [pytest.approx(expected)]
-    scores = score_set(labelled, model, load_ruleset("RULESET_v1"), tmp_path / "scores")
+    scores = score_set(labelled, model, load_ruleset(PLAN.ruleset), tmp_path / "scores")
     found = average_precision(scores, labelled.labels["is_fraud"].to_numpy())
     assert evaluation.values("claims", OURS, AP, Setting.NOISY) == [found]
 
@@ -145,7 +146,7 @@ def test_one_ruleset_is_scored_once_when_it_is_ours_and_the_baseline(
 
     monkeypatch.setattr(module, "score_set", remembered)
     monkeypatch.setattr(module, "train", lambda *args, seed: replace(train(*args), training={"seed": seed}))
-    evaluate(replace(PLAN, settings=(Setting.NOISY,), models=3), work)
+    evaluate(replace(PLAN, settings=(Setting.NOISY,), ruleset="RULESET_v1", models=3), work)
     assert [version for version, _ in scored] == ["RULESET_v1"] * 3
     assert len({seed for _, seed in scored}) == 3
 
@@ -169,13 +170,12 @@ def test_providers_are_rolled_up_and_labelled(labelled: LabelledSet) -> None:
     assert providers.mean(ones).tolist() == [1.0] * len(providers.keys)
 
 
-def test_the_provider_score_sums_the_riskiest_claims_only(labelled: LabelledSet) -> None:
-    keys, scores = provider_scores(labelled, np.arange(CLAIMS, dtype=float))
-    facility = labelled.labels["facility"].to_pylist()
-    listed = dict.fromkeys(facility, 0.0)
-    for claim in range(CLAIMS - 30, CLAIMS):
-        listed[facility[claim]] += claim
-    assert dict(zip(keys.tolist(), scores.tolist(), strict=True)) == pytest.approx(listed)
+def test_the_provider_score_is_the_published_one(labelled: LabelledSet) -> None:
+    """Read another way: by SQL, from the struct that `provider_risk` of a release is made of."""
+    keys, scores = provider_scores(labelled, np.zeros(CLAIMS))
+    query = f"SELECT DISTINCT facility_key, provider.risk_score FROM '{labelled.claims.path}'"
+    assert dict(zip(keys.tolist(), scores.tolist(), strict=True)) == dict(duckdb.sql(query).fetchall())
+    assert Providers.of(labelled).in_order(keys, scores).tolist() == scores.tolist()
 
 
 def test_another_provider_score_can_be_put_in(labelled: LabelledSet, work: Path) -> None:
@@ -231,7 +231,7 @@ def test_the_document_says_which_sets_were_tuned_on() -> None:
 
 def run(work: Path, target: Path, *more: str) -> str:
     arguments = ["--claims", str(CLAIMS), "--seeds", "11,12", "--settings", "noisy,sporadic", "--models", "2"]
-    arguments += ["--ruleset", "RULESET_v1", "--work", str(work), "--out", str(target / "evaluation.md")]
+    arguments += ["--work", str(work), "--out", str(target / "evaluation.md")]
     app = typer.Typer()
     app.command()(command.main)
     done = CliRunner().invoke(app, [*arguments, "--plot", str(target / "images" / "evaluation.svg"), *more])
@@ -249,9 +249,10 @@ def test_the_command_writes_table_and_plot_and_the_same_arguments_give_the_same_
     for name in ("evaluation.md", "images/evaluation.svg"):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
     text = (tmp_path / "first" / "evaluation.md").read_text()
-    assert "4 sets of 3,000 claims, RULESET_v1" in told
+    assert f"4 sets of 3,000 claims, {PLAN.ruleset}" in told
     assert "](images/evaluation.svg)" in text
-    assert "evaluate --claims 3000 --seeds 11,12 --settings noisy,sporadic --models 2 --ruleset RULESET_v1`" in text
+    called = "evaluate --claims 3000 --seeds 11,12 --settings noisy,sporadic --models 2"
+    assert f"{called} --ruleset {PLAN.ruleset}`" in text
     assert str(tmp_path) not in text
     assert all(kind.replace("_", " ") in text for kind in FRAUD_TYPES)
     assert not re.search(r"\b20\d\d-\d\d", text), "a date would make every run another document"

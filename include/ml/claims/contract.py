@@ -16,10 +16,9 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
-from pydantic import SecretStr
 
 from ml.claims import layout
-from ml.claims.keys import key_table
+from ml.claims.keys import use_secret
 from ml.claims.raw_files import RawFile, RawInputError, find_raw_file, finish_reading, open_raw_file, reading
 from ml.clock import JAKARTA
 from ml.settings import Settings, SettingsError, duckdb_config
@@ -96,14 +95,13 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
         # A moment in a Parquet file is a Jakarta day, whatever this machine's timezone.
         connection.execute(f"SET TimeZone = '{JAKARTA.key}'")
         connection.execute(sql_text("contract/00_macros.sql"))
+        use_secret(connection, settings.patient_key_secret)
         visits = open_raw_file(connection, visits_path, layout.FKRTL, "raw_visits", scratch)
         diagnoses = open_raw_file(connection, diagnoses_path, layout.DIAGNOSIS, "raw_diagnoses", scratch)
-        _read(connection, visits, "10_typed_visits", "typed_visits")
-        _register_keys(connection, settings.patient_key_secret)
-        connection.execute(sql_text("contract/20_checked_visits.sql"))
-        connection.execute("DROP TABLE typed_visits")
-        connection.execute(sql_text("contract/30_duplicate_claim_ids.sql"))
-        _read(connection, diagnoses, "40_checked_diagnoses", "checked_diagnoses")
+        _read(connection, visits, "10_checked_visits", "checked_visits")
+        connection.execute(sql_text("contract/20_duplicate_claim_ids.sql"))
+        _read(connection, diagnoses, "30_checked_diagnoses", "checked_diagnoses")
+        connection.execute(sql_text("contract/40_stray_diagnoses.sql"))
         connection.execute(sql_text("contract/50_accepted.sql"))
         _store_parameters(connection, settings, data_date)
         report = ContractReport(
@@ -131,18 +129,7 @@ def _read(connection: duckdb.DuckDBPyConnection, raw: RawFile, statement: str, t
     """Run the one statement that reads a raw file."""
     with reading(raw):
         connection.execute(sql_text(f"contract/{statement}.sql"))
-    finish_reading(connection, raw, _count(connection, f"SELECT count(*) FROM {table}"))
-
-
-def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    return int(connection.sql(query).fetchall()[0][0])
-
-
-def _register_keys(connection: duckdb.DuckDBPyConnection, secret: SecretStr) -> None:
-    """Make the keyed hashes of all participant and family numbers available to the SQL."""
-    for kind, column, table in (("patient", "pstv01", "participant_keys"), ("family", "pstv02", "family_keys")):
-        numbers = connection.sql(f"SELECT DISTINCT {column} FROM typed_visits WHERE {column} IS NOT NULL")
-        connection.register(table, key_table(secret, kind, numbers.to_arrow_table().column(0).to_pylist()))
+    finish_reading(connection, raw, table)
 
 
 def _store_parameters(connection: duckdb.DuckDBPyConnection, settings: Settings, data_date: date) -> None:
@@ -192,8 +179,10 @@ def _judge(connection: duckdb.DuckDBPyConnection, raw: RawFile, table: str, targ
 
 def _write_quarantine(connection: duckdb.DuckDBPyConnection, raw: RawFile, table: str, target: Path) -> None:
     """Write the bad rows as text, with their place in the file and every reason."""
-    bad = connection.sql(f"SELECT row_no FROM {table} WHERE reasons <> '' ORDER BY row_no").fetchnumpy()["row_no"]
-    places = pa.table({"row_no": bad, "source_row": _source_rows(bad, raw)})
+    bad = connection.sql(
+        f"SELECT rowid + 1 AS row_no, reasons FROM {table} WHERE reasons <> '' ORDER BY rowid"
+    ).to_arrow_table()
+    places = bad.append_column("source_row", pa.array(_source_rows(bad.column("row_no").to_numpy(), raw)))
     lines = pa.table(
         {
             "source_row": pa.array([line.source_row for line in raw.rejected], pa.int64()),
@@ -204,13 +193,11 @@ def _write_quarantine(connection: duckdb.DuckDBPyConnection, raw: RawFile, table
     connection.register("malformed_lines", lines)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(".tmp")
-    hidden = [column for column in NEVER_QUARANTINED if table == "checked_visits"]
-    kept = "raw.* EXCLUDE (" + ", ".join(["row_no", *hidden]) + ")"
+    shown = ", ".join(f"cleaned(raw.{name}) AS {name}" for name in raw.columns if name not in NEVER_QUARANTINED)
     query = f"""
-        SELECT $file AS source_file, places.source_row, checked.reasons, {kept}
+        SELECT $file AS source_file, places.source_row, places.reasons, {shown}
         FROM places
-        INNER JOIN {table} AS checked ON places.row_no = checked.row_no
-        INNER JOIN {raw.view} AS raw ON places.row_no = raw.row_no
+        INNER JOIN {raw.numbered_view} AS raw ON places.row_no = raw.row_no
         UNION ALL BY NAME
         SELECT $file AS source_file, source_row, reasons FROM malformed_lines
         ORDER BY source_row
@@ -240,12 +227,12 @@ def _fail_if_too_many(
         return
     worst = [
         f"  {reason} ({rows:,} rows{_example(connection, raw, table, reason)})"
-        for reason, rows in count.reasons.items()
+        for reason, rows in list(count.reasons.items())[:8]
     ]
     raise ContractError(
         f"{raw.path}: {count.quarantined:,} of {count.rows:,} rows break the contract; "
         f"the limit is {settings.max_bad_share:.2%} (CLAIMS_MAX_BAD_SHARE).\n"
-        + "\n".join(worst[:8])
+        + "\n".join(worst)
         + f"\nThe rows and their reasons are in {count.quarantine}. "
         "Correct the export and run again; nothing that was published has changed."
     )
@@ -256,14 +243,12 @@ def _example(connection: duckdb.DuckDBPyConnection, raw: RawFile, table: str, re
     column = reason.split(":")[0].lower()
     if column not in {item.name.lower() for item in (*layout.FKRTL, *layout.DIAGNOSIS)}:
         return ""
-    shown = "NULL" if column in NEVER_QUARANTINED else f"raw.{column}"
-    found = connection.execute(
-        f"SELECT checked.row_no, {shown} FROM {table} AS checked INNER JOIN {raw.view} AS raw USING (row_no) "
-        "WHERE contains(checked.reasons, $reason) ORDER BY 1 LIMIT 1",
-        {"reason": reason},
-    ).fetchall()
-    if not found:
+    first = connection.execute(
+        f"SELECT min(rowid) + 1 FROM {table} WHERE contains(reasons, $reason)", {"reason": reason}
+    ).fetchall()[0][0]
+    if first is None:
         return ""
-    row_no, text = found[0]
-    place = _source_rows(np.array([row_no]), raw)[0]
+    shown = "NULL" if column in NEVER_QUARANTINED else f"cleaned({column})"
+    text = connection.sql(f"SELECT {shown} FROM {raw.numbered_view} WHERE row_no = {first} LIMIT 1").fetchall()[0][0]
+    place = _source_rows(np.array([first]), raw)[0]
     return f", e.g. row {place}" + (f": {text[:40]!r}" if text else "")

@@ -135,7 +135,6 @@ def _write_claims(settings: Settings, build: EtlBuild, target: Path, done: Path)
     contract = (build.warehouse.parent / "contract.json").read_text()
     unfinished = build.warehouse.parent / "claims_normalized.parquet"
     with duckdb.connect(str(build.warehouse), config=duckdb_config(settings, build.warehouse.parent)) as connection:
-        _check_counts(connection, build)
         metadata = {"data_date": str(build.data_date), "contract": json.loads(contract)}
         # Sorted, so that the file does not depend on the order of the raw rows.
         connection.execute(
@@ -143,6 +142,7 @@ def _write_claims(settings: Settings, build: EtlBuild, target: Path, done: Path)
             f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880, "
             f"KV_METADATA {{{METADATA_KEY.decode()}: '{_escaped(json.dumps(metadata))}'}})"
         )
+        _check_counts(connection, build, unfinished)
     replace_durably(unfinished, target)
     done.write_text(json.dumps({"path": str(target)}))
 
@@ -176,9 +176,10 @@ def _escaped(value: Path | str) -> str:
     return str(value).replace("'", "''")
 
 
-def _check_counts(connection: duckdb.DuckDBPyConnection, build: EtlBuild) -> None:
-    """Every accepted claim known on the data date is there exactly once."""
-    known, rows, distinct = connection.sql(sql_text("claims_normalized/audit_counts.sql")).fetchall()[0]
+def _check_counts(connection: duckdb.DuckDBPyConnection, build: EtlBuild, written: Path) -> None:
+    """Every accepted claim known on the data date is in the written file exactly once."""
+    counts = connection.execute(sql_text("claims_normalized/audit_counts.sql"), {"written": str(written)})
+    known, rows, distinct = counts.fetchall()[0]
     if known == 0:
         raise RawInputError(
             f"No claim in the raw files was discharged on or before the data date {build.data_date}. "

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Iterable
+import hashlib
 
-import pyarrow as pa
+import duckdb
 from pydantic import SecretStr
 
-KEY_HEX_DIGITS = 32  # 128 bits of HMAC-SHA256; RFC 2104 allows truncation to half the hash
+BLOCK_BYTES = 64  # of SHA-256: an HMAC's key is padded to it (RFC 2104)
 
 
-def keyed_hash(secret: SecretStr, kind: str, number: str) -> str:
-    """Return the key of a participant or family number.
+def use_secret(connection: duckdb.DuckDBPyConnection, secret: SecretStr) -> None:
+    """Let the SQL macro `keyed_hash` of this connection hash with the deployment's secret.
 
-    Args:
-        secret: the deployment's secret.
-        kind: `patient` or `family`; keeps the two apart when their numbers coincide.
-        number: the number as the raw file has it; blanks around it and a trailing `.0` do not matter.
+    Only the connection knows it: nothing of it is written to the database.
     """
-    message = f"{kind}:{number.strip().removesuffix('.0')}".encode()
-    return hmac.digest(secret.get_secret_value().encode(), message, "sha256").hex()[:KEY_HEX_DIGITS]
-
-
-def key_table(secret: SecretStr, kind: str, numbers: Iterable[str]) -> pa.Table:
-    """Return a table (`number`, `<kind>_key`) for distinct raw numbers."""
-    listed = list(numbers)
-    keys = [keyed_hash(secret, kind, number) for number in listed]
-    return pa.table({"number": pa.array(listed, pa.string()), f"{kind}_key": pa.array(keys, pa.string())})
+    key = secret.get_secret_value().encode()
+    if len(key) > BLOCK_BYTES:
+        key = hashlib.sha256(key).digest()
+    key = key.ljust(BLOCK_BYTES, b"\0")
+    for name, pad in (("inner_pad", 0x36), ("outer_pad", 0x5C)):
+        connection.execute(f"SET VARIABLE {name} = CAST($pad AS BLOB)", {"pad": bytes(byte ^ pad for byte in key)})

@@ -129,9 +129,9 @@ def evaluate(
 def _ruled_scores(
     labelled: LabelledSet, rulesets: dict[str, Ruleset], models: int, score: Callable[..., Floats]
 ) -> dict[str, list[Floats]]:
-    """The scores of every ruleset with each of the forests; one that is both ours and the baseline is used once.
+    """The scores of every ruleset with each of the models; one that is both ours and the baseline is used once.
 
-    The forests see the same claims and differ in their seed; the first is the one that an instance would train.
+    The models see the same claims and differ in their seed; the first is the one that an instance would train.
     """
     versions = {ruleset.version: ruleset for ruleset in rulesets.values()}
     scores: dict[str, list[Floats]] = {version: [] for version in versions}

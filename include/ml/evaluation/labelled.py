@@ -148,7 +148,6 @@ def _describe(folder: Path, fingerprint: str, config: GeneratorConfig) -> None:
 
 
 def _make(config: GeneratorConfig, folder: Path, limits: Settings) -> None:
-    (folder / DESCRIPTION).unlink(missing_ok=True)
     for left in folder.glob("building-*"):  # by a killed process; the lock is ours
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix="building-", dir=folder) as name:

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ml.evaluation.labelled import LabelledSet
-from ml.evaluation.metrics import chance_in_top, top_count
 
 Keys = NDArray[np.str_]
 Floats = NDArray[np.float64]
 ProviderScorer = Callable[[LabelledSet, Floats], tuple[Keys, Floats]]
 """From a labelled set and its claims' risk scores to facility keys and their scores, shape (providers,) both."""
-
-LIST_SHARE = 0.01
-"""Share of the claims whose risk counts for their provider."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +67,16 @@ class Providers:
 
 
 def provider_scores(labelled: LabelledSet, scores: Floats) -> tuple[Keys, Floats]:
-    """Score providers by what the riskiest claims say of them: THE place to put another provider score.
+    """Return what auditors get: provider_risk_score of `provider_risk`, which the ETL makes for every ruleset alike.
 
-    The sum of risk_score over the provider's claims among the riskiest `LIST_SHARE` of all; claims that tie on the edge
-    of that list count by their chance to be on it.
+    THE place to put another provider score, such as one that makes use of the claims' scores.
 
     Args:
         labelled: the set.
-        scores: risk_score of its claims in the order of the labels, shape (claims,).
+        scores: risk_score of its claims in the order of the labels, shape (claims,); not needed here.
     """
-    providers = Providers.of(labelled)
-    listed = chance_in_top(scores, top_count(len(scores), LIST_SHARE))
-    return providers.keys, providers.total(listed * scores)
+    table = pq.read_table(labelled.claims.path, columns=["facility_key", "provider"])
+    facility = table["facility_key"].to_numpy(zero_copy_only=False).astype(np.str_)
+    keys, first = np.unique(facility, return_index=True)
+    of_claim = pc.struct_field(table["provider"], "risk_score")  # its figures stand with each of its claims
+    return keys, np.asarray(of_claim.to_numpy(), dtype=np.float64)[first]

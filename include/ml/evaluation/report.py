@@ -56,9 +56,9 @@ def write_report(evaluation: Evaluation, plot: str, command: str) -> str:
         command: what made it.
     """
     parts = [
-        f"# Evaluation\n\nMade by `{command}`; do not edit. Generated claims, since no real ones carry the truth: the "
-        "scores never see the labels, but the same hands made generator and rulesets. Trust the order of the scorers "
-        "more than the numbers.",
+        f"# Evaluation\n\nMade by `{command}`; do not edit.\n\n"
+        "The claims are generated, since no real ones carry the truth. The scores never see the labels, but the same\n"
+        "hands made generator and rulesets: trust the order of the scorers more than the numbers.",
         f"![Each scorer's mean and spread, by measure and setting]({plot})",
         _sets(evaluation),
         _reading(evaluation.plan),
@@ -122,13 +122,15 @@ def _reading(plan: Plan) -> str:
     ours = f"`risk_score` of {plan.ruleset}"
     return f"""## How to read it
 
-- Scorers: **{OURS}** is the {ours}; **{RULES_V1}** that of RULESET_v1, the system before; **{AMOUNT}** sorts by
-  `amount_claimed`; **{RANDOM}** is chance; **{BEST}** is the truth itself, the most the measure can be.
-- Every figure is mean ± sample standard deviation over the seeds. Each set has a forest trained on its own claims.
+- Scorers: **{OURS}** is the {ours}; **{RULES_V1}** that of RULESET_v1, the system
+  before; **{AMOUNT}** sorts by `amount_claimed`; **{RANDOM}** is chance; **{BEST}** is the truth itself, the most the
+  measure can be.
+- Every figure is mean ± sample standard deviation over the seeds. Each set has a model trained on its own claims.
+  Sets of one seed share their providers, so a setting's sets are independent trials, and the settings are not.
 - P@50, P@1000: share of fraud among the 50 (an auditor's day) and the 1,000 riskiest. Recall: share of all fraud in
   the riskiest 1%. Equal scores count as the mean over all their orders.
-- overlap@1000: share of the 1,000 riskiest that two forests of the same claims agree on, which differ in nothing but
-  their training seed; mean over the pairs of {plan.models} forests. It is what an auditor feels as steadiness; equal
+- overlap@1000: share of the 1,000 riskiest that two models of the same claims agree on, which differ in nothing but
+  their training seed; mean over the pairs of {plan.models} models. It is what an auditor feels as steadiness; equal
   scores stand in one fixed random order.
 - P@bad: precision among as many providers as are bad (at most 50)."""
 
@@ -191,8 +193,9 @@ def _providers(evaluation: Evaluation) -> str:
         if any((found := {m: evaluation.values("providers", scorer, m, setting) for m in PROVIDER_MEASURES}).values())
     ]
     note = (
-        f"{AMOUNT} is the provider's total. Where fewer than 50 providers are bad, P@50 cannot reach 1: see {BEST}. "
-        "A setting without bad providers is left out.\n\n"
+        f"{OURS} is `provider_risk_score`, {AMOUNT} the provider's total, rules v1 the `risk_score` of its claims. "
+        f"Where fewer than 50 providers are bad, P@50 cannot reach 1: see {BEST}. A setting without bad providers is "
+        "left out.\n\n"
     )
     return note + _table(("setting", "scorer", *PROVIDER_MEASURES.values()), rows)
 

@@ -33,7 +33,7 @@ def main(
     settings: Annotated[str, typer.Option(help=f"Settings of the generator, of {', '.join(Setting)}.")] = SETTINGS,
     ruleset: Annotated[str | None, typer.Option(help="The ruleset to judge. [default: RULESET_VERSION]")] = None,
     models: Annotated[
-        int, typer.Option(min=1, max=20, help="Forests trained on each set; the overlap is that of their pairs.")
+        int, typer.Option(min=1, max=20, help="Models trained on each set; the overlap is that of their pairs.")
     ] = DEFAULT.models,
     out: Annotated[Path, typer.Option(help="The document.")] = DOCUMENT,
     plot: Annotated[Path, typer.Option(help="The plot, .svg or .png.")] = PLOT,
@@ -45,7 +45,7 @@ def main(
 ) -> None:
     """Judge a ruleset beside RULESET_v1, sorting by amount and chance, and write table and plot.
 
-    The same arguments give the same bytes. The defaults are the reported sets; 100,000 claims need about 15 seconds a
+    The same arguments give the same bytes. The defaults are the reported sets; 100,000 claims need about 20 seconds a
     set, less when the sets are there already.
     """
     plan_seeds, plan_settings = _seeds(seeds), _settings(settings)

@@ -19,6 +19,7 @@ from ml.release import Release
 from ml.settings import Settings, SettingsError, load_settings
 from ml.sql import sql_text
 
+PROVIDERS_SHOWN = 3
 VERDICTS = {True: "[green]passed[/]", False: "[red]failed[/]", None: "[yellow]not checked yet[/]"}
 
 
@@ -40,6 +41,7 @@ def main(
     console = Console(soft_wrap=True)
     _show_release(console, release, store.qc_passed(release.id))
     _show_claims(console, release, top, language)
+    _show_providers(console, release, language)
     _show_places(console, settings, release)
 
 
@@ -63,19 +65,46 @@ def _show_release(console: Console, release: Release, qc_passed: bool | None) ->
 
 
 def _show_claims(console: Console, release: Release, top: int, language: str) -> None:
-    with duckdb.connect(str(release.database), read_only=True) as connection:
-        rows = connection.sql(sql_text("report/riskiest_claims.sql"), params={"top": top}).to_arrow_table().to_pylist()
+    rows = _rows(release, "riskiest_claims", top)
     console.rule(f"the {len(rows)} riskiest claims")
     for place, row in enumerate(rows, start=1):
         facts = (
             f"{row['service_type']} {row['severity_group']}, {row['inacbg_code']}, LOS {row['los']}, "
-            f"Rp{row['amount_claimed']:,}, {row['facility_class']}, {row['province_name']}"
+            f"Rp{row['amount_claimed']:,} (excess Rp{row['excess_amount']:,}), {row['facility_class']}, "
+            f"{row['province_name']}"
         )
         console.print(
             f"{place:>3}. [bold]{row['claim_id']}[/]  risk {row['risk_score']:.3f}  {escape(facts)}", highlight=False
         )
         for reason in _reasons(row, language):
             console.print(f"       {escape(reason)}", style="dim", highlight=False)
+
+
+def _show_providers(console: Console, release: Release, language: str) -> None:
+    rows = _rows(release, "riskiest_providers", PROVIDERS_SHOWN)
+    console.rule(f"the {len(rows)} riskiest providers")
+    for row in rows:
+        facts = (
+            f"{row['claims']:,} claims, {row['high_risk_claims']:,} of them at 0.5 or more, "
+            f"Rp{row['amount_claimed']:,} (excess Rp{row['excess_amount']:,}), "
+            f"{row['facility_class']}, {row['province_name']}"
+        )
+        console.print(
+            f"{row['rank']:>3}. [bold]{row['facility_key']}[/]  risk {row['provider_risk_score']:.3f}  {escape(facts)}",
+            highlight=False,
+        )
+        for reason in _reasons(row, language):
+            console.print(f"       {escape(reason)}", style="dim", highlight=False)
+
+
+def _rows(release: Release, statement: str, top: int) -> list[dict[str, Any]]:
+    try:
+        with duckdb.connect(str(release.database), read_only=True) as connection:
+            table = connection.sql(sql_text(f"report/{statement}.sql"), params={"top": top}).to_arrow_table()
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        fail(f"{release.database}: made by an earlier version of this program ({error}). Refresh: make run")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def _reasons(row: dict[str, Any], language: str) -> list[str]:

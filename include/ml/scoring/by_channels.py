@@ -198,7 +198,7 @@ def _all_reasons(ruleset: Ruleset) -> str:
             else sql_text(f"scoring/{ruleset.version}/{channel.code}.sql")
         )
         parts.append(
-            f"SELECT claim_id, code, {weight!r} * strength AS strength, text_id, text_en, figures::JSON AS figures\n"
+            f"SELECT claim_id, code, {weight!r} * strength AS strength, text_id, text_en, figures::VARCHAR AS figures\n"
             f"FROM ({statement})"
         )
     return "\nUNION ALL\n".join(parts)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml.model.anomaly import FEATURES, anomaly_matrix
+from ml.model.anomaly import ANOMALY_COLUMNS, FEATURES, anomaly_matrix
 from ml.model.artefact import RiskModel
 
 ORDINARY = 0.0
@@ -20,6 +20,9 @@ ORDINARY = 0.0
 NAMED = 2
 NAMED_SHARE = 0.3
 """The second figure is named only with at least this share of the first one's drop; less is hardly a reason."""
+
+COUNTS = ("los", "comorbidity_count", "procedure_count", "readmission_after_days")
+"""What the sentences name besides the features themselves."""
 
 Row = Mapping[str, object]
 Words = tuple[str, str]
@@ -55,9 +58,8 @@ def anomaly_reasons(claims: pa.Table, model: RiskModel) -> pa.Table:
     is_named = (named > 0) & (named >= NAMED_SHARE * named[:, :1])
     names = list(FEATURES)
     texts, figures = [], []
-    for row, places, drop, said in zip(
-        claims.to_pylist(), order.tolist(), named.tolist(), is_named.tolist(), strict=True
-    ):
+    rows = claims.select([*ANOMALY_COLUMNS, *COUNTS]).to_pylist()
+    for row, places, drop, said in zip(rows, order.tolist(), named.tolist(), is_named.tolist(), strict=True):
         chosen = [(names[place], size) for place, size, yes in zip(places, drop, said, strict=True) if yes]
         texts.append(_sentence([name for name, _ in chosen], row))
         figures.append(
@@ -101,8 +103,7 @@ def _share_words(column: str, indonesian: str, english: str, *, rest: bool = Fal
     def words(row: Row) -> Words:
         share = _number(row, column)
         percent = _percent(1.0 - share if rest else share)
-        figures = {name: value for name, value in row.items() if isinstance(value, int)}
-        return indonesian.format(percent[0], **figures), english.format(percent[1], **figures)
+        return indonesian.format(percent[0], **row), english.format(percent[1], **row)
 
     return words
 

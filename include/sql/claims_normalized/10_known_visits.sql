@@ -1,14 +1,20 @@
 -- The visits that were known on the data date, with codes turned into words.
--- Grain: one row per claim. Input: visits, run_parameters, code_labels.
+-- Grain: one row per claim. Input: visits, run_parameters, code_labels. A view: to compute the few words again costs
+-- less than to write every claim once more.
 -- Severity comes from the last part of the INA-CBG code (0, I, II, III), never from FKL23, which counts 1..4 for the
 -- same and is widely misread by one. An outpatient claim has no severity: rawat_jalan.
 -- The facility is in the claim id (inference from the official SEP numbering): digits + MMYY + 'V' + 6 digits. Where
 -- the id is not of that form, the facility is taken to be the one of that regency, ownership, type and class.
-CREATE OR REPLACE TABLE known_visits AS
+CREATE OR REPLACE VIEW known_visits AS
 WITH known AS (
     SELECT
         visits.*,
-        regexp_extract(visits.claim_id, '^(\d+)(0[1-9]|1[0-2])\d{2}V\d{6}$', 1) AS facility_digits,
+        -- What stands before the last 11 characters; a match without groups is several times as fast as one with.
+        CASE
+            WHEN regexp_full_match(visits.claim_id, '\d+(0[1-9]|1[0-2])\d{2}V\d{6}')
+                THEN left(visits.claim_id, -11)
+            ELSE ''
+        END AS facility_digits,
         split_part(visits.inacbg_code, '-', 4) AS severity_part
     FROM visits
     CROSS JOIN run_parameters

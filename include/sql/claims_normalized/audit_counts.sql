@@ -1,4 +1,5 @@
--- Claims that should be in claims_normalized, rows that are, and different claim ids among them.
+-- Claims that should be in claims_normalized, rows that are in the file written of it ($written), and different claim
+-- ids among them.
 WITH expected AS (
     SELECT count(*) AS known
     FROM visits
@@ -10,7 +11,7 @@ actual AS (
     SELECT
         count(*) AS claim_rows,
         count(DISTINCT claim_id) AS claim_ids
-    FROM claims_normalized
+    FROM read_parquet($written)
 )
 
 SELECT

@@ -9,6 +9,7 @@ SELECT
     province_name,
     los,
     amount_claimed,
+    excess_amount,
     reasons
 FROM claims_high_risk
 ORDER BY risk_score DESC, ml_score DESC, amount_claimed DESC, claim_id ASC

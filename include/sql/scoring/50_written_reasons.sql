@@ -11,7 +11,7 @@ SELECT
     claim_id,
     '['
     || string_agg(
-        json_object('code', code, 'text_id', text_id, 'text_en', text_en, 'figures', figures)::VARCHAR, ','
+        json_object('code', code, 'text_id', text_id, 'text_en', text_en, 'figures', figures::JSON)::VARCHAR, ','
         ORDER BY place
     )
     || ']' AS reasons

@@ -1,0 +1,127 @@
+-- The visits, typed, each with what breaks the contract ('': nothing does). The one scan of the raw file.
+-- Grain: one row per parsed row of the raw file, in its order: rowid + 1 is the number of the row. A join in this
+-- statement would lose that order, and a row_number() would read the file on one thread.
+-- Input: view raw_visits (every column text, as it stands in the file). Keyed hashes replace the participant and family
+-- numbers here, so that no table ever holds them.
+CREATE OR REPLACE TABLE checked_visits AS
+WITH typed AS (
+    SELECT
+        raw.*,
+        cleaned(raw.fkl02) AS claim_id,
+        cleaned(raw.pstv01) AS participant,
+        cleaned(raw.pstv02) AS family,
+        as_day(raw.fkl03) AS admission_date,
+        as_day(raw.fkl04) AS discharge_date,
+        as_code(raw.fkl05) AS province_code,
+        as_code(raw.fkl06) AS regency_code,
+        as_code(raw.fkl07) AS ownership_code,
+        as_code(raw.fkl08) AS facility_type_code,
+        as_code(raw.fkl09) AS facility_class_code,
+        as_code(raw.fkl10) AS service_level,
+        as_code(raw.fkl13) AS ward_class,
+        as_code(raw.fkl14) AS discharge_status,
+        as_code(raw.fkl23) AS severity_number,
+        as_code(raw.fkl31) AS tariff_region,
+        upper(cleaned(raw.fkl16)) AS admission_diagnosis,
+        upper(cleaned(raw.fkl18)) AS primary_diagnosis,
+        upper(cleaned(raw.fkl17a)) AS primary_diagnosis_group,
+        cleaned(raw.fkl18a) AS primary_diagnosis_label,
+        upper(cleaned(raw.fkl19)) AS inacbg_code,
+        cleaned(raw.fkl19a) AS inacbg_description,
+        cleaned(raw.fkl30) AS procedures,
+        as_amount(raw.fkl32) AS inacbg_tariff,
+        as_amount(raw.fkl34) AS subacute_tariff,
+        as_amount(raw.fkl37) AS procedure_tariff,
+        as_amount(raw.fkl40) AS prosthesis_tariff,
+        as_amount(raw.fkl43) AS investigation_tariff,
+        as_amount(raw.fkl46) AS drug_tariff,
+        as_amount(raw.fkl47) AS amount_claimed,
+        as_amount(raw.fkl48) AS amount_paid
+    FROM raw_visits AS raw
+)
+
+SELECT
+    keyed_hash('patient', participant) AS patient_key,
+    keyed_hash('family', family) AS family_key,
+    claim_id,
+    admission_date,
+    discharge_date,
+    province_code,
+    regency_code,
+    ownership_code,
+    facility_type_code,
+    facility_class_code,
+    service_level,
+    ward_class,
+    discharge_status,
+    tariff_region,
+    admission_diagnosis,
+    primary_diagnosis,
+    primary_diagnosis_group,
+    primary_diagnosis_label,
+    inacbg_code,
+    inacbg_description,
+    procedures,
+    inacbg_tariff,
+    -- Wide, as five absurd amounts must not stop the run: they send the row to quarantine.
+    try_cast(
+        coalesce(subacute_tariff, 0)::HUGEINT
+        + coalesce(procedure_tariff, 0)
+        + coalesce(prosthesis_tariff, 0)
+        + coalesce(investigation_tariff, 0)
+        + coalesce(drug_tariff, 0) AS BIGINT
+    ) AS topup_amount,
+    concat_ws(
+        ';',
+        upper(cleaned(fkl33)),
+        upper(cleaned(fkl35)),
+        upper(cleaned(fkl38)),
+        upper(cleaned(fkl41)),
+        upper(cleaned(fkl44))
+    ) AS topup_codes,
+    amount_claimed,
+    amount_paid,
+    concat_ws(
+        '; ',
+        CASE
+            WHEN claim_id IS NULL THEN 'FKL02: missing claim id'
+            WHEN length(claim_id) > 40 THEN 'FKL02: claim id longer than 40 characters'
+        END,
+        CASE WHEN participant IS NULL THEN 'PSTV01: missing participant number' END,
+        bad_day('FKL03', fkl03, admission_date),
+        bad_day('FKL04', fkl04, discharge_date),
+        CASE
+            WHEN discharge_date < admission_date THEN 'FKL04: discharge before admission'
+            WHEN discharge_date - admission_date > 731 THEN 'FKL04: stay longer than two years'
+        END,
+        CASE
+            WHEN service_level IN (1, 2) THEN NULL
+            WHEN blank(fkl10) THEN 'FKL10: missing service level'
+            ELSE 'FKL10: unknown service level (1 RJTL, 2 RITL)'
+        END,
+        CASE WHEN primary_diagnosis IS NULL THEN 'FKL18: missing primary diagnosis' END,
+        CASE
+            WHEN inacbg_code IS NULL THEN 'FKL19: missing INA-CBG code'
+            WHEN NOT regexp_full_match(inacbg_code, '[A-Z]-\d{1,2}-[0-9A-Z]{1,4}-(0|I|II|III)')
+                THEN 'FKL19: not an INA-CBG code (like A-4-14-I)'
+        END,
+        CASE WHEN amount_claimed IS NULL AND blank(fkl47) THEN 'FKL47: missing amount claimed' END,
+        bad_amount('FKL47', fkl47, amount_claimed),
+        bad_amount('FKL48', fkl48, amount_paid),
+        bad_amount('FKL32', fkl32, inacbg_tariff),
+        bad_amount('FKL34', fkl34, subacute_tariff),
+        bad_amount('FKL37', fkl37, procedure_tariff),
+        bad_amount('FKL40', fkl40, prosthesis_tariff),
+        bad_amount('FKL43', fkl43, investigation_tariff),
+        bad_amount('FKL46', fkl46, drug_tariff),
+        bad_code('FKL05', fkl05, province_code),
+        bad_code('FKL06', fkl06, regency_code),
+        bad_code('FKL07', fkl07, ownership_code),
+        bad_code('FKL08', fkl08, facility_type_code),
+        bad_code('FKL09', fkl09, facility_class_code),
+        bad_code('FKL13', fkl13, ward_class),
+        bad_code('FKL23', fkl23, severity_number),
+        bad_code('FKL31', fkl31, tariff_region)
+    ) AS reasons,
+    broken
+FROM typed
