@@ -14,7 +14,8 @@ one in its first scoring run.
 gives the same. Usually the claims it was trained on are incomplete or of another kind: look at the ETL's last runs,
 mend them, and trigger this DAG again. Does the model have to be used nevertheless:
 `python -m ml.pipelines.models promote VERSION --force --reason TEXT`. A default that was a mistake:
-`python -m ml.pipelines.models demote --reason TEXT`. "no claims_normalized": run the DAG `claims_normalized` first.
+`python -m ml.pipelines.models demote --reason TEXT`. `promote_model` failed with "was demoted": somebody took this very
+model back; the log names whom to ask. "no claims_normalized": run the DAG `claims_normalized` first.
 """
 
 from __future__ import annotations
@@ -109,12 +110,13 @@ def train_risk_model() -> None:
     def promote_model(version: str) -> str:
         """Make the model the default; skipped when the run shall only make a candidate."""
         from ml.promotion.life import GateRefusedError, adopt
+        from ml.promotion.registry import DemotedError
         from ml.settings import load_settings
 
         context = get_current_context()
         if not context["params"]["promote"]:
             raise AirflowSkipException(f"{version} passed the gate and is kept as a candidate, as the form asked.")
-        with no_retry_for(GateRefusedError):
+        with no_retry_for(GateRefusedError, DemotedError):
             adopt(load_settings(), version, who=context["dag_run"].run_id)
         return version
 

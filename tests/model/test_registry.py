@@ -15,7 +15,7 @@ from filelock import FileLock
 from ml.model.artefact import DefaultModel, ModelError, RiskModel, make_default, save_model
 from ml.promotion import registry as registry_module
 from ml.promotion.log import Entry, Event, ModelLog, defaults_so_far
-from ml.promotion.registry import NotJudgedError, PromotionError, Registry
+from ml.promotion.registry import DemotedError, NotJudgedError, PromotionError, Registry
 from ml.promotion.report import GateReport
 
 CONDITIONS = "these"
@@ -114,6 +114,17 @@ def test_force_and_demotion_need_a_reason(registry: Registry, models: list[str],
     with pytest.raises(PromotionError, match="needs a --reason"):
         registry.demote(who="x", reason=reason or "")
     assert registry.default_version == models[1]
+
+
+def test_what_was_demoted_does_not_come_back_by_itself(registry: Registry, models: list[str]) -> None:
+    first, second, _ = models
+    promote(registry, first)
+    promote(registry, second)
+    registry.demote(who="Ani", reason="too many false alarms")
+    with pytest.raises(DemotedError, match=f"{second} was demoted by Ani on .* because: too many false alarms"):
+        promote(registry, second)
+    registry.promote(second, conditions=CONDITIONS, who="Ani", reason="it was the claims", force=True)
+    assert registry.default_version == second
 
 
 def test_neither_goes_to_a_model_that_does_not_load(registry: Registry, models: list[str]) -> None:

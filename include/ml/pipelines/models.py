@@ -13,7 +13,7 @@ from ml.model.training import changed_definitions
 from ml.pipelines import models_report as report
 from ml.pipelines.console import Verbose, fail, failing_in_one_line, say
 from ml.promotion import life
-from ml.promotion.log import Entry
+from ml.promotion.log import Entry, Event
 from ml.promotion.registry import Registry, user
 from ml.rules import RulesetError
 from ml.settings import Settings, SettingsError, load_settings
@@ -177,7 +177,10 @@ def _said(entry: Entry, as_json: bool) -> None:
         say(
             f"{entry.version} is the default now, instead of {entry.previous or 'none'}. The next night scores with it."
         )
-        say("Back: python -m ml.pipelines.models demote --reason TEXT")
+        if entry.event is Event.DEMOTED:
+            say(f"Back: python -m ml.pipelines.models promote {entry.previous} --force --reason TEXT")
+        elif entry.previous:
+            say("Back: python -m ml.pipelines.models demote --reason TEXT")
 
 
 def _print_json(content: Any) -> None:

@@ -85,6 +85,7 @@ def promote_candidate(
 
     Raises:
         GateRefusedError: the gate refuses it.
+        DemotedError: somebody has demoted it.
         PromotionError: it is the default already, or force without a reason.
         ModelError: it cannot be loaded.
     """

@@ -28,6 +28,10 @@ class NotJudgedError(PromotionError):
     """The gate has not passed this model against the present default under the present conditions."""
 
 
+class DemotedError(PromotionError):
+    """Somebody has demoted this model; only somebody who says why may bring it back."""
+
+
 @dataclass(frozen=True)
 class Registry:
     """The models of an instance. Reading takes no lock; everything that writes does."""
@@ -114,6 +118,7 @@ class Registry:
             force: whatever the gate says.
 
         Raises:
+            DemotedError: it was demoted, and this is no force.
             NotJudgedError: no fitting pass of the gate is in the log (the default may have changed meanwhile).
             PromotionError: it is the default already, or force without a reason.
             ModelError: it cannot be loaded.
@@ -125,6 +130,8 @@ class Registry:
             previous = self.default_version
             if previous == version:
                 raise PromotionError(f"{version} is the default already.")
+            if not force:
+                self._refuse_demoted(version)
             if not force and not self.has_passed(version, conditions):
                 raise NotJudgedError(
                     f"{version} has not passed the gate against the present default ({previous or 'none'}): "
@@ -156,6 +163,17 @@ class Registry:
             if entry.version == version and entry.trained_on:
                 return entry.trained_on
         return UNKNOWN
+
+    def _refuse_demoted(self, version: str) -> None:
+        """Training on the same claims makes the same model: it must not come back by itself."""
+        for entry in reversed(self.log.read()):
+            if entry.version == version and entry.event in CHANGES:
+                return
+            if entry.event is Event.DEMOTED and entry.previous == version:
+                raise DemotedError(
+                    f"{version} was demoted by {entry.who} on {entry.at:%Y-%m-%d %H:%M} UTC because: {entry.reason}. "
+                    f"To bring it back: python -m ml.pipelines.models promote {version} --force --reason TEXT"
+                )
 
     def _change(
         self, event: Event, version: str, previous: str | None, who: str, reason: str | None, *, forced: bool = False
