@@ -159,7 +159,8 @@ def test_whoever_is_risky_has_reasons_and_whoever_is_not_has_none(night: pd.Data
     assert (night["reasons"].map(len).between(1, 3) == risky).all()
     for reasons in night.loc[risky, "reasons"]:
         assert all(reason["text_id"] and reason["text_en"] and reason["figures"] for reason in reasons)
-        assert not any(word in str(reasons) for word in ("NULL", "None", "nan"))
+        texts = [reason[f"text_{language}"] for reason in reasons for language in ("id", "en")]
+        assert not any(word in text for text in texts for word in ("NULL", "None", "nan", "{"))
 
 
 def test_the_bill_and_the_median_of_its_peers(night: pd.DataFrame) -> None:
@@ -239,6 +240,25 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
         if figures["pattern"] == "severity":
             own = night[(night["facility_key"] == row["facility_key"]) & night["severity_level"].notna()]
             assert figures["observed"] == (own["severity_level"] - 1).clip(lower=0).sum()
+
+
+def test_what_makes_a_claim_odd_is_named_with_its_figure(night: pd.DataFrame) -> None:
+    """The named figure is the one without which the forest's score drops most (the drops are in the fields)."""
+    words = {
+        "long_stay": lambda row: f"LOS {row['los']} days, ",
+        "short_stay": lambda row: f"LOS {row['los']} days, ",
+        "comorbidity": lambda row: f"{row['comorbidity_count']} secondary diagnoses, ",
+        "procedures": lambda row: f"{row['procedure_count']} procedures, ",
+        "price": lambda row: f"billed {math.exp(row['price_ln_ratio']):.1f}x the median",
+    }
+    seen = set()
+    for row, figures in with_reason(night, "anomaly", most=400):
+        (reason,) = [reason for reason in row["reasons"] if reason["code"] == "anomaly"]
+        assert figures["first_drop"] >= (figures["second_drop"] or 0)
+        if figures["first"] in words:
+            seen.add(figures["first"])
+            assert words[figures["first"]](row) in reason["text_en"]
+    assert len(seen) >= 3
 
 
 def test_every_sentence_states_its_figures(night: pd.DataFrame) -> None:

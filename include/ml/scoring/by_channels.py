@@ -17,7 +17,7 @@ from ml.model.anomaly import ANOMALY_COLUMNS
 from ml.model.artefact import RiskModel
 from ml.rules import CHANNELS, Ruleset
 from ml.scoring.channels import ANOMALY, EVIDENCE, ChannelScores, channel_scores
-from ml.scoring.explain_anomaly import anomaly_reasons
+from ml.scoring.explain_anomaly import anomaly_names
 from ml.scoring.stream import in_order
 from ml.sql import sql_text
 
@@ -173,14 +173,15 @@ def _reasons(
     suspects = claims.take(pa.array(rows))
     for code, surprise in scores.surprises.items():
         suspects = suspects.append_column(f"surprise_{code}", pa.array(surprise[rows]))
-    odd = suspects.filter(pc.greater_equal(suspects.column(f"surprise_{ANOMALY}"), limits["reason_from"]))
-    tables = {"suspects": suspects, "anomaly_reasons": anomaly_reasons(odd, run.model)}
-    for name, table in tables.items():
-        connection.register(name, table)
+    if ANOMALY in scores.surprises:
+        odd = scores.surprises[ANOMALY][rows] >= limits["reason_from"]
+        for name, column in anomaly_names(suspects, odd, run.model).items():
+            suspects = suspects.append_column(name, column)
+    connection.register("suspects", suspects)
     said = connection.sql(_all_reasons(run.ruleset), params={"reason_from": limits["reason_from"]}).to_arrow_table()
     connection.register("all_reasons", said)
     written = connection.sql(sql_text("scoring/50_written_reasons.sql")).to_arrow_table()
-    for name in (*tables, "all_reasons"):
+    for name in ("suspects", "all_reasons"):
         connection.unregister(name)
     place = np.asarray(pc.index_in(written.column("claim_id"), value_set=suspects.column("claim_id").combine_chunks()))
     result[rows[place]] = written.column("reasons").to_pylist()
@@ -192,11 +193,7 @@ def _all_reasons(ruleset: Ruleset) -> str:
     parts = []
     for channel in ruleset.channels:
         weight = channel.weight if channel.role == "context" else 1.0
-        statement = (
-            "FROM anomaly_reasons"
-            if channel.code == ANOMALY
-            else sql_text(f"scoring/{ruleset.version}/{channel.code}.sql")
-        )
+        statement = sql_text(f"scoring/{ruleset.version}/{channel.code}.sql")
         parts.append(
             f"SELECT claim_id, code, {weight!r} * strength AS strength, text_id, text_en, figures::VARCHAR AS figures\n"
             f"FROM ({statement})"
@@ -206,5 +203,6 @@ def _all_reasons(ruleset: Ruleset) -> str:
 
 def _reasons_connection() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"threads": 1})  # the batches are the threads
-    connection.execute(sql_text("scoring/00_macros.sql"))
+    for name in ("00_macros", "05_anomaly_words"):
+        connection.execute(sql_text(f"scoring/{name}.sql"))
     return connection

@@ -1,0 +1,52 @@
+-- What each feature of the anomaly channel (ml.model.anomaly) says of a claim.
+CREATE OR REPLACE TEMP MACRO anomaly_words_id(
+    feature, price_ln, tariff_ln, los, los_low, severity, admission, topup, comorbidities, comorbidity, procedures,
+    procedure, readmitted, readmission
+) AS
+CASE feature
+    WHEN 'price' THEN 'tagihan ' || times_id(exp(price_ln), 1) || ' median klaim sejenis'
+    WHEN 'tariff' THEN 'tagihan ' || times_id(exp(tariff_ln), 1) || ' tarif INA-CBG-nya sendiri'
+    WHEN 'short_stay' THEN format('LOS {} hari, {} yang sejenis sesingkat ini', los, percent_id(los_low))
+    WHEN 'long_stay' THEN format('LOS {} hari, {} yang sejenis selama ini', los, percent_id(1 - los_low))
+    WHEN 'severity' THEN percent_id(severity) || ' rawat inap selama itu wajar separah ini'
+    WHEN 'admission' THEN percent_id(admission) || ' klaim dengan diagnosis masuk itu ditagih dengan INA-CBG ini'
+    WHEN 'topup' THEN 'top-up dimiliki ' || percent_id(topup) || ' klaim sejenis'
+    WHEN 'comorbidity'
+        THEN format('{} diagnosis sekunder, {} yang sejenis sebanyak ini', comorbidities, percent_id(comorbidity))
+    WHEN 'procedures' THEN format('{} tindakan, {} yang sejenis sebanyak ini', procedures, percent_id(procedure))
+    WHEN 'readmission'
+        THEN
+            format(
+                'masuk lagi {} hari setelah pulang, lazim pada {} rawat inap sejenis',
+                readmitted,
+                percent_id(readmission)
+            )
+END;
+
+CREATE OR REPLACE TEMP MACRO anomaly_words_en(
+    feature, price_ln, tariff_ln, los, los_low, severity, admission, topup, comorbidities, comorbidity, procedures,
+    procedure, readmitted, readmission
+) AS
+CASE feature
+    WHEN 'price' THEN 'billed ' || times_en(exp(price_ln), 1) || ' the median of similar claims'
+    WHEN 'tariff' THEN 'billed ' || times_en(exp(tariff_ln), 1) || ' its own INA-CBG tariff'
+    WHEN 'short_stay' THEN format('LOS {} days, {} of similar stays as short', los, percent_en(los_low))
+    WHEN 'long_stay' THEN format('LOS {} days, {} of similar stays as long', los, percent_en(1 - los_low))
+    WHEN 'severity' THEN 'so severe would be expected of ' || percent_en(severity) || ' of stays that long'
+    WHEN 'admission' THEN percent_en(admission) || ' of claims with that admission diagnosis are billed as this INA-CBG'
+    WHEN 'topup' THEN 'a top-up that ' || percent_en(topup) || ' of similar claims have'
+    WHEN 'comorbidity'
+        THEN
+            format(
+                '{} secondary diagnoses, {} of similar claims have as many', comorbidities, percent_en(comorbidity)
+            )
+    WHEN 'procedures'
+        THEN format('{} procedures, {} of similar claims have as many', procedures, percent_en(procedure))
+    WHEN 'readmission'
+        THEN
+            format(
+                'readmitted {} days after a discharge, usual for {} of similar stays',
+                readmitted,
+                percent_en(readmission)
+            )
+END;
