@@ -14,7 +14,7 @@ help: ## List the targets
 run: setup ## Run tonight's ETL and scoring through Airflow on sample claims (or CLAIMS_RAW_DIR) and print the report
 	@$(LOCAL) run
 
-up: setup ## Start the whole Airflow with its UI on 127.0.0.1:8080 and both schedules; Ctrl-C stops it
+up: setup ## Start the whole Airflow with its UI on 127.0.0.1:8080 and all schedules; Ctrl-C stops it
 	@$(LOCAL) up
 
 down: ## Stop everything, also what a killed `make run` or `make up` left behind

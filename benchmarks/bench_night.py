@@ -54,7 +54,7 @@ def publish_claims(state: dict[str, Any]) -> None:
 
 
 def train_model(state: dict[str, Any]) -> None:
-    from ml.nightly import train_default
+    from ml.promotion.life import train_default
     from ml.settings import load_settings
 
     train_default(load_settings())

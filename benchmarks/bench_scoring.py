@@ -128,8 +128,8 @@ def make_claims(claims: int, answer: Connection) -> None:
     """Do what a night does before scoring, and train; send back the file, its rows and node visits a row."""
     from bench_night import DATA_DATE
 
-    from ml import nightly
     from ml.claims.etl import publish_claims, run_sql_steps, start_build
+    from ml.promotion import life
     from ml.sample import GeneratorConfig, generate, write
     from ml.settings import load_settings
 
@@ -138,7 +138,7 @@ def make_claims(claims: int, answer: Connection) -> None:
     build, _ = start_build(settings, DATA_DATE, "bench")
     run_sql_steps(settings, build)
     published = publish_claims(settings, build)
-    model = nightly.train_default(settings)
+    model = life.train_default(settings)
     answer.send((published.path, published.rows, visits_per_row(model, published.path)))
 
 

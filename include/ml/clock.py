@@ -10,6 +10,7 @@ ETL_TIME = time(1, 0)
 SCORING_TIME = time(2, 0)
 ETL_CRON = f"{ETL_TIME.minute} {ETL_TIME.hour} * * *"
 SCORING_CRON = f"{SCORING_TIME.minute} {SCORING_TIME.hour} * * *"
+TRAINING_CRON = "30 3 2 * *"  # once a month, when the night's scoring has ended
 
 
 class DataDateError(ValueError):

@@ -14,10 +14,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from ml.claims.etl import ClaimsFile, find_claims, run_name_of
-from ml.clock import checked_data_date, now
-from ml.model.artefact import DefaultModel, ModelError, RiskModel, default_model, load_model, make_default, save_model
-from ml.model.training import train
+from ml.claims.etl import ClaimsFile, run_name_of
+from ml.claims.find import claims_of
+from ml.clock import now
+from ml.model.artefact import RiskModel, default_model, load_model
+from ml.model.training import changed_definitions
+from ml.promotion.life import train_default
 from ml.qc import run_quality_check, write_summary
 from ml.qc.logs import SUMMARY_NAME, collect_logs
 from ml.release import Candidate, Published, ReleaseError, ReleaseStore, Restored, RunToken
@@ -29,6 +31,7 @@ from ml.settings import Settings
 log = logging.getLogger(__name__)
 
 WORK_KEPT = timedelta(days=2)
+WORK_OF_RUNS = ("etl/*", "scoring/*", "gate/scoring-*")
 
 
 class QualityError(RuntimeError):
@@ -95,10 +98,11 @@ def score(
         DataDateError: the data date lies in the future.
         NoClaimsError: the ETL has made no claims_normalized for the data date.
         ModelError, RulesetError: the named model or ruleset cannot be used.
+        GateRefusedError: there is no model yet, and the gate refuses the one that these claims make.
     """
-    claims = _claims(settings, data_date)
+    claims = claims_of(settings, data_date)
     ruleset = load_ruleset(ruleset_version or settings.ruleset_version)
-    model = _model_for(settings, claims, model_version or settings.model_version)
+    model = _model_for(settings, claims, model_version or settings.model_version, token.run_id)
     folder = settings.work / "scoring" / f"{run_name_of(token.run_id)}-{token.try_number}"
     log.info("scoring %s claims of %s with %s, %s", claims.rows, claims.data_date, model.version, ruleset.version)
     score_claims(settings, claims, model, ruleset, folder, now())
@@ -211,47 +215,6 @@ def restore(settings: Settings, run_id: str, try_number: int | None = None, *, r
     return restored
 
 
-def train_default(settings: Settings, data_date: date | None = None) -> RiskModel:
-    """Train a model on published claims and make it the default one.
-
-    Raises:
-        DataDateError: the data date lies in the future.
-        NoClaimsError: the ETL has made no claims_normalized for the data date.
-    """
-    claims = _claims(settings, data_date)
-    model = train(claims.path, claims.data_date)
-    save_model(model, settings.models)
-    since = now().isoformat(timespec="seconds")
-    make_default(settings.models, DefaultModel(model.version, since, claims.source))
-    return model
-
-
-def why_train(settings: Settings) -> str | None:
-    """Say why the newest claims want a model of their own: there is none that can be used, or it comes
-    from another raw file.
-
-    For whoever sets an instance up; a nightly run never replaces a model by itself.
-    """
-    default = default_model(settings.models)
-    if default is None:
-        return "there is no model yet"
-    source = find_claims(settings).source
-    if default.trained_on != source:
-        return f"the default model was trained on {default.trained_on}, not on {source}"
-    try:
-        load_model(settings.models, default.version)
-    except ModelError as error:
-        return str(error)
-    return None
-
-
-def _claims(settings: Settings, data_date: date | None) -> ClaimsFile:
-    """The claims of a data date, or the newest; neither may be of a night that is still to come."""
-    claims = find_claims(settings, checked_data_date(data_date) if data_date else None)
-    checked_data_date(claims.data_date)
-    return claims
-
-
 def _candidate(folder: str) -> Candidate:
     try:
         return load_candidate(Path(folder))
@@ -262,20 +225,28 @@ def _candidate(folder: str) -> Candidate:
         ) from None
 
 
-def _model_for(settings: Settings, claims: ClaimsFile, wanted: str | None) -> RiskModel:
-    """The wanted or the default model; the very first run of an instance trains one."""
+def _model_for(settings: Settings, claims: ClaimsFile, wanted: str | None, run_id: str) -> RiskModel:
+    """The wanted or the default model; the very first run of an instance trains one, which the gate judges, too."""
     default = default_model(settings.models)
     version = wanted or (default.version if default else None)
     if version is None:
         log.warning("no model yet: training the first one on the claims of %s", claims.data_date)
-        return train_default(settings, claims.data_date)
-    return load_model(settings.models, version)
+        return train_default(settings, claims.data_date, who=run_id)
+    model = load_model(settings.models, version)
+    if changed := changed_definitions(model):
+        log.warning(
+            "%s was trained under other definitions of its features (%s): its scales may not fit the claims. Train one "
+            "anew: python -m ml.pipelines.train_model, or the DAG train_risk_model.",
+            version,
+            ", ".join(changed),
+        )
+    return model
 
 
 def _sweep_work(settings: Settings) -> None:
     """Drop what failed runs left in the work folder, once nobody can want it any more."""
     oldest = (now() - WORK_KEPT).timestamp()
-    for folder in (*settings.work.glob("etl/*"), *settings.work.glob("scoring/*")):
+    for folder in (path for kind in WORK_OF_RUNS for path in settings.work.glob(kind)):
         try:
             written = folder.stat().st_mtime
         except FileNotFoundError:  # its run has just ended and removed it

@@ -65,7 +65,7 @@ def run() -> None:
 
 @app.command()
 def up() -> None:
-    """Run Airflow with its UI and both schedules in the foreground, until Ctrl-C or `down`."""
+    """Run Airflow with its UI and all schedules in the foreground, until Ctrl-C or `down`."""
     with _foreground() as terminal:
         commands.up(terminal, commands.project(os.environ))
 

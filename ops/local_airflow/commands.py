@@ -125,7 +125,7 @@ def run(terminal: Terminal, project: Project) -> None:
 
 
 def up(terminal: Terminal, project: Project) -> None:
-    """Run the whole Airflow, with both schedules, until a signal comes."""
+    """Run the whole Airflow, with all schedules, until a signal comes."""
     with (
         _sample(terminal, project) as maker,
         LocalAirflow(

@@ -108,11 +108,18 @@ def run_night(client: AirflowClient, progress: Progress, settings: Settings, *, 
         elif run.finished:
             client.clear(ETL_DAG, run.run_id)
         progress.follow(run)
-    from ml.nightly import why_train  # imports all that the tasks need, seconds that fit beside their work
+    # Imports all that the tasks need, seconds that fit beside their work.
+    from ml.promotion.life import usable_default, why_train
 
     if reason := why_train(settings):
         progress.console.print(f"Training a model: {escape(reason)}.", highlight=False, soft_wrap=True)
-        progress.follow(client.trigger(TRAINING_DAG))
+        try:
+            progress.follow(client.trigger(TRAINING_DAG))
+        except RunFailedError:  # the gate may refuse it, and the night has another one
+            default = usable_default(settings)
+            if default is None:
+                raise
+            progress.console.print(f"No new model; scoring goes on with {default}.", highlight=False, soft_wrap=True)
     progress.follow(client.trigger(SCORING_DAG))
 
 

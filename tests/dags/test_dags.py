@@ -98,6 +98,16 @@ def test_the_order_of_the_etl(dags: dict[str, Any]) -> None:
     assert {task["pool"] for task in dag["tasks"].values()} == {"claims_etl"}
 
 
+def test_a_model_is_judged_before_it_is_promoted_once_a_month_after_the_nights_scoring(dags: dict[str, Any]) -> None:
+    dag = dags["train_risk_model"]
+    assert set(dag["tasks"]) == {"train_model", "judge_model", "promote_model"}
+    assert upstream_of(dag, "judge_model") == {"train_model"}
+    assert upstream_of(dag, "promote_model") == {"train_model", "judge_model"}
+    assert {task["trigger_rule"] for task in dag["tasks"].values()} == {"all_success"}
+    assert dag["schedule"] == "30 3 2 * *"
+    assert dag["params"] == {"data_date": None, "seed": None, "promote": True}
+
+
 def test_restore_is_wired_four_ways(dags: dict[str, Any]) -> None:
     dag = dags["claims_risk_scoring"]
     watcher = dag["tasks"].pop("restore_on_failure")

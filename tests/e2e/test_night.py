@@ -97,7 +97,8 @@ def test_first_night(night: Night) -> None:
     assert store_of(night.settings).verify(release.id) == []
     assert store_of(night.settings).qc_passed(release.id) is True
     assert set(night.states("claims_normalized").values()) == {"success"}
-    assert night.states("train_risk_model") == {"train_model": "success"}, "a fresh instance trains its model first"
+    training = {"train_model": "success", "judge_model": "success", "promote_model": "success"}
+    assert night.states("train_risk_model") == training, "a fresh instance trains its model first"
     scoring = night.states("claims_risk_scoring")
     assert scoring.pop("restore_on_failure") == "skipped"
     assert set(scoring.values()) == {"success"}

@@ -17,7 +17,8 @@ from ml.model.anomaly import ANOMALY_COLUMNS
 from ml.model.artefact import DefaultModel, ModelError, default_model, load_model, make_default, save_model
 from ml.model.features import CATEGORICAL, NUMERIC, learn_features
 from ml.model.forest import from_sklearn
-from ml.model.training import CONTAMINATION, SEED, TREES, train
+from ml.model.gate_file import read_gate_file, write_gate_file
+from ml.model.training import CONTAMINATION, SEED, TREES, changed_definitions, train
 from ml.rules import CHANNELS
 
 
@@ -103,6 +104,55 @@ def test_one_changed_byte_is_refused(model, tmp_path) -> None:
             load_model(tmp_path, version)
         path.write_bytes(whole)
     load_model(tmp_path, version)
+
+
+@pytest.mark.parametrize("name", ["extra.npz", "model.pkl", ".hidden", "folder"])
+def test_a_file_that_model_json_does_not_list_is_refused_by_name(model, tmp_path, name) -> None:
+    version = save_model(model, tmp_path)
+    extra = tmp_path / version / name
+    extra.mkdir() if name == "folder" else extra.write_bytes(b"x")
+    with pytest.raises(ModelError, match=rf"holds {name}, which model\.json does not list\. Find out who put it there"):
+        load_model(tmp_path, version)
+
+
+def test_the_gates_figures_may_lie_there_as_they_were_written(model, tmp_path) -> None:
+    version = save_model(model, tmp_path)
+    path = write_gate_file(tmp_path / version, {"passed": True, "figure": 0.25})
+    load_model(tmp_path, version)
+    assert read_gate_file(tmp_path / version) == {"passed": True, "figure": 0.25}
+    assert [each.name for each in tmp_path.iterdir()] == [version], "nothing is left beside the model"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ModelError, match=r"gate\.json: altered; delete it"):
+            load_model(tmp_path, version)
+    path.write_bytes(b"[]")
+    with pytest.raises(ModelError, match=r"gate\.json: altered"):
+        load_model(tmp_path, version)
+    path.unlink()
+    load_model(tmp_path, version)
+
+
+def test_an_altered_model_is_moved_aside_when_it_is_trained_again(model, tmp_path, caplog) -> None:
+    version = save_model(model, tmp_path)
+    (tmp_path / version / "forest.npz").write_bytes(b"rubbish")
+    assert save_model(model, tmp_path) == version
+    load_model(tmp_path, version)
+    [aside] = tmp_path.glob(f".{version}.damaged-*")
+    assert (aside / "forest.npz").read_bytes() == b"rubbish"
+    assert "altered" in caplog.text
+
+
+def test_changed_definitions_are_those_that_differ_are_gone_or_are_new(model) -> None:
+    assert changed_definitions(model) == []
+    trained = dict(model.training["definitions"])
+    first, *_ = trained
+    trained[first] = "another"
+    trained["99_gone"] = "x"
+    dropped = list(trained)[1]
+    trained.pop(dropped)
+    old = replace(model, training=model.training | {"definitions": trained})
+    assert changed_definitions(old) == sorted([first, "99_gone", dropped])
 
 
 def test_a_description_that_was_rewritten_is_refused(model, tmp_path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from ml import nightly
 from ml.clock import DataDateError, checked_data_date, data_date_of, now
 from ml.model.artefact import DefaultModel, make_default
+from ml.promotion import life
 from ml.release import ReleaseStore, RunToken
 from ml.settings import Settings
 from tests.nightly.conftest import ROWS, Night, live_id
@@ -48,7 +49,7 @@ def test_a_mistyped_data_date_is_neither_scored_nor_trained_on(settings: Setting
     with pytest.raises(DataDateError, match="2206"):
         nightly.score(settings, RunToken("night", 1), data_date=mistyped)
     with pytest.raises(DataDateError, match="2206"):
-        nightly.train_default(settings, mistyped)
+        life.train_default(settings, mistyped)
     # Nor is a file of such a date taken for the newest claims.
     claims = settings.data / "claims_normalized" / f"{data_date_of(now())}.parquet"
     claims.rename(claims.with_stem(str(mistyped)))
@@ -153,18 +154,18 @@ def test_sweeping_drops_what_is_old_and_bears_what_vanishes(settings: Settings) 
 
 def trained_anew(settings: Settings) -> str:
     """Replace every model by a sound one and return its version."""
-    for folder in settings.models.glob("iforest-*"):
+    for folder in settings.models.glob("risk-*"):
         shutil.rmtree(folder)
-    return nightly.train_default(settings).version
+    return life.train_default(settings).version
 
 
 def test_when_to_train_none_another_source_or_one_that_cannot_be_used(settings: Settings) -> None:
-    model = nightly.train_default(settings)
-    assert nightly.why_train(settings) is None
+    model = life.train_default(settings)
+    assert life.why_train(settings) is None
     arrays = settings.models / model.version / "forest.npz"
     arrays.write_bytes(arrays.read_bytes() + b"x")
-    assert "altered" in str(nightly.why_train(settings))
+    assert "altered" in str(life.why_train(settings))
     make_default(settings.models, DefaultModel(trained_anew(settings), "2026-01-01T00:00:00+00:00", "elsewhere.csv"))
-    assert "was trained on elsewhere.csv" in str(nightly.why_train(settings))
+    assert "was trained on elsewhere.csv" in str(life.why_train(settings))
     (settings.models / "default.json").unlink()
-    assert nightly.why_train(settings) == "there is no model yet"
+    assert life.why_train(settings) == "there is no model yet"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from dataclasses import asdict, dataclass, field
@@ -17,11 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.clock import now, stamp
 from ml.files import fsync_file, fsync_folder, replace_durably, sha256_of
 from ml.model.anomaly import FEATURES
 from ml.model.calibration import Calibration
 from ml.model.features import FeatureSpec
 from ml.model.forest import ARRAYS, Forest
+from ml.model.gate_file import GATE_FILE, GateFileError, read_gate_file
+
+log = logging.getLogger(__name__)
 
 FORMAT = 3
 ARRAY_FILES = ("forest.npz", "anomaly.npz", "calibration.npz")
@@ -104,13 +109,21 @@ class RiskModel:
 def save_model(model: RiskModel, models: Path) -> str:
     """Write a model under its version; an equal one that is there already is left alone.
 
+    One that was altered is moved aside, so that training anew on the same claims heals it.
+
     Returns:
         The version.
     """
     target = models / model.version
     if target.exists():
-        load_model(models, model.version)
-        return model.version
+        try:
+            load_model(models, model.version)
+        except ModelError as error:
+            aside = models / f".{model.version}.damaged-{stamp(now())}"
+            log.warning("%s It is moved to %s, and written anew.", error, aside)
+            target.rename(aside)
+        else:
+            return model.version
     temporary = models / f".{model.version}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -130,7 +143,7 @@ def load_model(models: Path, version: str) -> RiskModel:
     """Read a model and check that it is what its name says.
 
     Raises:
-        ModelError: no such version, or its files were altered.
+        ModelError: no such version, its files were altered, or the folder holds another file.
     """
     folder = models / version
     advice = "Train one with python -m ml.pipelines.train_model, or name another with CLAIMS_MODEL_VERSION."
@@ -142,6 +155,7 @@ def load_model(models: Path, version: str) -> RiskModel:
             raise ModelError(f"{folder}: of format {text['format']}, this program reads format {FORMAT}. {advice}")
         if set(text["files"]) != set(ARRAY_FILES):
             raise ModelError(f"{folder}: model.json lists other files than {', '.join(ARRAY_FILES)}. {advice}")
+        _refuse_unlisted(folder)
         arrays = {}
         for name in ARRAY_FILES:
             if sha256_of(folder / name) != text["files"][name]:
@@ -167,6 +181,20 @@ def load_model(models: Path, version: str) -> RiskModel:
     if model.version != version or text != _model_json(model, text["files"]):
         raise ModelError(f"{folder}: model.json was altered (content of {model.version}). {advice}")
     return model
+
+
+def _refuse_unlisted(folder: Path) -> None:
+    """A file that nobody vouches for is no part of a model, whatever it would do there."""
+    known = {*ARRAY_FILES, "model.json", GATE_FILE}
+    if unlisted := sorted(path.name for path in folder.iterdir() if path.name not in known):
+        raise ModelError(
+            f"{folder}: holds {', '.join(unlisted)}, which model.json does not list. Find out who put it there, then "
+            "move it out of the folder."
+        )
+    try:
+        read_gate_file(folder)
+    except GateFileError as error:
+        raise ModelError(str(error)) from None
 
 
 def _model_json(model: RiskModel, files: dict[str, str]) -> dict[str, Any]:

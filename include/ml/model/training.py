@@ -95,6 +95,12 @@ def feature_definitions() -> dict[str, str]:
     return {Path(name).stem: sha256_of(SQL_ROOT / name) for name in sql_files("claims_normalized")}
 
 
+def changed_definitions(model: RiskModel) -> list[str]:
+    """Return the names of the statements that differ from those the model was trained under, or exist on one side."""
+    trained, present = model.training.get("definitions", {}), feature_definitions()
+    return sorted(name for name in trained.keys() | present.keys() if trained.get(name) != present.get(name))
+
+
 def _sample(claims: Path, statement: str, rows: int) -> pa.Table:
     with duckdb.connect() as connection:
         parameters = {"claims": str(claims), "sample_rows": rows}

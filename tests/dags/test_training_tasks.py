@@ -1,0 +1,84 @@
+"""What the tasks of train_risk_model make of a refusal, of a form that wants no promotion, and of a missing ETL."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ml.settings import PROJECT_ROOT
+from tests.dags.conftest import airflow_environment
+
+CALL = """
+import json, sys
+from types import SimpleNamespace
+from airflow.dag_processing.dagbag import DagBag
+dag = DagBag(sys.argv[1]).dags["train_risk_model"]
+
+def outcome(task_id, *arguments, promote=True, run_type="manual"):
+    function = dag.get_task(task_id).python_callable
+    params = {"data_date": None, "seed": None, "promote": promote}
+    run = SimpleNamespace(run_id="run-1", run_type=run_type)
+    function.__globals__["get_current_context"] = lambda: {"params": params, "dag_run": run}
+    try:
+        return [function(*arguments)]
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+
+def refuse(settings, version, *, who):
+    report = SimpleNamespace(version=version, refusals=("it is bad",), against="risk-before")
+    raise life.GateRefusedError(report)
+
+results = {
+    "no claims": outcome("train_model"),
+    "no claims yet": outcome("train_model", run_type="scheduled"),
+}
+from ml.promotion import life
+adopted = []
+life.adopt = lambda settings, version, *, who: adopted.append([version, who])
+life.require_passed = lambda settings, version, *, who: None
+results |= {
+    "passed": outcome("judge_model", "risk-1"),
+    "candidate": outcome("promote_model", "risk-1", promote=False),
+    "adopted before": list(adopted),
+    "promoted": outcome("promote_model", "risk-1"),
+    "adopted after": list(adopted),
+}
+life.require_passed = refuse
+results["refused"] = outcome("judge_model", "risk-1")
+json.dump(results, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
+    home = tmp_path_factory.mktemp("airflow")
+    environment = airflow_environment(home) | {"CLAIMS_INSTANCE_DIR": str(home / "instance")}
+    arguments = [sys.executable, "-W", "ignore", "-c", CALL, str(Path(PROJECT_ROOT) / "dags")]
+    done = subprocess.run(
+        arguments, env=environment, cwd=home, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout[done.stdout.index('{"') :])
+
+
+def test_a_refusal_fails_for_good_and_says_why(outcomes: dict[str, list[object]]) -> None:
+    kind, said = outcomes["refused"]
+    assert kind == "AirflowFailException", "another try would give the same"
+    assert "The gate refuses risk-1: it is bad. The default stays risk-before." in str(said)
+    assert outcomes["passed"] == ["risk-1"]
+
+
+def test_a_candidate_only_skips_the_promotion(outcomes: dict[str, list[object]]) -> None:
+    assert outcomes["candidate"][0] == "AirflowSkipException"
+    assert outcomes["adopted before"] == []
+    assert (outcomes["promoted"], outcomes["adopted after"]) == (["risk-1"], [["risk-1", "run-1"]])
+
+
+def test_without_claims_a_scheduled_run_is_skipped_and_a_manual_one_fails(outcomes: dict[str, list[object]]) -> None:
+    assert outcomes["no claims"][0] == "AirflowFailException"
+    assert outcomes["no claims yet"][0] == "AirflowSkipException"
+    assert "Run the ETL first" in str(outcomes["no claims yet"][1])
