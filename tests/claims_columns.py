@@ -10,22 +10,25 @@ from typing import Any
 import pyarrow as pa
 
 PATTERNS = ("severity", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "clone")
-_FIGURES = pa.struct(
-    [("observed", pa.int32()), ("expected", pa.float64()), ("ratio", pa.float64()), ("deviance", pa.float64())]
-)
+PATTERNS_TYPE = pa.list_(
+    pa.struct(
+        [
+            ("pattern", pa.string()), ("observed", pa.int32()), ("expected", pa.float64()), ("ratio", pa.float64()),
+            ("deviance", pa.float64()),
+        ]
+    )
+)  # fmt: skip
 PROVIDER_TYPE = pa.struct(
     [
         ("claims", pa.int32()), ("amount_claimed", pa.int64()), ("excess_amount", pa.int64()),
         ("risk_score", pa.float64()), ("rank", pa.int32()), ("providers", pa.int32()), ("deviance", pa.float64()),
         ("pattern", pa.string()), ("observed", pa.int32()), ("expected", pa.float64()),
-        *((pattern, _FIGURES) for pattern in PATTERNS),
     ]
 )  # fmt: skip
-_NOTHING = {"observed": 0, "expected": 0.5, "ratio": 0.8, "deviance": 0.0}
 PROVIDER: dict[str, Any] = {
     "claims": 200, "amount_claimed": 400_000_000, "excess_amount": 0, "risk_score": 0.3, "rank": 2, "providers": 3,
     "deviance": 0.0, "pattern": None, "observed": None, "expected": None,
-} | dict.fromkeys(PATTERNS, _NOTHING)  # fmt: skip
+}  # fmt: skip
 
 ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "admission_diagnosis": (pa.string(), "A01"), "admissions": (pa.int64(), 300),
@@ -45,6 +48,6 @@ ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "evidence_short_stay": (pa.float64(), 0.5), "evidence_topup": (pa.float64(), 0.0),
     "evidence_repeat": (pa.float64(), 0.0), "evidence_fragmentation": (pa.float64(), 0.0),
     "evidence_clone": (pa.float64(), 0.0), "evidence_provider": (pa.float64(), 0.0),
-    "provider": (PROVIDER_TYPE, PROVIDER),
+    "provider": (PROVIDER_TYPE, PROVIDER), "provider_patterns": (PATTERNS_TYPE, None),
 }  # fmt: skip
 """Column -> its type and the value of a claim with nothing odd about it."""

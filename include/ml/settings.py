@@ -40,7 +40,7 @@ class Settings(BaseSettings):
         default=None,
         min_length=16,
         validation_alias="CLAIMS_PATIENT_KEY_SECRET",
-        description="Secret of the keyed hash that replaces patient and family numbers (16 characters or more). "
+        description="Secret of the keyed hash that replaces patient numbers (16 characters or more). "
         "The ETL refuses to run without it.",
     )
     max_bad_share: float = Field(
@@ -132,7 +132,7 @@ class Settings(BaseSettings):
         description="How long a publisher waits for another one before it fails.",
     )
     memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$")] = Field(
-        default="2GB",
+        default="1800MB",
         validation_alias="CLAIMS_DUCKDB_MEMORY_LIMIT",
         description="Memory DuckDB may use in one task before it spills to disk.",
     )

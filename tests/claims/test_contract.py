@@ -142,11 +142,11 @@ def test_same_number_same_key_whatever_the_format(raw_files, make_settings, tmp_
         raw = raw_files([claim(n) for n in range(4)], ending=ending)
         check(make_settings(), tmp_path)
         with duckdb.connect(str(tmp_path / "build" / "warehouse.duckdb"), read_only=True) as connection:
-            keys[ending] = connection.sql("SELECT claim_id, patient_key, family_key FROM visits ORDER BY 1").fetchall()
+            keys[ending] = connection.sql("SELECT claim_id, patient_key FROM visits ORDER BY 1").fetchall()
         for path in raw.iterdir():
             path.unlink()
     assert keys[".csv"] == keys[".parquet"] == keys[".dta"]
-    assert all(key and len(key) == 32 for _, key, _ in keys[".csv"])
+    assert all(key and len(key) == 32 for _, key in keys[".csv"])
 
 
 @pytest.mark.parametrize(
@@ -158,10 +158,8 @@ def test_a_key_is_the_hmac_of_the_bare_number(raw_files, make_settings, tmp_path
     secret = "s" * 100  # longer than a block of SHA-256
     check(make_settings(CLAIMS_PATIENT_KEY_SECRET=secret), tmp_path)
     with duckdb.connect(str(tmp_path / "build" / "warehouse.duckdb"), read_only=True) as connection:
-        keys = connection.sql("SELECT patient_key, family_key FROM visits").fetchall()[0]
-    assert keys == tuple(
-        hmac.digest(secret.encode(), f"{kind}:1234".encode(), "sha256").hex()[:32] for kind in ("patient", "family")
-    )
+        ((key,),) = connection.sql("SELECT patient_key FROM visits").fetchall()
+    assert key == hmac.digest(secret.encode(), b"patient:1234", "sha256").hex()[:32]
 
 
 @pytest.mark.parametrize(

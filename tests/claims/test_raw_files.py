@@ -52,7 +52,7 @@ def test_columns_in_any_case_and_order_with_extra_ones(raw_files, make_settings,
 
 def test_stata_dates_as_text_are_understood(raw_files, make_settings, tmp_path) -> None:
     raw_files([claim(1, FKL03="01sep2022", FKL04="04SEP2022")])
-    assert [str(day) for day in visits(make_settings(), tmp_path)[0][3:5]] == ["2022-09-01", "2022-09-04"]
+    assert [str(day) for day in visits(make_settings(), tmp_path)[0][2:4]] == ["2022-09-01", "2022-09-04"]
 
 
 def refused(settings, tmp_path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Keyed hashes that stand for patients and families outside the raw zone (UU PDP, Law 27/2022)."""
+"""Keyed hashes that stand for patients outside the raw zone (UU PDP, Law 27/2022)."""
 
 from __future__ import annotations
 

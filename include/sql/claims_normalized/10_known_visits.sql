@@ -24,7 +24,6 @@ WITH known AS (
 SELECT
     known.claim_id,
     known.patient_key,
-    known.family_key,
     CASE
         WHEN known.facility_digits <> '' THEN known.facility_digits
         ELSE concat_ws(

@@ -3,7 +3,7 @@
 -- over the patterns. Of one pattern it is the log-likelihood ratio of a Poisson count at the shrunken ratio
 -- r = (observed + a) / (expected + a) against 1: observed x ln(r) - (r - 1) x expected, and 0 where r <= 1. The prior a
 -- is that of 75_channels.sql: 2, and 10 for severity. It grows with how odd the rate is and with how many claims say
--- so; a small provider is drawn to 0. pattern: the one with the largest deviance, NULL when all are 0.
+-- so; a small provider is drawn to 0. patterns: each one's figures, the largest deviance first.
 -- volume, rupiah: geometric mean of what the provider claimed and of as many claims at the country's mean.
 -- risk_score = x / (x + sqrt(1 billion rupiah)), x = sqrt(volume) x (1 + deviance / 3), 0..1: money alone is a strong
 -- sign among real labelled providers and rates alone are not; a clear habit outweighs it. Where seven patterns are
@@ -38,7 +38,11 @@ deviating AS (
         -- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
         if(ratio > 1, round(1e6 * (observed * ln(ratio) - (ratio - 1) * expected)), 0)::BIGINT AS deviance,
         {
-            'observed': observed::INTEGER, 'expected': expected, 'ratio': ratio, 'deviance': deviance / 1e6
+            'pattern': pattern,
+            'observed': observed::INTEGER,
+            'expected': expected,
+            'ratio': ratio,
+            'deviance': deviance / 1e6
         } AS figures
     FROM patterns
 ),
@@ -47,14 +51,7 @@ by_provider AS (
     SELECT
         facility_key,
         sum(deviance)::BIGINT / 1e6 AS deviance,
-        max({ 'deviance': deviance, 'pattern': pattern, 'observed': observed, 'expected': expected }) AS main,
-        any_value(figures) FILTER (pattern = 'severity') AS severity,
-        any_value(figures) FILTER (pattern = 'inflated_bill') AS inflated_bill,
-        any_value(figures) FILTER (pattern = 'short_stay') AS short_stay,
-        any_value(figures) FILTER (pattern = 'topup') AS topup,
-        any_value(figures) FILTER (pattern = 'repeat') AS repeat,
-        any_value(figures) FILTER (pattern = 'fragmentation') AS fragmentation,
-        any_value(figures) FILTER (pattern = 'clone') AS clone
+        list(figures ORDER BY deviance DESC, pattern ASC) AS patterns
     FROM deviating
     GROUP BY facility_key
 ),
@@ -62,6 +59,7 @@ by_provider AS (
 amounts AS (
     SELECT
         facility_key,
+        min(claim_id) AS first_claim,
         count(*) AS claims,
         sum(amount_claimed)::BIGINT AS amount_claimed,
         sum(excess_amount)::BIGINT AS excess_amount
@@ -78,14 +76,8 @@ scored AS (
     SELECT
         amounts.*,
         by_provider.deviance,
-        by_provider.severity,
-        by_provider.inflated_bill,
-        by_provider.short_stay,
-        by_provider.topup,
-        by_provider.repeat,
-        by_provider.fragmentation,
-        by_provider.clone,
-        CASE WHEN by_provider.main.deviance > 0 THEN by_provider.main END AS main,
+        by_provider.patterns,
+        if(by_provider.deviance > 0, by_provider.patterns[1], NULL) AS main,
         sqrt(amounts.amount_claimed::DOUBLE * (amounts.claims * country.mean_claim)) AS volume,
         sqrt(volume) * (1 + by_provider.deviance / 3) AS weighed
     FROM amounts
@@ -95,6 +87,8 @@ scored AS (
 
 SELECT
     scored.facility_key,
+    scored.first_claim,
+    scored.patterns,
     {
         'claims': scored.claims::INTEGER,
         'amount_claimed': scored.amount_claimed,
@@ -104,14 +98,7 @@ SELECT
         'providers': (count(*) OVER ())::INTEGER,
         'deviance': scored.deviance,
         'pattern': scored.main.pattern,
-        'observed': scored.main.observed::INTEGER,
-        'expected': scored.main.expected,
-        'severity': scored.severity,
-        'inflated_bill': scored.inflated_bill,
-        'short_stay': scored.short_stay,
-        'topup': scored.topup,
-        'repeat': scored.repeat,
-        'fragmentation': scored.fragmentation,
-        'clone': scored.clone
+        'observed': scored.main.observed,
+        'expected': scored.main.expected
     } AS provider
 FROM scored

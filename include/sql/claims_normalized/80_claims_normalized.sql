@@ -73,7 +73,6 @@ WITH compared AS (
 SELECT
     compared.claim_id,
     compared.patient_key,
-    compared.family_key,
     compared.facility_key,
     compared.facility_key_source,
     compared.admission_date,
@@ -152,6 +151,9 @@ SELECT
     channels.evidence_clone,
     provider_risk.provider.deviance AS evidence_provider,
     provider_risk.provider,
+    -- The provider's figures pattern by pattern, on its first claim alone: on all of them they took as long to write as
+    -- everything else.
+    if(compared.claim_id = provider_risk.first_claim, provider_risk.patterns, NULL) AS provider_patterns,
     run_parameters.data_date
 FROM compared
 CROSS JOIN run_parameters

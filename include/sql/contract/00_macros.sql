@@ -68,7 +68,7 @@ CASE
     ELSE name || ': not a date'
 END;
 
--- A participant's or family's number as exports write it: blanks around it and a trailing '.0' do not matter.
+-- A participant's number as exports write it: blanks around it and a trailing '.0' do not matter.
 CREATE OR REPLACE TEMP MACRO bare_number(number) AS
 CASE
     WHEN regexp_full_match(number, '[0-9A-Za-z]+') THEN number

@@ -1,15 +1,14 @@
 -- The visits, typed, each with what breaks the contract ('': nothing does). The one scan of the raw file.
 -- Grain: one row per parsed row of the raw file, in its order: rowid + 1 is the number of the row. A join in this
 -- statement would lose that order, and a row_number() would read the file on one thread.
--- Input: view raw_visits (every column text, as it stands in the file). Keyed hashes replace the participant and family
--- numbers here, so that no table ever holds them.
+-- Input: view raw_visits (every column text, as it stands in the file). A keyed hash replaces the participant number
+-- here, so that no table ever holds it; the family number is not read, as nothing needs it (UU PDP, Law 27/2022).
 CREATE OR REPLACE TABLE checked_visits AS
 WITH typed AS (
     SELECT
         raw.*,
         cleaned(raw.fkl02) AS claim_id,
         cleaned(raw.pstv01) AS participant,
-        cleaned(raw.pstv02) AS family,
         as_day(raw.fkl03) AS admission_date,
         as_day(raw.fkl04) AS discharge_date,
         as_code(raw.fkl05) AS province_code,
@@ -42,7 +41,6 @@ WITH typed AS (
 
 SELECT
     keyed_hash('patient', participant) AS patient_key,
-    keyed_hash('family', family) AS family_key,
     claim_id,
     admission_date,
     discharge_date,

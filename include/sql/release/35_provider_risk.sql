@@ -4,57 +4,30 @@
 -- high_risk_claims: claims with a risk_score of 0.5 or more. Money in rupiah.
 -- reasons: up to three patterns, strongest first (deviance of 1 nat or more), as a JSON array.
 CREATE TABLE provider_risk AS
-WITH claims AS (
+WITH providers AS (
     SELECT
-        claim_id,
-        facility_key,
-        facility_key_source,
-        province_name,
-        regency_code,
-        facility_ownership,
-        facility_type,
-        facility_class,
-        provider,
-        data_date
-    FROM read_parquet($claims)
-),
-
-providers AS (
-    SELECT
-        claims.facility_key,
-        min(claims.facility_key_source) AS facility_key_source,
+        claim.facility_key,
+        min(claim.facility_key_source) AS facility_key_source,
         -- One facility has one place and class; should raw rows differ, the first by name stands for all.
-        min(claims.province_name) AS province_name,
-        min(claims.regency_code) AS regency_code,
-        min(claims.facility_ownership) AS facility_ownership,
-        min(claims.facility_type) AS facility_type,
-        min(claims.facility_class) AS facility_class,
-        any_value(claims.provider) AS provider,
-        any_value(claims.data_date) AS data_date,
+        min(claim.province_name) AS province_name,
+        min(claim.regency_code) AS regency_code,
+        min(claim.facility_ownership) AS facility_ownership,
+        min(claim.facility_type) AS facility_type,
+        min(claim.facility_class) AS facility_class,
+        any_value(claim.provider) AS provider,
+        any_value(claim.provider_patterns) AS patterns, -- on one claim of the provider
+        any_value(claim.data_date) AS data_date,
         count(*) FILTER (scores.risk_score >= 0.5) AS high_risk_claims
-    FROM claims
-    INNER JOIN claims_ml_scores AS scores ON claims.claim_id = scores.claim_id
-    GROUP BY claims.facility_key
+    FROM read_parquet($claims) AS claim -- noqa: RF02
+    INNER JOIN claims_ml_scores AS scores ON claim.claim_id = scores.claim_id
+    GROUP BY claim.facility_key
 ),
 
 patterns AS (
     SELECT
         providers.facility_key,
         providers.provider.claims,
-        -- noqa: disable=AL03
-        unnest(
-            [
-                struct_insert(providers.provider.severity, pattern := 'severity'),
-                struct_insert(providers.provider.inflated_bill, pattern := 'inflated_bill'),
-                struct_insert(providers.provider.short_stay, pattern := 'short_stay'),
-                struct_insert(providers.provider.topup, pattern := 'topup'),
-                struct_insert(providers.provider.repeat, pattern := 'repeat'),
-                struct_insert(providers.provider.fragmentation, pattern := 'fragmentation'),
-                struct_insert(providers.provider.clone, pattern := 'clone')
-            ],
-            recursive := TRUE
-        )
-        -- noqa: enable=AL03
+        unnest(providers.patterns, recursive := TRUE) -- noqa: AL03
     FROM providers
 ),
 
@@ -97,6 +70,34 @@ written AS (
     FROM ranked
     WHERE place <= 3
     GROUP BY facility_key
+),
+
+wide AS (
+    SELECT
+        facility_key,
+        any_value(observed) FILTER (pattern = 'severity') AS severity_observed,
+        any_value(expected) FILTER (pattern = 'severity') AS severity_expected,
+        any_value(ratio) FILTER (pattern = 'severity') AS severity_ratio,
+        any_value(observed) FILTER (pattern = 'inflated_bill') AS inflated_bill_observed,
+        any_value(expected) FILTER (pattern = 'inflated_bill') AS inflated_bill_expected,
+        any_value(ratio) FILTER (pattern = 'inflated_bill') AS inflated_bill_ratio,
+        any_value(observed) FILTER (pattern = 'short_stay') AS short_stay_observed,
+        any_value(expected) FILTER (pattern = 'short_stay') AS short_stay_expected,
+        any_value(ratio) FILTER (pattern = 'short_stay') AS short_stay_ratio,
+        any_value(observed) FILTER (pattern = 'topup') AS topup_observed,
+        any_value(expected) FILTER (pattern = 'topup') AS topup_expected,
+        any_value(ratio) FILTER (pattern = 'topup') AS topup_ratio,
+        any_value(observed) FILTER (pattern = 'repeat') AS repeat_observed,
+        any_value(expected) FILTER (pattern = 'repeat') AS repeat_expected,
+        any_value(ratio) FILTER (pattern = 'repeat') AS repeat_ratio,
+        any_value(observed) FILTER (pattern = 'fragmentation') AS fragmentation_observed,
+        any_value(expected) FILTER (pattern = 'fragmentation') AS fragmentation_expected,
+        any_value(ratio) FILTER (pattern = 'fragmentation') AS fragmentation_ratio,
+        any_value(observed) FILTER (pattern = 'clone') AS clone_observed,
+        any_value(expected) FILTER (pattern = 'clone') AS clone_expected,
+        any_value(ratio) FILTER (pattern = 'clone') AS clone_ratio
+    FROM patterns
+    GROUP BY facility_key
 )
 
 SELECT
@@ -116,28 +117,9 @@ SELECT
     providers.facility_ownership,
     providers.facility_type,
     providers.facility_class,
-    providers.provider.severity.observed AS severity_observed,
-    providers.provider.severity.expected AS severity_expected,
-    providers.provider.severity.ratio AS severity_ratio,
-    providers.provider.inflated_bill.observed AS inflated_bill_observed,
-    providers.provider.inflated_bill.expected AS inflated_bill_expected,
-    providers.provider.inflated_bill.ratio AS inflated_bill_ratio,
-    providers.provider.short_stay.observed AS short_stay_observed,
-    providers.provider.short_stay.expected AS short_stay_expected,
-    providers.provider.short_stay.ratio AS short_stay_ratio,
-    providers.provider.topup.observed AS topup_observed,
-    providers.provider.topup.expected AS topup_expected,
-    providers.provider.topup.ratio AS topup_ratio,
-    providers.provider.repeat.observed AS repeat_observed,
-    providers.provider.repeat.expected AS repeat_expected,
-    providers.provider.repeat.ratio AS repeat_ratio,
-    providers.provider.fragmentation.observed AS fragmentation_observed,
-    providers.provider.fragmentation.expected AS fragmentation_expected,
-    providers.provider.fragmentation.ratio AS fragmentation_ratio,
-    providers.provider.clone.observed AS clone_observed,
-    providers.provider.clone.expected AS clone_expected,
-    providers.provider.clone.ratio AS clone_ratio,
+    wide.* EXCLUDE (facility_key), -- noqa: RF02
     providers.data_date
 FROM providers
+LEFT JOIN wide ON providers.facility_key = wide.facility_key
 LEFT JOIN written ON providers.facility_key = written.facility_key
 ORDER BY providers.provider.rank ASC, providers.facility_key ASC;
