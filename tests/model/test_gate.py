@@ -56,6 +56,27 @@ def test_the_first_model_is_held_to_sorting_by_amount(good: RiskModel, instance:
     assert any("trained on 8,000 claims only" in note for note in report.notes)
 
 
+def test_a_default_of_another_kind_of_claims_is_no_yardstick(
+    good: RiskModel,
+    claims: pa.Table,
+    trained_on: Train,
+    instance: Settings,
+    ruleset: Ruleset,
+    generated: ClaimsFile,
+) -> None:
+    """A sample's model before the first real export: what is right for these claims may replace it."""
+    strange = trained_on(with_evidence(claims, lambda _, values: values * 10))
+    report = judge(good, strange, instance, ruleset, newest=generated)
+    assert report.passed, report.refusals
+    assert report.against == strange.version
+    assert all(measure.current is None for measure in report.measures)
+    assert any("most of its scales do not fit these claims" in note for note in report.notes)
+    assert report.newest is not None
+    back = judge(strange, good, instance, ruleset, newest=generated)
+    assert not back.passed
+    assert all(measure.current is not None for measure in back.measures)
+
+
 @pytest.mark.parametrize(
     ("name", "change"),
     [

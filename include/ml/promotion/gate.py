@@ -36,7 +36,7 @@ from ml.promotion.report import (
     SetFigures,
     refusals_of,
 )
-from ml.promotion.scales import scales_of
+from ml.promotion.scales import is_of_another_kind, scales_of
 from ml.rules import Ruleset
 from ml.sample import GeneratorConfig
 from ml.sample.config import Setting
@@ -98,19 +98,23 @@ def judge(
         against: the default's version, also where it cannot be loaded.
         notes: to be told with the report.
     """
+    default = current
+    if newest and current and is_of_another_kind(candidate, current, newest.path, ruleset):
+        notes = (*notes, f"not compared with the default {current.version}: most of its scales do not fit these claims")
+        current = None
     measured = [_measured(labelled, candidate, current, settings, ruleset) for labelled in _sets(settings, current)]
     sets = tuple(figures for figures, _ in measured)
-    scales = scales_of(candidate, current, [labelled for _, labelled in measured], ruleset)
+    scales = scales_of(candidate, current, [labelled.claims.path for _, labelled in measured], ruleset)
     has_channels = bool(ruleset.channels)
     measures = tuple(_measure(name, sets, TOLERANCES[has_channels][name]) for name in MEASURES)
     changed = changed_definitions(candidate)
     shift = None
-    if newest and current:
+    if newest and default:
         with _scratch(settings) as folder:
-            shift = compare_on_newest(settings, newest, candidate, current, ruleset, folder)
+            shift = compare_on_newest(settings, newest, candidate, default, ruleset, folder)
     return GateReport(
         version=candidate.version,
-        against=against or (current.version if current else None),
+        against=against or (default.version if default else None),
         ruleset=ruleset.version,
         judged_at=now(),
         conditions=conditions(ruleset),

@@ -7,16 +7,16 @@ risk_score says something else than before, and lists by a threshold flood or dr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ml.evaluation.labelled import LabelledSet
 from ml.model.artefact import RiskModel
 from ml.model.calibration import learn_calibration
 from ml.model.features import as_floats
-from ml.promotion.report import Scale
+from ml.promotion.report import SCALE_TOLERANCE, Scale
 from ml.rules import Ruleset
 from ml.scoring.channels import ANOMALY, EVIDENCE
 
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 def scales_of(
-    candidate: RiskModel, current: RiskModel | None, sets: Sequence[LabelledSet], ruleset: Ruleset
+    candidate: RiskModel, current: RiskModel | None, claims: Sequence[Path], ruleset: Ruleset
 ) -> tuple[Scale, ...]:
     """Measure the scale of every typology of a ruleset; none of a ruleset without channels.
 
@@ -38,13 +38,13 @@ def scales_of(
     Args:
         candidate: the model to measure.
         current: the one to compare with.
-        sets: their claims together are the truth.
+        claims: files of claims_normalized; all of them together are the truth.
         ruleset: whose channels count.
     """
     codes = [channel.code for channel in ruleset.channels if channel.role == "typology" and channel.code != ANOMALY]
     found = []
     for code in codes:
-        evidence = np.concatenate([_evidence(labelled, code) for labelled in sets])
+        evidence = np.concatenate([_evidence(path, code) for path in claims])
         truth = learn_calibration({code: evidence}).of(code, evidence)
         rare = truth >= RARE
         if rare.sum() < LEAST_RARE:
@@ -61,9 +61,23 @@ def scales_of(
     return tuple(found)
 
 
-def _evidence(labelled: LabelledSet, code: str) -> Floats:
-    column = pq.read_table(labelled.claims.path, columns=[EVIDENCE + code])[EVIDENCE + code]
-    return as_floats(column)
+def is_of_another_kind(candidate: RiskModel, current: RiskModel, claims: Path, ruleset: Ruleset) -> bool:
+    """Say whether most of the current model's scales are off on some claims on which the candidate's are right.
+
+    Then it was trained on another kind of claims (a generated sample, say, before the first real export), and what it
+    finds on generated sets is no yardstick.
+    """
+    scales = scales_of(candidate, current, [claims], ruleset)
+    off = [
+        each
+        for each in scales
+        if each.current is not None and abs(each.current) > abs(each.candidate) + SCALE_TOLERANCE
+    ]
+    return len(off) > len(scales) / 2
+
+
+def _evidence(claims: Path, code: str) -> Floats:
+    return as_floats(pq.read_table(claims, columns=[EVIDENCE + code])[EVIDENCE + code])
 
 
 def _off(model: RiskModel, code: str, evidence: Floats, truth: Floats) -> float:
