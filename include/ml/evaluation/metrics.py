@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import roc_auc_score
 
 TIE_SEED = 20220101
 HONEST = "none"
@@ -80,6 +79,8 @@ def roc_auc(score: ArrayLike, is_bad: ArrayLike) -> float:
     Raises:
         ValueError: the arrays differ in length, are empty, or a score is not finite.
     """
+    from sklearn.metrics import roc_auc_score  # not at the top: see ml.model.forest
+
     values = _scores(score)
     labels = _labels(is_bad, len(values))
     return float(roc_auc_score(labels, values)) if labels.any() and not labels.all() else float("nan")

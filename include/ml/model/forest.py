@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import IsolationForest
-from sklearn.tree._tree import Tree
+
+if TYPE_CHECKING:  # a second and 130 MB, which a task that only publishes or restores can do without
+    from sklearn.ensemble import IsolationForest
+    from sklearn.tree._tree import Tree
 
 ARRAYS = ("tree_starts", "feature", "threshold", "left", "right", "leaf_path_length")
 
@@ -60,6 +63,8 @@ class Forest:
         return [(self._rebuild(start, stop), self.leaf_path_length[start:stop]) for start, stop in bounds]
 
     def _rebuild(self, start: int, stop: int) -> Tree:
+        from sklearn.tree._tree import Tree
+
         tree = Tree(self.n_features, np.array([1], dtype=np.intp), 1)
         count = int(stop - start)
         state = tree.__getstate__()

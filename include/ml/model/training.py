@@ -10,8 +10,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import sklearn
-from sklearn.ensemble import IsolationForest
 
 from ml.files import sha256_of
 from ml.model.anomaly import anomaly_matrix
@@ -54,6 +52,9 @@ def train(claims: Path, data_date: date, seed: int = SEED) -> RiskModel:
             f"{claims}: {sample.num_rows} claims cannot train a model, at least {LEAST_CLAIMS} claims are needed. "
             "Run claims_normalized on more claims first."
         )
+    import sklearn  # not at the top: see ml.model.forest
+    from sklearn.ensemble import IsolationForest
+
     features = learn_features(sample)
     forest = IsolationForest(n_estimators=TREES, contamination=CONTAMINATION, random_state=seed)
     forest.fit(features.matrix(sample))
