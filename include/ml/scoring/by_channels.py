@@ -21,7 +21,7 @@ from ml.scoring.explain_anomaly import anomaly_names
 from ml.scoring.stream import in_order
 from ml.sql import sql_text
 
-BATCH_ROWS = 122_880
+BATCH_ROWS = 61_440
 """Claims a batch, and a row group of the result."""
 
 FIGURES = (
