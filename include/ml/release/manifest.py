@@ -36,7 +36,7 @@ class RunToken:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An audited set of scores with the claims it was computed from (columns: 10_scores.sql, 30_high_risk.sql).
+    """An audited set of scores with the claims it was computed from (columns: 30_scores.sql, 20_high_risk.sql).
 
     `scores_sha256` is the SHA-256 of the scores as they were audited, `input_sha256` that of the claims file as it was
     when it was scored: nothing else is published.

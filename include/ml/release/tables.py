@@ -57,15 +57,19 @@ def build(
     config: _Config = {"memory_limit": memory_limit, "threads": threads, "temp_directory": str(spill)}
     try:
         with duckdb.connect(database, config=config) as connection:
-            run(connection, "10_scores.sql", scores=str(scores))
+            for name, file in (("scores", scores), ("claims", claims)):
+                path = str(file).replace("'", "''")  # a view takes no parameters
+                connection.execute(f"CREATE TEMP VIEW {name} AS FROM read_parquet('{path}')")
+            run(connection, "10_words.sql")
+            run(connection, "20_high_risk.sql")  # first, as it needs the most memory
+            run(connection, "30_scores.sql")
             if previous_scores is None:
-                run(connection, "21_backup_empty.sql")
+                run(connection, "41_backup_empty.sql")
             else:
-                run(connection, "20_backup.sql", previous_scores=str(previous_scores))
-            run(connection, "30_high_risk.sql", claims=str(claims))
+                run(connection, "40_backup.sql", previous_scores=str(previous_scores))
             connection.execute(sql_text("scoring/00_macros.sql"))  # how the reasons write figures
-            run(connection, "35_provider_risk.sql", claims=str(claims))
-            run(connection, "40_release_info.sql", keys=list(info), values=list(info.values()))
+            run(connection, "50_provider_risk.sql")
+            run(connection, "60_release_info.sql", keys=list(info), values=list(info.values()))
             yield connection
             connection.execute("CHECKPOINT")
     except duckdb.Error as error:

@@ -14,4 +14,4 @@ SELECT
     ruleset_version,
     data_date,
     scored_at
-FROM read_parquet($scores);
+FROM scores;

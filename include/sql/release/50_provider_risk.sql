@@ -18,7 +18,7 @@ WITH providers AS (
         any_value(claim.provider_patterns) AS patterns, -- on one claim of the provider
         any_value(claim.data_date) AS data_date,
         count(*) FILTER (scores.risk_score >= 0.5) AS high_risk_claims
-    FROM read_parquet($claims) AS claim -- noqa: RF02
+    FROM claims AS claim
     INNER JOIN claims_ml_scores AS scores ON claim.claim_id = scores.claim_id
     GROUP BY claim.facility_key
 ),

@@ -1,0 +1,36 @@
+-- WORD: every text that many claims share, as a type: a number of two or four bytes instead of the text while
+-- claims_high_risk is sorted. In alphabetical order, so that it sorts as the texts do.
+CREATE OR REPLACE TEMP TYPE WORD AS ENUM ( -- noqa: PRS
+    SELECT text
+    FROM (
+        SELECT DISTINCT facility_key_source AS text FROM claims
+        UNION
+        SELECT DISTINCT service_type AS text FROM claims
+        UNION
+        SELECT DISTINCT severity_group AS text FROM claims
+        UNION
+        SELECT DISTINCT inacbg_code AS text FROM claims
+        UNION
+        SELECT DISTINCT inacbg_description AS text FROM claims
+        UNION
+        SELECT DISTINCT province_name AS text FROM claims
+        UNION
+        SELECT DISTINCT facility_ownership AS text FROM claims
+        UNION
+        SELECT DISTINCT facility_type AS text FROM claims
+        UNION
+        SELECT DISTINCT facility_class AS text FROM claims
+        UNION
+        SELECT DISTINCT primary_diagnosis AS text FROM claims
+        UNION
+        SELECT DISTINCT primary_diagnosis_group AS text FROM claims
+        UNION
+        SELECT DISTINCT primary_diagnosis_label AS text FROM claims
+        UNION
+        SELECT DISTINCT model_version AS text FROM scores
+        UNION
+        SELECT DISTINCT ruleset_version AS text FROM scores
+    )
+    WHERE text IS NOT NULL
+    ORDER BY text
+)
