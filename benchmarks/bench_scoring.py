@@ -93,6 +93,7 @@ def score_plain(claims_file: Path, folder: Path, fitted: Any) -> None:
 
 
 def prepare_ours(_claims: Path, _folder: Path) -> Any:
+
     from ml import nightly
 
     return nightly
