@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -16,7 +18,7 @@ from ml.clock import DataDateError, checked_data_date, data_date_of, now
 from ml.model.artefact import DefaultModel, make_default
 from ml.promotion import life
 from ml.release import ReleaseStore, RunToken
-from ml.settings import Settings
+from ml.settings import PROJECT_ROOT, Settings
 from tests.nightly.conftest import ROWS, Night, live_id
 
 Publish = Callable[..., Night]
@@ -32,6 +34,16 @@ def check(settings: Settings, night: Night, *, rows: int | None = None, top_k: i
         top_k=top_k,
     )
     return json.loads(log.read_text())["summary"]
+
+
+# --- what a step loads
+
+
+def test_a_step_that_does_not_score_does_not_load_scikit_learn() -> None:
+    loaded = "import sys, ml.nightly; print([name for name in ('sklearn', 'pandas') if name in sys.modules])"
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT / "include")}
+    done = subprocess.run([sys.executable, "-c", loaded], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 # --- the data date
