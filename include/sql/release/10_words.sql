@@ -1,4 +1,4 @@
--- WORD: every text that many claims share, as a type: a number of two or four bytes instead of the text while
+-- WORD: every text that many claims share, as a type: a small number instead of the text while
 -- claims_high_risk is sorted. In alphabetical order, so that it sorts as the texts do.
 CREATE OR REPLACE TEMP TYPE WORD AS ENUM ( -- noqa: PRS
     SELECT text

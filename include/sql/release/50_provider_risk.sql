@@ -19,7 +19,7 @@ WITH providers AS (
         any_value(claim.data_date) AS data_date,
         count(*) FILTER (scores.risk_score >= 0.5) AS high_risk_claims
     FROM claims AS claim
-    INNER JOIN claims_ml_scores AS scores ON claim.claim_id = scores.claim_id
+    INNER JOIN scores ON claim.claim_id = scores.claim_id
     GROUP BY claim.facility_key
 ),
 
