@@ -21,7 +21,7 @@ from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 from airflow.sdk import Param, chain, dag, get_current_context, task
 
 from claims_alerts import note_begun, note_failure, tell_failure, tell_success
-from claims_risk import DATA_DATE, no_retry_for, retry_delay
+from claims_risk import CLAIMS, DATA_DATE, no_retry_for, retry_delay
 from ml.claims.steps import SQL_STEPS
 from ml.clock import ETL_CRON, JAKARTA, DataDateError, checked_data_date
 from ml.sql import SQL_ROOT
@@ -75,7 +75,7 @@ def claims_normalized() -> None:
             print(line)
         return build.as_xcom()
 
-    @task(execution_timeout=timedelta(minutes=30))
+    @task(execution_timeout=timedelta(minutes=30), outlets=[CLAIMS])
     def publish_claims() -> dict[str, str]:
         """Check the counts, write the Parquet file, keep the warehouse."""
         from ml.claims.etl import EtlBuild
@@ -86,7 +86,9 @@ def claims_normalized() -> None:
         build = EtlBuild.from_xcom(get_current_context()["ti"].xcom_pull(task_ids="check_contract"))
         with no_retry_for(RawInputError):
             claims = publish(load_settings(), build)
-        return {"path": str(claims.path), "data_date": str(claims.data_date), "rows": f"{claims.rows}"}
+        facts = {"path": str(claims.path), "data_date": str(claims.data_date), "rows": f"{claims.rows}"}
+        get_current_context()["outlet_events"][CLAIMS].extra = facts
+        return facts
 
     steps = [
         SQLExecuteQueryOperator(

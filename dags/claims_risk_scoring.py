@@ -26,9 +26,11 @@ from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, tas
 
 from claims_alerts import note_begun, note_failure, tell_failure, tell_success
 from claims_risk import (
+    CLAIMS,
     DATA_DATE,
     ETL_DAG,
     PUBLISH_POOL,
+    SCORES,
     SCORING_DAG,
     etl_tick_of_run,
     no_retry_for,
@@ -107,7 +109,7 @@ def claims_risk_scoring() -> None:
         execution_timeout=None,
     )
 
-    @task
+    @task(inlets=[CLAIMS])
     def score_claims(data_date: str, model_version: str, ruleset_version: str) -> dict[str, Any]:
         """Score every claim into a candidate."""
         from dataclasses import asdict
@@ -155,7 +157,7 @@ def claims_risk_scoring() -> None:
             published = nightly.publish(load_settings(), token, audited["folder"])
         return audited | {"release_id": published.release_id, "switched": published.switched}
 
-    @task(pool=PUBLISH_POOL)
+    @task(pool=PUBLISH_POOL, outlets=[SCORES])
     def quality_check(published: dict[str, Any]) -> dict[str, Any]:
         """Run Great Expectations on what readers see; a critical failure restores the release before."""
         from ml import nightly
@@ -170,6 +172,8 @@ def claims_risk_scoring() -> None:
                 expected_rows=published["rows"],
                 top_k=context["params"]["top_k"],
             )
+        facts = {name: published[name] for name in ("release_id", "data_date", "rows")}
+        context["outlet_events"][SCORES].extra = facts | {"live": published["switched"]}
         return published | {"qc_log": str(log)}
 
     @task

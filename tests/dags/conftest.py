@@ -24,6 +24,7 @@ def task(task):
     return {
         "upstream": sorted(task.upstream_task_ids), "trigger_rule": task.trigger_rule.value, "pool": task.pool,
         "retries": task.retries, "retry_delay": task.retry_delay.total_seconds(), "kind": type(task).__name__,
+        "inlets": [asset.name for asset in task.inlets], "outlets": [asset.name for asset in task.outlets],
         "on_failure": names(task.on_failure_callback), "on_execute": names(task.on_execute_callback),
         "execution_timeout": task.execution_timeout and task.execution_timeout.total_seconds(),
     }

@@ -110,6 +110,16 @@ def test_a_model_is_judged_before_it_is_promoted_once_a_month_after_the_nights_s
     assert dag["params"] == {"data_date": None, "seed": None, "promote": True}
 
 
+def test_claims_and_scores_are_assets(dags: dict[str, Any]) -> None:
+    """The scores' event comes after their QC: nobody is to start on scores that may be taken back."""
+    etl, scoring = dags["claims_normalized"]["tasks"], dags["claims_risk_scoring"]["tasks"]
+    assert {name: task["outlets"] for name, task in (etl | scoring).items() if task["outlets"]} == {
+        "publish_claims": ["claims_normalized"],
+        "quality_check": ["claims_ml_scores"],
+    }
+    assert scoring["score_claims"]["inlets"] == ["claims_normalized"]
+
+
 def test_restore_is_wired_four_ways(dags: dict[str, Any]) -> None:
     dag = dags["claims_risk_scoring"]
     watcher = dag["tasks"].pop("restore_on_failure")

@@ -1,0 +1,515 @@
+"""docs/failures.md, row by row, in a real Airflow: what readers see, who restores, how soon, and the one alert.
+
+One stack for all. Each test begins and ends with the same good release live, so they can run in any order; the last
+column of the table is what they measure (`-rP` shows it, FAILURES_TABLE names a file that gets it).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psutil
+import pytest
+from rich.console import Console
+
+from ml.clock import data_date_of, etl_tick, now
+from ml.nightly import store_of
+from ml.sample.config import GeneratorConfig
+from ml.settings import PROJECT_ROOT, Settings
+from ops.local_airflow import LocalAirflow
+from ops.local_airflow.client import DagRun
+from ops.local_airflow.drive import Progress, run_night
+from ops.local_airflow.processes import marked_processes
+from tests.alerts.sinks import Mailbox, Webhook, mail_server, webhook
+from tests.nightly.test_runbook import commands
+from tests.release.test_full_disk import fill
+
+pytestmark = pytest.mark.e2e_slow
+
+ETL, SCORING, WATCHDOG = "claims_normalized", "claims_risk_scoring", "claims_watchdog"
+HEARTBEAT_TIMEOUT = 20
+MEGABYTES = 400
+
+
+@dataclass
+class Stage:
+    """The stack, what it writes to, and the servers that get its alerts."""
+
+    airflow: LocalAirflow
+    settings: Settings
+    mails: Mailbox
+    slack: Webhook
+    root: Path
+    started: float = 0.0
+    watching: dict[str, float] = field(default_factory=dict)
+
+    # --- driving
+
+    def trigger(self, dag_id: str = SCORING, **conf: Any) -> DagRun:
+        return self.airflow.client.trigger(dag_id, conf=conf)
+
+    def order(self, task: str, action: str, times: int = 1, **more: Any) -> None:
+        """Let the next tries of a task meet a misfortune."""
+        (self.root / "met.jsonl").unlink(missing_ok=True)
+        (self.root / "faults.json").write_text(json.dumps({"task": task, "action": action, "times": times, **more}))
+
+    def met(self, number: int = 1) -> dict[str, Any]:
+        """Wait until that many tries have met it; return where the last one did."""
+        path = self.root / "met.jsonl"
+        self.until(lambda: path.exists() and len(path.read_text().splitlines()) >= number, 180, "no try met the fault")
+        time.sleep(0.3)
+        met: dict[str, Any] = json.loads(path.read_text().splitlines()[number - 1])
+        return met
+
+    def until(self, ready: Callable[[], Any], timeout: float, what: str) -> None:
+        deadline = time.monotonic() + timeout
+        while not ready():
+            assert time.monotonic() < deadline, what
+            time.sleep(0.2)
+
+    def end(self, run: DagRun, timeout: float = 240) -> str:
+        """Wait for the end of a run; return its state."""
+        return self.airflow.client.wait(run, timeout=timeout).state
+
+    def states(self, run: DagRun) -> dict[str, str | None]:
+        return {task.name: task.state for task in self.airflow.client.tasks(run.dag_id, run.run_id)}
+
+    def component(self, name: str) -> Any:
+        return next(part for part in self.airflow._components if part.name == name)
+
+    def restart(self, name: str, arguments: list[str]) -> None:
+        old = self.component(name)
+        self.airflow._components.remove(old)
+        self.airflow._components.append(self.airflow._spawn(name, arguments))
+
+    # --- looking
+
+    @property
+    def live(self) -> str | None:
+        return store_of(self.settings).live_id()
+
+    def alerts(self, run: DagRun | None = None) -> list[str]:
+        """Subjects of the mails (about a run)."""
+        mails = self.mails.mails
+        if run is None:
+            return [str(mail["Subject"]) for mail in mails]
+        return [str(mail["Subject"]) for mail in mails if quote(run.run_id, safe="") in _html(mail)]
+
+    def one_alert(self, run: DagRun, *says: str, timeout: float = 60) -> float:
+        """Wait for the alert about a run, see that it stays the only one and says this; return when it came."""
+        self.until(lambda: self.alerts(run), timeout, f"no alert about {run.run_id}; there are {self.alerts()}")
+        came = time.time()
+        time.sleep(8)  # the DAG's callback, the watcher and the like have come by then
+        assert len(self.alerts(run)) == 1, self.alerts(run)
+        (mail,) = [mail for mail in self.mails.mails if quote(run.run_id, safe="") in _html(mail)]
+        for part in says:
+            assert part in _html(mail) + str(mail["Subject"]), _html(mail)
+        assert [text for text in self.slack.texts if text == str(mail["Subject"])]
+        return came
+
+    def measured(self, row: str, **seconds: float) -> None:
+        """Keep what was measured for the table."""
+        line = f"{row}: " + ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())
+        print(line)
+        if path := os.environ.get("FAILURES_TABLE"):
+            with Path(path).open("a") as file:
+                file.write(line + "\n")
+
+
+def _html(mail: Any) -> str:
+    body = mail.get_body(("html",))
+    return str(body.get_content()) if body else ""
+
+
+def generated(settings: Settings, root: Path) -> None:
+    from ml.sample.files import write
+    from ml.sample.generate import generate
+
+    for path in settings.raw.glob("*"):
+        path.unlink()
+    write(generate(GeneratorConfig(claims=1_500, seed=11)), settings.raw, "csv", root / "labels.parquet")
+
+
+@pytest.fixture(scope="module")
+def stage_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    root = tmp_path_factory.mktemp("failures")
+    (root / "plugins").mkdir()
+    for plugin in (PROJECT_ROOT / "plugins").glob("*.py"):
+        (root / "plugins" / plugin.name).symlink_to(plugin)
+    shutil.copy(Path(__file__).with_name("faults.py"), root / "plugins" / "faults.py")
+    volume = root / "volume"
+    volume.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(volume)], capture_output=True, check=False
+    )
+    settings = Settings(_env_file=None, CLAIMS_INSTANCE_DIR=str(volume / "instance"))
+    generated(settings, root)
+    try:
+        with mail_server() as mails, webhook() as slack:
+            environ = {
+                "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "plugins"),
+                "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_TIMEOUT),
+                "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+                "AIRFLOW_CONN_SMTP_DEFAULT": mails.connection,
+                "AIRFLOW_CONN_SLACK_DEFAULT": slack.connection,
+                "CLAIMS_ALERT_EMAILS": "oncall@claims.invalid",
+                "CLAIMS_RETRY_DELAY_SECONDS": "2",
+                "CLAIMS_LOCK_TIMEOUT_SECONDS": "5",
+                "CLAIMS_KEEP_RELEASES": "4",
+                "CLAIMS_TEST_FAULTS": str(root / "faults.json"),
+            }
+            with LocalAirflow(root / "run", settings.instance_dir, env=environ) as airflow:
+                airflow.wait_for_dags([ETL, SCORING, WATCHDOG, "train_risk_model"])
+                progress = Progress(airflow.client, Console(width=200), airflow.check_alive, airflow.log_dir)
+                run_night(airflow.client, progress, settings, own_stack=True)
+                yield Stage(airflow, settings, mails, slack, root)
+    finally:
+        if mounted.returncode == 0:
+            subprocess.run(["umount", "--lazy", str(volume)], check=True)
+
+
+@pytest.fixture
+def stage(stage_of_all: Stage) -> Iterator[Stage]:
+    """The stage with a good release live; what a test leaves behind is put right."""
+    before = stage_of_all.live
+    assert before is not None
+    assert store_of(stage_of_all.settings).verify(before) == []
+    yield stage_of_all
+    (stage_of_all.root / "faults.json").unlink(missing_ok=True)
+    for process in marked_processes(stage_of_all.airflow.run_dir):
+        with suppress(psutil.Error):
+            if process.status() == psutil.STATUS_STOPPED:
+                process.kill()
+    live = stage_of_all.live
+    assert live is not None
+    assert store_of(stage_of_all.settings).verify(live) == [], "whatever happens, readers see a whole release"
+
+
+def test_task_raises(stage: Stage) -> None:
+    before = stage.live
+    begun = time.time()
+    run = stage.trigger(ruleset_version="RULESET_v9")
+    assert stage.end(run) == "failed"
+    came = stage.one_alert(
+        run, "[GAGAL]", "score_claims", "RULESET_v9", "belum menayangkan apa pun", "airflow dags clear"
+    )
+    assert stage.live == before
+    stage.measured("task raises", alert_after_trigger=came - begun)
+
+
+def test_qc_fails(stage: Stage) -> None:
+    before = stage.live
+    stage.order("quality_check", "stop")
+    run = stage.trigger()
+    met = stage.met()
+    release = stage.live
+    assert release != before, "QC looks at what readers see"
+    # Readers' own file is spoiled before QC looks at it.
+    scores = stage.settings.instance_dir / "releases" / str(release) / "claims_ml_scores.parquet"
+    content = scores.read_bytes()
+    scores.chmod(0o644)
+    scores.write_bytes(content[: len(content) // 2])
+    os.kill(met["pid"], signal.SIGCONT)
+    failed = time.time()
+    assert stage.end(run) == "failed"
+    stage.until(lambda: stage.live == before, 30, "not restored")
+    came = stage.one_alert(run, "quality_check", "ditarik, rilis sebelumnya tayang lagi")
+    stage.measured("QC fails", alert=came - failed)
+
+
+@pytest.mark.parametrize(
+    ("task", "fault", "says"),
+    [
+        ("backup_and_swap", {"action": "failpoint", "point": "after:build:kill"}, "belum menayangkan apa pun"),
+        ("quality_check", {"action": "kill"}, "ditarik, rilis sebelumnya tayang lagi"),
+    ],
+)
+def test_kill_9_of_a_task_in_every_try(stage: Stage, task: str, fault: dict[str, str], says: str) -> None:
+    before = stage.live
+    stage.order(task, times=3, **fault)
+    run = stage.trigger()
+    last = stage.met(3)["at"]
+    stage.until(lambda: stage.live == before, 60, "not restored")
+    restored = time.time()
+    assert stage.end(run) == "failed"
+    came = stage.one_alert(run, "[GAGAL]", says)
+    assert stage.live == before
+    assert stage.states(run)["restore_on_failure"] == "failed"
+    stage.measured(f"kill -9 of {task}, three times", restored=restored - last, alert=came - last)
+
+
+def test_kill_9_once_is_healed_by_the_retry(stage: Stage) -> None:
+    before, alerts = stage.live, len(stage.alerts())
+    stage.order("backup_and_swap", "failpoint", point="after:switch:kill")
+    run = stage.trigger()
+    killed = stage.met()["at"]
+    assert stage.end(run) == "success"
+    assert stage.live != before
+    assert len(stage.alerts()) == alerts, "nobody is woken by what heals itself"
+    stage.measured("kill -9 of the task once", success=time.time() - killed)
+
+
+def test_kill_9_of_the_supervisor_with_the_orphan_alive(stage: Stage) -> None:
+    """The orphan goes on publishing when the next try has: it recognises that and changes nothing."""
+    before = stage.live
+    stage.order("backup_and_swap", "failpoint", point="before:lock:stop")
+    run = stage.trigger()
+    met = stage.met()
+    stage.until(lambda: psutil.Process(met["pid"]).status() == psutil.STATUS_STOPPED, 30, "not at the lock")
+    os.kill(met["supervisor"], signal.SIGKILL)
+    killed = time.time()
+    assert stage.end(run) == "success", stage.states(run)
+    done = time.time()
+    after = stage.live
+    assert after != before
+    with suppress(ProcessLookupError):
+        os.kill(met["pid"], signal.SIGCONT)
+    time.sleep(5)
+    assert stage.live == after, "the orphan has changed nothing"
+    assert store_of(stage.settings).verify(str(after)) == []
+    stage.measured("kill -9 of the supervisor", success=done - killed, of_which_heartbeat=HEARTBEAT_TIMEOUT)
+
+
+def test_out_of_memory(stage: Stage) -> None:
+    before = stage.live
+    stage.order("score_claims", "memory", times=3, megabytes=150)
+    run = stage.trigger()
+    last = stage.met(3)["at"]
+    assert stage.end(run) == "failed"
+    came = stage.one_alert(run, "score_claims", "belum menayangkan apa pun")
+    assert stage.live == before
+    stage.measured("out of memory", alert=came - last)
+
+
+def test_execution_timeout(stage: Stage) -> None:
+    before = stage.live
+    stage.order("score_claims", "slow", times=3, step="score", seconds=60, timeout=3)
+    run = stage.trigger()
+    last = stage.met(3)["at"]
+    assert stage.end(run) == "failed"
+    came = stage.one_alert(run, "score_claims", "Timeout")
+    assert stage.live == before
+    stage.measured("execution timeout (3 s)", alert=came - last)
+
+
+def test_dagrun_timeout(stage: Stage) -> None:
+    """Six hours pass at once, in the metadata."""
+    before = stage.live
+    stage.order("quality_check", "slow", step="check_quality", seconds=120)
+    run = stage.trigger()
+    stage.met()
+    assert stage.live != before
+    moved = time.time()
+    sql(stage, f"UPDATE dag_run SET start_date = start_date - interval '7 hours' WHERE run_id = '{run.run_id}'")
+    assert stage.end(run) == "failed"
+    stage.until(lambda: stage.live == before, 60, "not restored")
+    restored = time.time()
+    came = stage.one_alert(run, "[GAGAL]", "ditarik, rilis sebelumnya tayang lagi")
+    stage.measured("dagrun timeout", restored=restored - moved, alert=came - moved)
+
+
+def test_mark_task_failed(stage: Stage) -> None:
+    before = stage.live
+    stage.order("quality_check", "slow", step="check_quality", seconds=120)
+    run = stage.trigger()
+    stage.met()
+    marked = time.time()
+    path = f"/dags/{SCORING}/dagRuns/{run.run_id}/taskInstances/quality_check"
+    stage.airflow.client._send("PATCH", path, json={"new_state": "failed"})
+    stage.until(lambda: stage.live == before, 60, "not restored")
+    restored = time.time()
+    assert stage.end(run) == "failed"
+    came = stage.one_alert(run, "ditarik, rilis sebelumnya tayang lagi")
+    stage.measured("mark task failed", restored=restored - marked, alert=came - marked)
+
+
+def test_mark_run_failed(stage: Stage) -> None:
+    """Nothing fires; the watchdog (every five minutes) or the next run closes the gap."""
+    before = stage.live
+    stage.order("quality_check", "slow", step="check_quality", seconds=120)
+    run = stage.trigger()
+    stage.met()
+    stage.airflow.client.mark(SCORING, run.run_id, "failed")
+    time.sleep(10)
+    assert stage.live != before, "Airflow runs nothing for it"
+    assert stage.alerts(run) == []
+    begun = time.time()
+    assert stage.end(stage.trigger(WATCHDOG)) == "success"
+    assert stage.live == before
+    restored = time.time()
+    came = stage.one_alert(run, "ditarik, rilis sebelumnya tayang lagi")
+    assert stage.end(stage.trigger(WATCHDOG)) == "success"
+    assert len(stage.alerts(run)) == 1, "it is told once"
+    stage.measured("mark run failed, from the watchdog's start", restored=restored - begun, alert=came - begun)
+
+
+def test_scheduler_killed_and_restarted(stage: Stage) -> None:
+    before, alerts = stage.live, len(stage.alerts())
+    stage.order("score_claims", "slow", step="score", seconds=10)
+    run = stage.trigger()
+    stage.met()
+    scheduler = psutil.Process(stage.component("scheduler").process.pid)
+    for process in [scheduler, *scheduler.children(recursive=True)]:
+        with suppress(psutil.Error):
+            process.kill()
+    killed = time.time()
+    time.sleep(3)
+    stage.restart("scheduler", ["scheduler", "--skip-serve-logs"])
+    assert stage.end(run, 300) == "success"
+    assert stage.live != before
+    assert len(stage.alerts()) == alerts
+    stage.measured("scheduler and its tasks killed and restarted", success=time.time() - killed)
+
+
+def test_api_server_down(stage: Stage) -> None:
+    before, alerts = stage.live, len(stage.alerts())
+    stage.order("score_claims", "slow", step="score", seconds=5)
+    run = stage.trigger()
+    stage.met()
+    server = psutil.Process(stage.component("api-server").process.pid)
+    for process in [*server.children(recursive=True), server]:
+        with suppress(psutil.Error):
+            process.kill()
+    killed = time.time()
+    time.sleep(12)
+    stage.restart("api-server", ["api-server"])
+    stage.until(lambda: stage.airflow.client.health(), 90, "the API server is not back")
+    stage.airflow.client.wake_execution_api()
+    assert stage.end(run, 300) == "success", stage.states(run)
+    assert stage.live != before
+    assert len(stage.alerts()) == alerts
+    stage.measured("API server down for 12 s", success=time.time() - killed)
+
+
+def test_metadata_store_restarted(stage: Stage) -> None:
+    before, alerts = stage.live, len(stage.alerts())
+    stage.order("score_claims", "slow", step="score", seconds=5)
+    run = stage.trigger()
+    stage.met()
+    store = stage.airflow._store
+    assert store is not None
+    stopped = time.time()
+    store.stop()
+    time.sleep(3)
+    store.start(stage.airflow.environment)
+    stage.until(lambda: set(stage.airflow.client.health().values()) == {"healthy"}, 120, "not healthy again")
+    assert stage.end(run, 300) == "success", stage.states(run)
+    assert stage.live != before
+    assert len(stage.alerts()) == alerts
+    stage.measured("metadata store restarted", success=time.time() - stopped)
+
+
+def test_disk_full(stage: Stage) -> None:
+    if not os.path.ismount(stage.settings.instance_dir.parent):
+        pytest.skip("a tmpfs may not be mounted here")
+    before = stage.live
+    stage.order("backup_and_swap", "stop")
+    run = stage.trigger()
+    met = stage.met()
+    ballast = fill(stage.settings.instance_dir.parent)
+    try:
+        os.kill(met["pid"], signal.SIGCONT)
+        full = time.time()
+        assert stage.end(run) == "failed"
+        came = stage.one_alert(run, "[GAGAL]", "skor data")
+        assert stage.live == before
+    finally:
+        ballast.unlink()
+    stage.measured("disk full", alert=came - full)
+
+
+def test_raw_files_missing_then_back(stage: Stage) -> None:
+    """The ETL's failure is told once, scoring's consequence is not; the first good run tells that all is well."""
+    before = stage.live
+    kept = stage.settings.instance_dir / "kept"  # on the same volume
+    stage.settings.raw.rename(kept)
+    stage.settings.raw.mkdir()
+    etl = stage.airflow.client.runs(ETL)[0]
+    stage.airflow.client.clear(ETL, etl.run_id)
+    begun = time.time()
+    assert stage.end(etl) == "failed"
+    came = stage.one_alert(etl, "ETL klaim", "check_contract", "no file matches")
+    scoring = stage.trigger()
+    assert stage.end(scoring) == "failed"
+    waited = time.time()
+    assert stage.states(scoring)["wait_for_etl"] == "failed"
+    time.sleep(8)
+    assert stage.alerts(scoring) == [], "it belongs to the ETL's incident"
+    assert stage.live == before
+
+    stage.settings.raw.rmdir()
+    kept.rename(stage.settings.raw)
+    stage.airflow.client.clear(ETL, etl.run_id)
+    assert stage.end(etl) == "success"
+    stage.until(lambda: "[PULIH] ETL klaim" in stage.alerts()[-1], 30, "no word that all is well")
+    stage.measured("raw files missing", alert=came - begun, scoring_failed=waited - came)
+
+
+def test_a_run_that_is_cleared_and_fails_again_is_told_again(stage: Stage) -> None:
+    run = stage.trigger(ruleset_version="RULESET_v9")
+    assert stage.end(run) == "failed"
+    stage.one_alert(run, "[GAGAL]")
+    command = ["airflow", "dags", "clear", SCORING, "--run-id", run.run_id, "--only-failed", "--yes"]
+    done = subprocess.run(
+        [sys.executable, "-m", *command], env=stage.airflow.environment, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    stage.until(lambda: len(stage.alerts(run)) == 2, 120, "the alert's own command does not run the failed tasks again")
+
+
+def test_a_good_run_after_failures_tells_that_all_is_well(stage: Stage) -> None:
+    run = stage.trigger(ruleset_version="RULESET_v9")
+    assert stage.end(run) == "failed"
+    stage.one_alert(run, "[GAGAL]")
+    good = stage.trigger()
+    assert stage.end(good) == "success"
+    stage.until(lambda: any("[PULIH]" in text for text in stage.alerts(good)), 30, "no word that all is well")
+    again = stage.trigger()
+    assert stage.end(again) == "success"
+    time.sleep(8)
+    assert not [text for text in stage.alerts(again) if "[PULIH]" in text], "it is told once"
+
+
+def sql(stage: Stage, statement: str) -> None:
+    """Run a statement on the metadata."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(stage.airflow.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text(statement))
+
+
+def test_every_airflow_command_of_the_runbook_works(stage: Stage) -> None:
+    run = stage.trigger(ruleset_version="RULESET_v9")
+    assert stage.end(run) == "failed"
+    tick = etl_tick(data_date_of(now()))
+    words = {
+        "RUN_ID": run.run_id,
+        "TICK": (tick - timedelta(days=30)).isoformat(),
+        "FROM": (tick - timedelta(days=41)).isoformat(),
+        "TO": (tick - timedelta(days=40)).isoformat(),
+    }
+    for line in commands("airflow "):
+        arguments = [words.get(word, word) for word in shlex.split(line)]
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            env=stage.airflow.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
