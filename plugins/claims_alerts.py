@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from claims_risk import data_date, running_in_airflow
+from claims_risk import SCORING_DAG, data_date, running_in_airflow
 
 if TYPE_CHECKING:
     from ml.alerts import AlertBook, RunKey, Story
@@ -111,7 +111,7 @@ def tell_good_run(settings: Settings, book: AlertBook, run: RunKey, day: date | 
     from ml.alerts import Event, Kind, success_story
     from ml.alerts.facts import newest_snapshot, warnings_of
 
-    warnings = warnings_of(newest_snapshot(settings, run_id=run.run_id))
+    warnings = warnings_of(newest_snapshot(settings, run_id=run.run_id)) if run.dag_id == SCORING_DAG else ()
     story = success_story(settings, book, run, day, warnings=warnings)
     book.note(Event(kind=Kind.SUCCEEDED, dag_id=run.dag_id, run_id=run.run_id, attempt=run.attempt, data_date=day))
     if story:

@@ -19,6 +19,7 @@ from ml.sample.config import GeneratorConfig
 from ml.settings import Settings
 from ops.local_airflow import LocalAirflow
 from ops.local_airflow.drive import Progress, RunFailedError, run_night
+from tests.alerts.sinks import Mailbox, Webhook, mail_server, wait_until, webhook
 from tests.claims.conftest import claim, diagnosis, write_csv
 
 pytestmark = pytest.mark.e2e
@@ -34,6 +35,8 @@ class Night:
     airflow: LocalAirflow
     settings: Settings
     console: Console
+    mails: Mailbox
+    slack: Webhook
     live: list[str] = field(default_factory=list)
 
     def run(self) -> str:
@@ -45,6 +48,16 @@ class Night:
             except RunFailedError as error:
                 self.console.print(str(error))
         return captured.get()
+
+    def alerts(self, timeout: float = 20) -> list[str]:
+        """The alerts that came by mail since the last look, once Slack has the same."""
+        wait_until(lambda: self.mails.mails, timeout, "no alert came")
+        time.sleep(5)  # for one too many
+        subjects = self.mails.subjects
+        assert self.slack.texts == subjects
+        self.mails.mails.clear()
+        self.slack.messages.clear()
+        return subjects
 
     def states(self, dag_id: str) -> dict[str, str | None]:
         """Task states of the newest run."""
@@ -61,11 +74,17 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     settings = Settings(_env_file=None, CLAIMS_INSTANCE_DIR=str(root / "instance"))
     write(generate(GeneratorConfig(claims=ROWS, seed=11)), settings.raw, "csv", root / "labels" / "labels.parquet")
     console = Console(width=200)
-    with LocalAirflow(root / "run", settings.instance_dir) as airflow:
-        airflow.wait_for_dags(
-            ["claims_normalized", "claims_risk_scoring", "claims_scores_rollback", "train_risk_model"]
-        )
-        yield Night(airflow, settings, console)
+    with mail_server() as mails, webhook() as slack:
+        environ = {
+            "AIRFLOW_CONN_SMTP_DEFAULT": mails.connection,
+            "AIRFLOW_CONN_SLACK_DEFAULT": slack.connection,
+            "CLAIMS_ALERT_EMAILS": "oncall@claims.invalid",
+        }
+        with LocalAirflow(root / "run", settings.instance_dir, env=environ) as airflow:
+            airflow.wait_for_dags(
+                ["claims_normalized", "claims_risk_scoring", "claims_scores_rollback", "train_risk_model"]
+            )
+            yield Night(airflow, settings, console, mails, slack)
 
 
 def table_and_parquet(settings: Settings) -> tuple[list[tuple], list[tuple]]:
@@ -119,6 +138,7 @@ def test_second_night_same_scores_and_the_first_as_backup(night: Night) -> None:
     assert table == parquet
     assert without_moment(table) == without_moment(before), "the same claims, model and ruleset: the same scores"
     assert backup(night.settings) == before
+    assert night.mails.mails == [], "nobody is told of a good night"
 
 
 def roll_back(night: Night, *, answer: str | None = None, **form: object) -> str:
@@ -199,6 +219,9 @@ def test_scores_that_qc_refuses_are_taken_back_by_themselves(night: Night) -> No
         path for path in night.settings.logs.glob("ml_scores_qc_2*.json") if '"passed": false' in path.read_text()
     ]
     assert len(failed) == 1
+    about_model, about_scores = night.alerts()  # the gate refuses a model of such claims, too
+    assert "[GAGAL] Pelatihan model" in about_model
+    assert "[GAGAL] Skor risiko klaim" in about_scores
 
 
 def test_a_truncated_export_fails_the_etl_at_once_and_changes_nothing(night: Night) -> None:
@@ -209,6 +232,9 @@ def test_a_truncated_export_fails_the_etl_at_once_and_changes_nothing(night: Nig
     assert "2022_fkrtl.csv: ends in the middle of row 1,001" in shown
     assert "truncated" in shown
     assert night.states("claims_normalized")["check_contract"] == "failed"
+    (alert,) = night.alerts()
+    assert "[GAGAL] ETL klaim" in alert
+    assert "check_contract" in alert
     assert table_and_parquet(night.settings) == before
 
 
