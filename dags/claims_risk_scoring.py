@@ -24,6 +24,7 @@ from airflow.exceptions import AirflowFailException
 from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
 from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task
 
+from claims_metrics import report_publish, report_quality
 from claims_risk import (
     DATA_DATE,
     ETL_DAG,
@@ -141,6 +142,8 @@ def claims_risk_scoring() -> None:
     @task(pool=PUBLISH_POOL)
     def backup_and_swap(audited: dict[str, Any]) -> dict[str, Any]:
         """Make the release (with the backup of what is live in it) and switch readers to it."""
+        from time import monotonic
+
         from ml import nightly
         from ml.release import RunToken
         from ml.scoring.audit import AuditError
@@ -148,8 +151,10 @@ def claims_risk_scoring() -> None:
 
         context = get_current_context()
         token = RunToken(context["run_id"], context["ti"].try_number)
+        started = monotonic()
         with no_retry_for(nightly.CandidateGoneError, AuditError):
             published = nightly.publish(load_settings(), token, audited["folder"])
+        report_publish(published, seconds=monotonic() - started)
         return audited | {"release_id": published.release_id, "switched": published.switched}
 
     @task(pool=PUBLISH_POOL)
@@ -166,6 +171,7 @@ def claims_risk_scoring() -> None:
                 run_id=context["run_id"],
                 expected_rows=published["rows"],
                 top_k=context["params"]["top_k"],
+                tell=report_quality,
             )
         return published | {"qc_log": str(log)}
 

@@ -190,6 +190,13 @@ def test_raw_files_are_where_the_tasks_look() -> None:
     assert scheduler["environment"]["CLAIMS_RAW_DIR"] in {mount.target for mount in deploy.mounts(scheduler)}
 
 
+def test_airflow_s_switch_for_metrics_reaches_every_service_of_airflow() -> None:
+    switch = {"AIRFLOW__METRICS__STATSD_ON": "True", "AIRFLOW__METRICS__STATSD_HOST": "statsd.example"}
+    for name, service in deploy.own_services().items():
+        assert switch.items() <= deploy.environment(service, GIVEN | switch).items(), name
+        assert not [one for one in deploy.environment(service, GIVEN) if "METRICS" in one], name
+
+
 def test_api_server_and_init_share_the_password_file() -> None:
     for name in ("airflow-init", "api-server"):
         service = deploy.services()[name]
