@@ -72,6 +72,6 @@ def test_airflow_home_holds_what_the_volumes_hold(known: dict[str, list[str]]) -
     home = deploy.image_environment()["AIRFLOW_HOME"]
     kind, default = known["AIRFLOW__LOGGING__BASE_LOG_FOLDER"]
     assert kind == "string" and default.replace("{AIRFLOW_HOME}", home) == "/opt/airflow/logs"
-    for name in ("api-server", "scheduler", "dag-processor", "triggerer"):
+    for name in ("api-server", "scheduler", "worker", "dag-processor", "triggerer"):
         logs = {mount.target: mount for mount in deploy.mounts(deploy.services()[name])}
         assert logs["/opt/airflow/logs"].source == "airflow-logs"
