@@ -20,7 +20,8 @@ from datetime import date, datetime, timedelta
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 from airflow.sdk import Param, chain, dag, get_current_context, task
 
-from claims_risk import DATA_DATE, no_retry_for
+from claims_alerts import note_begun, note_failure, tell_failure, tell_success
+from claims_risk import DATA_DATE, no_retry_for, retry_delay
 from ml.claims.steps import SQL_STEPS
 from ml.clock import ETL_CRON, JAKARTA, DataDateError, checked_data_date
 from ml.sql import SQL_ROOT
@@ -36,7 +37,15 @@ POOL = "claims_etl"
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=2),
     template_searchpath=[str(SQL_ROOT)],
-    default_args={"owner": "claims-data", "retries": 2, "retry_delay": timedelta(minutes=1), "pool": POOL},
+    on_failure_callback=tell_failure,
+    on_success_callback=tell_success,
+    default_args={
+        "owner": "claims-data",
+        "retries": 2,
+        "retry_delay": retry_delay(),
+        "pool": POOL,
+        "on_failure_callback": note_failure,
+    },
     params={
         "data_date": Param(
             None,
@@ -52,7 +61,7 @@ POOL = "claims_etl"
 def claims_normalized() -> None:
     """Wire the ETL."""
 
-    @task(execution_timeout=timedelta(minutes=45))
+    @task(execution_timeout=timedelta(minutes=45), on_execute_callback=note_begun)
     def check_contract(data_date: str) -> dict[str, str]:
         """Stage the raw rows that keep the contract; quarantine the others."""
         from ml.claims.etl import start_build

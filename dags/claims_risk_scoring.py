@@ -24,6 +24,7 @@ from airflow.exceptions import AirflowFailException
 from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
 from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task
 
+from claims_alerts import note_begun, note_failure, tell_failure, tell_success
 from claims_metrics import report_publish, report_quality
 from claims_risk import (
     DATA_DATE,
@@ -34,6 +35,7 @@ from claims_risk import (
     no_retry_for,
     require_etl_run,
     restore_on_failure,
+    retry_delay,
     running_in_airflow,
 )
 from ml.clock import JAKARTA, SCORING_CRON, DataDateError
@@ -46,13 +48,14 @@ from ml.clock import JAKARTA, SCORING_CRON, DataDateError
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=6),
-    on_failure_callback=restore_on_failure,
+    on_failure_callback=[restore_on_failure, tell_failure],
+    on_success_callback=tell_success,
     default_args={
         "owner": "claims-data",
         "retries": 2,
-        "retry_delay": timedelta(minutes=1),
+        "retry_delay": retry_delay(),
         "execution_timeout": timedelta(hours=1),
-        "on_failure_callback": restore_on_failure,
+        "on_failure_callback": [restore_on_failure, note_failure],
     },
     params={
         "top_k": Param(
@@ -83,7 +86,7 @@ from ml.clock import JAKARTA, SCORING_CRON, DataDateError
 def claims_risk_scoring() -> None:
     """Wire the night."""
 
-    @task
+    @task(on_execute_callback=note_begun)
     def recover() -> None:
         """Put right what a run that died left behind."""
         from ml import nightly
@@ -190,7 +193,9 @@ def claims_risk_scoring() -> None:
         from ml import nightly
         from ml.settings import load_settings
 
-        restored = nightly.restore(load_settings(), get_current_context()["run_id"], reason="watcher: a task failed")
+        context = get_current_context()
+        restored = nightly.restore(load_settings(), context["run_id"], reason="watcher: a task failed")
+        tell_failure(context)
         raise AirflowFailException(f"A task of this run failed. {restored.message}")
 
     scored = score_claims(DATA_DATE, "{{ params.model_version or '' }}", "{{ params.ruleset_version or '' }}")

@@ -25,7 +25,8 @@ from datetime import date, datetime, timedelta
 from airflow.exceptions import AirflowSkipException
 from airflow.sdk import Param, dag, get_current_context, task
 
-from claims_risk import no_retry_for
+from claims_alerts import note_begun, note_failure, tell_failure, tell_success
+from claims_risk import no_retry_for, retry_delay
 from ml.clock import JAKARTA, TRAINING_CRON, DataDateError
 
 
@@ -35,11 +36,14 @@ from ml.clock import JAKARTA, TRAINING_CRON, DataDateError
     start_date=datetime(2026, 1, 1, tzinfo=JAKARTA),
     catchup=False,
     max_active_runs=1,
+    on_failure_callback=tell_failure,
+    on_success_callback=tell_success,
     default_args={
         "owner": "claims-data",
         "retries": 2,
-        "retry_delay": timedelta(minutes=1),
+        "retry_delay": retry_delay(),
         "execution_timeout": timedelta(hours=1),
+        "on_failure_callback": note_failure,
     },
     params={
         "data_date": Param(
@@ -70,7 +74,7 @@ from ml.clock import JAKARTA, TRAINING_CRON, DataDateError
 def train_risk_model() -> None:
     """Wire the training."""
 
-    @task
+    @task(on_execute_callback=note_begun)
     def train_model() -> str:
         """Train on published claims and keep the model; return its version."""
         from ml.claims.etl import NoClaimsError

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from airflow.exceptions import AirflowFailException
@@ -74,7 +74,21 @@ def restore_on_failure(context: Any) -> None:
     # Only the publishing task's try number names a release; another task's says nothing about it.
     try_number = task_instance.try_number if task_instance and task_id == PUBLISHING_TASK else None
     reason = f"{task_id or 'the DAG run'} failed"
-    restore(load_settings(), context["dag_run"].run_id, try_number, reason=reason)
+    run = context.get("dag_run")  # the DAG's callback may know no more than the run's id
+    restore(load_settings(), run.run_id if run else context["run_id"], try_number, reason=reason)
+
+
+def retry_delay() -> timedelta:
+    """Return how long a failed task waits for its next try; the default when the settings are wrong.
+
+    Tasks say what is wrong with them; the DAGs must show up in the UI nevertheless.
+    """
+    from ml.settings import Settings, SettingsError, load_settings
+
+    try:
+        return timedelta(seconds=load_settings().retry_delay_seconds)
+    except SettingsError:
+        return timedelta(seconds=Settings.model_fields["retry_delay_seconds"].default)
 
 
 def release_choices(limit: int = 30) -> list[str]:

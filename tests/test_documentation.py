@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from datetime import time
 
 import pytest
 
@@ -18,7 +19,9 @@ def settings_rows() -> list[str]:
     for field in Settings.model_fields.values():
         default = str(field.default).replace(f"{PROJECT_ROOT}/", "")
         default = default.lower() if isinstance(field.default, bool) else default
-        shown = "(none)" if field.default is None else f"`{default}`"
+        if isinstance(field.default, time):
+            default = f"{field.default:%H:%M}"
+        shown = "(none)" if field.default in (None, "") else f"`{default}`"
         rows.append(f"| `{field.validation_alias}` | {shown} | {field.description} |")
     return rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
@@ -10,6 +10,7 @@ ETL_TIME = time(1, 0)
 SCORING_TIME = time(2, 0)
 ETL_CRON = f"{ETL_TIME.minute} {ETL_TIME.hour} * * *"
 SCORING_CRON = f"{SCORING_TIME.minute} {SCORING_TIME.hour} * * *"
+WATCHDOG_CRON = "*/5 * * * *"
 TRAINING_CRON = "30 3 2 * *"  # once a month, when the night's scoring has ended
 
 
@@ -51,6 +52,17 @@ def checked_data_date(data_date: date) -> date:
 def etl_tick(data_date: date) -> datetime:
     """Return the moment (UTC) at which the ETL of a data date is due."""
     return datetime.combine(data_date, ETL_TIME, tzinfo=JAKARTA).astimezone(UTC)
+
+
+def latest_due(deadline: time, moment: datetime | None = None) -> date:
+    """Return the latest data date whose scores should be live by now.
+
+    Args:
+        deadline: time of day (WIB) at which the scores of that day's data date must be live.
+        moment: the present, unless given.
+    """
+    local = (moment or now()).astimezone(JAKARTA)
+    return local.date() if local.time() >= deadline else local.date() - timedelta(days=1)
 
 
 def now() -> datetime:

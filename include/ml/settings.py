@@ -5,6 +5,7 @@ The README's table is tested against this class, so a new field is not complete 
 
 from __future__ import annotations
 
+from datetime import time
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -125,6 +126,25 @@ class Settings(BaseSettings):
         validation_alias="CLAIMS_KEEP_QC_LOGS_DAYS",
         description="Age in days from which QC logs are deleted.",
     )
+    alert_emails: str = Field(
+        default="",
+        pattern=r"^\s*([^@\s,]+@[^@\s,]+(\s*,\s*[^@\s,]+@[^@\s,]+)*)?\s*$",
+        validation_alias="CLAIMS_ALERT_EMAILS",
+        description="Who gets alerts by e-mail, separated by commas; empty: nobody. "
+        "Sent through the connection `smtp_default`.",
+    )
+    alert_deadline: time = Field(
+        default=time(6, 0),
+        validation_alias="CLAIMS_ALERT_DEADLINE",
+        description="Time of day (WIB, HH:MM) at which scores of the night's data date must be live; "
+        "otherwise an alert goes out.",
+    )
+    retry_delay_seconds: float = Field(
+        default=60,
+        gt=0,
+        validation_alias="CLAIMS_RETRY_DELAY_SECONDS",
+        description="How long a failed task waits before it is tried again, up to twice.",
+    )
     lock_timeout_seconds: float = Field(
         default=600,
         gt=0,
@@ -148,6 +168,11 @@ class Settings(BaseSettings):
     def raw(self) -> Path:
         """Folder of the raw files."""
         return (self.raw_dir or self.instance_dir / "raw").absolute()
+
+    @property
+    def alert_recipients(self) -> list[str]:
+        """Addresses that get alerts by e-mail."""
+        return [address.strip() for address in self.alert_emails.split(",") if address.strip()]
 
     @property
     def data(self) -> Path:

@@ -24,14 +24,14 @@ def task(task):
     return {
         "upstream": sorted(task.upstream_task_ids), "trigger_rule": task.trigger_rule.value, "pool": task.pool,
         "retries": task.retries, "retry_delay": task.retry_delay.total_seconds(), "kind": type(task).__name__,
-        "on_failure": names(task.on_failure_callback),
+        "on_failure": names(task.on_failure_callback), "on_execute": names(task.on_execute_callback),
         "execution_timeout": task.execution_timeout and task.execution_timeout.total_seconds(),
     }
 def dag(dag):
     return {
         "schedule": str(dag.schedule), "timezone": str(dag.timezone), "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs, "doc": dag.doc_md or "", "tags": sorted(dag.tags),
-        "owner": dag.owner, "on_failure": names(dag.on_failure_callback),
+        "owner": dag.owner, "on_failure": names(dag.on_failure_callback), "on_success": names(dag.on_success_callback),
         "params": dag.params.dump(), "tasks": {item.task_id: task(item) for item in dag.tasks},
     }
 json.dump({"errors": bag.import_errors, "heavy": heavy, "dags": {i: dag(d) for i, d in bag.dags.items()}}, sys.stdout)

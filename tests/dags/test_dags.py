@@ -9,7 +9,9 @@ import pytest
 
 from tests.dags.conftest import DAGS_FOLDER
 
-TAGS = {"claims", "etl", "scoring", "model"}
+OURS = {"claims_alerts", "claims_metrics", "claims_risk", "ml"}
+ALLOWED = OURS | {"__future__", "airflow", "dataclasses", "datetime", "typing"}
+TAGS = {"claims", "etl", "scoring", "model", "alerts"}
 
 
 def upstream_of(dag: dict[str, Any], task_id: str) -> set[str]:
@@ -24,6 +26,7 @@ def test_exactly_these_dags_and_no_import_error(parsed: dict[str, Any]) -> None:
         "claims_normalized",
         "claims_risk_scoring",
         "claims_scores_rollback",
+        "claims_watchdog",
         "train_risk_model",
     }
 
@@ -40,8 +43,7 @@ def test_dag_files_only_wire() -> None:
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.split(".")[0])
-        ours = {"claims_metrics", "claims_risk", "ml"}
-        assert imported <= ours | {"__future__", "airflow", "dataclasses", "datetime", "typing"}, path
+        assert imported <= ALLOWED, path
 
 
 def test_every_dag_tells_its_output_impact_and_triage(dags: dict[str, Any]) -> None:
@@ -113,9 +115,27 @@ def test_restore_is_wired_four_ways(dags: dict[str, Any]) -> None:
     dag = dags["claims_risk_scoring"]
     watcher = dag["tasks"].pop("restore_on_failure")
     assert "recover" in upstream_of(dag, "backup_and_swap")
-    assert all(task["on_failure"] == ["restore_on_failure"] for task in dag["tasks"].values())
+    assert all(task["on_failure"] == ["restore_on_failure", "note_failure"] for task in dag["tasks"].values())
     assert (watcher["trigger_rule"], watcher["upstream"]) == ("one_failed", ["qc_summary"])
-    assert dag["on_failure"] == ["restore_on_failure"]
+    assert dag["on_failure"] == ["restore_on_failure", "tell_failure"]
+
+
+def test_who_is_told_is_wired_into_every_dag_of_the_night(dags: dict[str, Any]) -> None:
+    first = {"claims_normalized": "check_contract", "claims_risk_scoring": "recover", "train_risk_model": "train_model"}
+    for dag_id, task_id in first.items():
+        dag = dags[dag_id]
+        assert dag["on_failure"][-1] == "tell_failure"
+        assert dag["on_success"] == ["tell_success"]
+        assert {name: task["on_execute"] for name, task in dag["tasks"].items() if task["on_execute"]} == {
+            task_id: ["note_begun"]
+        }
+        noted = {name for name, task in dag["tasks"].items() if "note_failure" in task["on_failure"]}
+        assert noted == set(dag["tasks"]) - {"restore_on_failure"}
+
+
+def test_the_watchdog_looks_every_five_minutes(dags: dict[str, Any]) -> None:
+    assert dags["claims_watchdog"]["schedule"] == "*/5 * * * *"
+    assert set(dags["claims_watchdog"]["tasks"]) == {"watch"}
 
 
 def test_publishing_and_its_qc_run_one_at_a_time(dags: dict[str, Any]) -> None:

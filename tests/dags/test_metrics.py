@@ -16,6 +16,7 @@ from tests.dags.conftest import airflow_environment
 # The tasks' own functions, with the night's steps replaced; the client is set up as Airflow's task runner does it.
 CALL = """
 import sys, time
+from collections import defaultdict
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,8 +35,9 @@ stats.initialize(
 
 def call(task_id, argument):
     function = dag.get_task(task_id).python_callable
-    ti = SimpleNamespace(try_number=1)
-    function.__globals__["get_current_context"] = lambda: {"run_id": "run-1", "ti": ti, "params": {"top_k": 50}}
+    context = {"run_id": "run-1", "ti": SimpleNamespace(try_number=1), "params": {"top_k": 50}}
+    context["outlet_events"] = defaultdict(SimpleNamespace)
+    function.__globals__["get_current_context"] = lambda: context
     return function(argument)
 
 def publish(settings, token, folder):
@@ -52,7 +54,9 @@ nightly.publish = publish
 nightly.store_of = lambda settings: SimpleNamespace(
     live=lambda: release, get=lambda release_id: release, record_qc=lambda *_, **__: None
 )
-published = {"folder": "here", "rows": 1234, "release_id": "release-1"}
+published = {
+    "folder": "here", "rows": 1234, "data_date": "2026-03-10", "release_id": "release-1", "switched": True
+}
 for switched in (True, False):
     call("backup_and_swap", published)
 nightly.run_quality_check = quality_of(True, ["drift", "concentration"])

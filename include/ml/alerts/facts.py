@@ -1,0 +1,123 @@
+"""The facts an alert tells, looked up when it is written and never assumed: what readers see, and what a run left."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+
+from ml.nightly import store_of
+from ml.qc import QcError
+from ml.qc.logs import Snapshot, read_log, read_snapshots
+from ml.release import ReleaseError, ReleaseStore
+from ml.release.journal import Event as Step
+from ml.release.journal import Record
+from ml.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReaderView:
+    """What readers see now: a release, none, or (with `problem`) something that could not be read.
+
+    `rows` are claims; moments are UTC.
+    """
+
+    release_id: str | None = None
+    data_date: date | None = None
+    created_at: datetime | None = None
+    rows: int | None = None
+    problem: str | None = None
+
+
+class Fate(Enum):
+    """What became of the release a run made."""
+
+    NONE = "none"  # the run published nothing
+    ARCHIVED = "archived"  # kept, but a newer data date stays live
+    TAKEN_BACK = "taken back"  # was live, and an earlier release is live again
+    REPLACED = "replaced"  # was live, another release is now
+    STAYS = "stays"  # is live and passed its QC
+    UNCHECKED = "unchecked"  # is live and must not be: its QC failed or never came
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: its release (None: it made none) and that release's fate. None as fate: it cannot be read."""
+
+    fate: Fate | None
+    release_id: str | None = None
+
+
+def reader_view(settings: Settings) -> ReaderView:
+    """Look up what readers see now; damage is part of the answer, not an error."""
+    store = store_of(settings)
+    try:
+        live = store.live()
+    except (ReleaseError, OSError) as error:
+        return ReaderView(release_id=_id_at_least(store), problem=str(error))
+    if live is None:
+        return ReaderView()
+    manifest = live.manifest
+    return ReaderView(live.id, manifest.data_date, manifest.created_at, manifest.rows)
+
+
+def outcome_of(settings: Settings, run_id: str) -> Outcome:
+    """Look up in the release journal what a run published and what became of it."""
+    store = store_of(settings)
+    try:
+        journal, live = store.journal(), store.live_id()
+    except (ReleaseError, OSError):
+        log.exception("the release journal cannot be read")
+        return Outcome(None)
+    publication = _publication(journal, run_id)
+    if publication is None or publication.release_id is None:
+        return Outcome(Fate.NONE)
+    release_id = publication.release_id
+    if live == release_id:
+        stays = store.qc_passed(release_id) is True
+        return Outcome(Fate.STAYS if stays else Fate.UNCHECKED, release_id)
+    if publication.event is Step.ARCHIVED:
+        return Outcome(Fate.ARCHIVED, release_id)
+    if any(record.event is Step.RESTORED and record.previous == release_id for record in journal):
+        return Outcome(Fate.TAKEN_BACK, release_id)
+    # Killed before its switch, the release was never seen.
+    return Outcome(Fate.REPLACED if publication.event is Step.SWITCHED else Fate.NONE, release_id)
+
+
+def newest_snapshot(settings: Settings, *, run_id: str | None = None, release_id: str | None = None) -> Snapshot | None:
+    """Return the newest QC log of a run or of a release; None when there is none or the logs cannot be read."""
+    try:
+        snapshots, _ = read_snapshots(settings.logs)
+    except (OSError, QcError):
+        log.exception("the QC logs cannot be read")
+        return None
+    of = {key: value for key, value in (("run_id", run_id), ("release_id", release_id)) if value}
+    found = [item for item in snapshots if all(item.summary.get(key) == value for key, value in of.items())]
+    return found[-1] if of and found else None
+
+
+def warnings_of(snapshot: Snapshot | None) -> tuple[str, ...]:
+    """Return the warnings a QC log holds, in its own words."""
+    if snapshot is None or not snapshot.summary.get("warned_expectations"):
+        return ()
+    try:
+        return tuple(read_log(snapshot.log).get("warnings", ()))
+    except QcError:
+        log.exception("%s cannot be read", snapshot.log)
+        return ()
+
+
+def _publication(journal: tuple[Record, ...], run_id: str) -> Record | None:
+    """The last record of a run's latest publication; one that was killed half-way has only its intent."""
+    events = (Step.INTENT, Step.SWITCHED, Step.ARCHIVED)
+    return next((r for r in reversed(journal) if r.event in events and r.run_id == run_id), None)
+
+
+def _id_at_least(store: ReleaseStore) -> str | None:
+    try:
+        return store.live_id()
+    except (ReleaseError, OSError):
+        return None

@@ -1,0 +1,112 @@
+"""The channels of the alerts: e-mail by Airflow's SMTP provider, Slack by its Slack provider (an incoming webhook).
+
+A channel is there when its connection is (`smtp_default`, `slack_default`), and e-mail also needs CLAIMS_ALERT_EMAILS.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml.alerts import Alert
+    from ml.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SMTP_CONNECTION = "smtp_default"
+SLACK_CONNECTION = "slack_default"
+TIMEOUT_SECONDS = 5
+"""For a channel to answer. All are asked at once, since Airflow ends a callback after 20 s, with the restore in it."""
+
+
+def available(settings: Settings, *, log_missing: bool = True) -> dict[str, Callable[[Alert], None]]:
+    """Return how to send, by channel, for the channels whose connection exists; a line in the log for the others.
+
+    Connections are looked up here, in the caller's thread: Airflow answers such a question in one thread only.
+    """
+    channels: dict[str, Callable[[Alert], None]] = {}
+    level = logging.INFO if log_missing else logging.DEBUG
+    recipients = settings.alert_recipients
+    if not recipients:
+        log.log(level, "CLAIMS_ALERT_EMAILS is empty: no e-mail is sent")
+    elif (smtp := _connection(SMTP_CONNECTION)) is None:
+        log.log(level, "there is no connection %s: no e-mail is sent", SMTP_CONNECTION)
+    else:
+        channels["email"] = lambda alert: _send_email(smtp, recipients, alert)
+    if (slack := _connection(SLACK_CONNECTION)) is None:
+        log.log(level, "there is no connection %s: nothing is sent to Slack", SLACK_CONNECTION)
+    else:
+        channels["slack"] = lambda alert: _send_to_slack(slack, alert)
+    return channels
+
+
+def send_all(channels: dict[str, Callable[[Alert], None]], alert: Alert) -> dict[str, bool]:
+    """Send on all channels at once; return by channel whether it went out within the time limit."""
+    outcomes = dict.fromkeys(channels, False)
+
+    def send(name: str) -> None:
+        try:
+            channels[name](alert)
+        except Exception:
+            log.exception("the alert could not be sent by %s", name)
+        else:
+            outcomes[name] = True
+            log.info("the alert was sent by %s: %s", name, alert.subject)
+
+    # Daemons: one that hangs (in a name server, say, where no socket timeout counts) must not keep the process alive.
+    threads = {name: threading.Thread(target=send, args=(name,), name=name, daemon=True) for name in channels}
+    for thread in threads.values():
+        thread.start()
+    for name, thread in threads.items():
+        thread.join(TIMEOUT_SECONDS + 1)
+        if thread.is_alive():
+            log.error("%s did not answer within %d s; the watchdog tries again", name, TIMEOUT_SECONDS)
+    return dict(outcomes)
+
+
+def _connection(conn_id: str) -> Any | None:
+    """The connection, None when it does not exist or cannot be asked for (the API server is down)."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return None
+    except Exception:
+        log.exception("connection %s cannot be looked up", conn_id)
+        return None
+
+
+def _send_email(connection: Any, recipients: list[str], alert: Alert) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    class Hook(SmtpHook):
+        """The provider's, with a connection that was looked up before and with our patience instead of the user's."""
+
+        timeout = TIMEOUT_SECONDS
+        smtp_retry_limit = 0
+
+        @classmethod
+        def get_connection(cls, conn_id: str) -> Any:
+            return connection
+
+    with Hook(SMTP_CONNECTION) as hook:
+        hook.send_email_smtp(to=recipients, subject=alert.subject, html_content=alert.html)
+
+
+def _send_to_slack(connection: Any, alert: Alert) -> None:
+    from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
+
+    class Hook(SlackWebhookHook):
+        """The provider's, with a connection that was looked up before."""
+
+        @classmethod
+        def get_connection(cls, conn_id: str) -> Any:
+            return connection
+
+    hook = Hook(slack_webhook_conn_id=SLACK_CONNECTION, timeout=TIMEOUT_SECONDS, retry_handlers=[])
+    hook.send(text=alert.subject, blocks=alert.blocks, unfurl_links=False)

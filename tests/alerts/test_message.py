@@ -1,0 +1,130 @@
+"""The words: what the person on call must find in every form of an alert."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ml.alerts import Alert, Outcome, ReaderView, Story, compose
+from ml.alerts.facts import Fate
+from ml.alerts.story import AlertKind
+from ml.qc.logs import Snapshot
+
+NOW = datetime(2026, 11, 25, 19, 20, tzinfo=UTC)
+SUMMARY = {
+    "total_rows": 1_176_438,
+    "top_k": 50,
+    "amount_claimed_top_k_mean": 85_250_000.4,
+    "los_le_1_ratio_top_k": 0.12,
+    "failed_expectations": ["score_not_degenerate"],
+    "changes": {"amount_claimed_top_k_mean_change": -0.403, "los_le_1_ratio_top_k_change": 0.02},
+}
+FAILED = Story(
+    kind=AlertKind.FAILED,
+    key="k",
+    dag_id="claims_risk_scoring",
+    run_id="scheduled__2026-11-25T19:00:00+00:00",
+    attempt=0,
+    data_date=date(2026, 11, 26),
+    task_id="quality_check",
+    error="QC of release x failed: <score> & more",
+    readers=ReaderView("20261125-x-t01", date(2026, 11, 25), NOW - timedelta(hours=24), 1_176_000),
+    outcome=Outcome(Fate.TAKEN_BACK, "20261126-y-t01"),
+    snapshot=Snapshot(Path("x.json"), "20261125T192000Z", SUMMARY, {}, 50),
+    of_run=True,
+)
+
+
+def words(story: Story) -> Alert:
+    return compose(story, base_url="https://airflow.example/", now=NOW)
+
+
+def test_a_failure_tells_everything_in_every_form() -> None:
+    alert = words(FAILED)
+    assert alert.subject == "[GAGAL] Skor risiko klaim, data 26 November 2026: quality_check"
+    slack = json.dumps(alert.blocks, ensure_ascii=False)
+    for form in (alert.text, alert.html, slack):
+        for part in (
+            "quality_check",
+            "skor data 25 November 2026, 1.176.000 klaim, umur 24 jam",
+            "(terbit 25-11-2026 02.20 WIB, rilis 20261125-x-t01)",
+            "berhasil: rilis 20261126-y-t01 ditarik, rilis sebelumnya tayang lagi",
+            "Rp 85.250.000",
+            "−40,3% dari sebelumnya",
+            "12,0%",
+            "+2,0 poin dari sebelumnya",
+            "score_not_degenerate",
+            "scheduled__2026-11-25T19:00:00+00:00",
+            "/dags/claims_risk_scoring/runs/scheduled__2026-11-25T19%3A00%3A00%2B00%3A00/tasks/quality_check",
+        ):
+            assert part.replace("+00:00", "&#43;00:00") in form.replace("+00:00", "&#43;00:00"), (part, form)
+
+
+def test_markup_in_an_error_is_text() -> None:
+    alert = words(FAILED)
+    assert "<score>" not in alert.html
+    assert "&lt;score&gt; &amp; more" in alert.html
+    assert "&lt;score&gt; &amp; more" in alert.blocks[1]["text"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject", "says"),
+    [
+        (
+            {"kind": AlertKind.STILL, "nights": 3, "since": date(2026, 11, 24)},
+            "MASIH GAGAL, malam ke-3",
+            "sejak data 24",
+        ),
+        ({"kind": AlertKind.RECOVERED, "nights": 3, "since": date(2026, 11, 24)}, "[PULIH]", "berhasil lagi"),
+        ({"kind": AlertKind.WARNING, "warnings": ("amount drift",)}, "[perhatian]", "amount drift"),
+        ({"kind": AlertKind.DEADLINE, "run_id": None}, "[TERLAMBAT]", "Belum ada rilis skor untuk data 26"),
+        ({"task_id": None, "error": None}, "[GAGAL]", "run dihentikan atau melewati batas waktu"),
+        ({"readers": ReaderView()}, "[GAGAL]", "Belum ada rilis skor."),
+        ({"readers": ReaderView("x", problem="manifest")}, "[GAGAL]", "RUSAK"),
+        ({"outcome": Outcome(Fate.UNCHECKED, "y")}, "[GAGAL]", "GAGAL: rilis y belum lolos QC tetapi masih tayang"),
+        ({"outcome": Outcome(Fate.NONE)}, "[GAGAL]", "belum menayangkan apa pun"),
+        ({"outcome": Outcome(None)}, "[GAGAL]", "TIDAK DIKETAHUI"),
+    ],
+)
+def test_every_kind_says_what_it_is(changes: dict[str, object], subject: str, says: str) -> None:
+    alert = words(replace(FAILED, **changes))  # type: ignore[arg-type]
+    assert subject in alert.subject
+    assert says in alert.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "commands"),
+    [
+        (
+            {},
+            [f"airflow dags clear claims_risk_scoring --run-id {FAILED.run_id} --only-failed --yes"],
+        ),
+        ({"kind": AlertKind.RECOVERED}, []),
+        ({"outcome": Outcome(Fate.UNCHECKED, "y")}, ["python -m ml.pipelines.releases rollback"]),
+        ({"readers": ReaderView("x", problem="m")}, ["python -m ml.pipelines.releases verify --all"]),
+        (
+            {"task_id": "wait_for_etl", "error": "DAG claims_normalized has no run for data date"},
+            ["airflow dags trigger claims_normalized --logical-date 2026-11-25T18:00:00+00:00"],
+        ),
+        (
+            {"task_id": "wait_for_etl"},
+            ["airflow tasks clear claims_normalized --start-date 2026-11-25T18:00:00+00:00"],
+        ),
+    ],
+)
+def test_the_next_command_fits_what_failed(changes: dict[str, object], commands: list[str]) -> None:
+    text = words(replace(FAILED, **changes)).text  # type: ignore[arg-type]
+    shown = [line.removeprefix("Langkah berikut: ") for line in text.splitlines() if line.startswith("Langkah")]
+    assert len(shown) >= len(commands)
+    assert all(line.startswith(command) for line, command in zip(shown, commands, strict=False))
+    assert bool(shown) is bool(commands)
+
+
+def test_slack_takes_what_it_is_sent() -> None:
+    alert = words(replace(FAILED, error="x" * 5000, task_id="t" * 200))
+    assert len(alert.blocks[0]["text"]["text"]) <= 150
+    assert all(len(block["text"]["text"]) <= 3000 for block in alert.blocks if "text" in block)

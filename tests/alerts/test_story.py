@@ -1,0 +1,213 @@
+"""When there is something to tell: the nights of an incident, its end, the ETL's share, and the deadline."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from ml.alerts import AlertBook, Kind, RunKey, deadline_story, failure_story, success_story
+from ml.alerts.facts import Fate
+from ml.alerts.story import AlertKind, in_short, runs_to_look_after, told
+from ml.clock import now
+from ml.release import ReleaseStore
+from ml.settings import Settings
+from tests.alerts.conftest import ETL, NIGHT, Note
+from tests.release.conftest import Publish
+
+NEXT = NIGHT + timedelta(days=1)
+
+
+def fail(
+    settings: Settings, book: AlertBook, note: Note, run_id: str, day: date, task_id: str = "score_claims", **more: str
+) -> AlertKind | None:
+    """A run fails and is told about; return how."""
+    run = note(Kind.FAILED, run_id=run_id, day=day, task_id=task_id, **more)
+    story = failure_story(settings, book, run, day)
+    if story:
+        book.note(told(story))
+    return story.kind if story else None
+
+
+def succeed(settings: Settings, book: AlertBook, note: Note, run_id: str, day: date) -> AlertKind | None:
+    """A run succeeds and is told about, if there is anything to tell; return how."""
+    run = RunKey("claims_risk_scoring", run_id)
+    story = success_story(settings, book, run, day)
+    note(Kind.SUCCEEDED, run_id=run_id, day=day)
+    if story:
+        book.note(told(story))
+    return story.kind if story else None
+
+
+def test_nights_are_counted_until_the_first_good_one(settings: Settings, book: AlertBook, note: Note) -> None:
+    days = [NIGHT + timedelta(days=number) for number in range(6)]
+    assert fail(settings, book, note, "n0", days[0]) is AlertKind.FAILED
+    assert fail(settings, book, note, "n1", days[1]) is AlertKind.STILL
+    run = note(Kind.FAILED, run_id="n2", day=days[2], task_id="score_claims", error="no disk")
+    story = failure_story(settings, book, run, days[2])
+    assert story is not None
+    assert (story.kind, story.nights, story.since, story.error) == (AlertKind.STILL, 3, NIGHT, "no disk")
+    assert succeed(settings, book, note, "n3", days[3]) is AlertKind.RECOVERED
+    assert succeed(settings, book, note, "n4", days[4]) is None, "it is told once"
+    assert fail(settings, book, note, "n5", days[5]) is AlertKind.FAILED, "a new incident"
+
+
+def test_another_task_is_another_failure(settings: Settings, book: AlertBook, note: Note) -> None:
+    assert fail(settings, book, note, "n0", NIGHT, "score_claims") is AlertKind.FAILED
+    assert fail(settings, book, note, "n1", NEXT, "quality_check") is AlertKind.FAILED
+
+
+def test_failing_again_on_the_same_night_is_no_later_night(settings: Settings, book: AlertBook, note: Note) -> None:
+    assert fail(settings, book, note, "n0", NIGHT) is AlertKind.FAILED
+    assert fail(settings, book, note, "by-hand", NIGHT) is AlertKind.FAILED
+
+
+def test_a_backfill_of_an_older_night_ends_no_incident_of_a_newer(
+    settings: Settings, book: AlertBook, note: Note
+) -> None:
+    assert fail(settings, book, note, "n0", NIGHT) is AlertKind.FAILED
+    assert succeed(settings, book, note, "backfill", NIGHT - timedelta(days=2)) is None
+    assert succeed(settings, book, note, "again", NIGHT) is AlertKind.RECOVERED
+
+
+def test_the_first_failed_task_of_the_attempt_is_the_one_told(settings: Settings, book: AlertBook, note: Note) -> None:
+    note(Kind.FAILED, task_id="backup_and_swap", error="before it was cleared")
+    note(Kind.FAILED, task_id="quality_check", error="first", attempt=1)
+    run = note(Kind.FAILED, task_id="restore_on_failure", error="second", attempt=1)
+    story = failure_story(settings, book, run, NIGHT)
+    assert story is not None
+    assert (story.task_id, story.error, story.attempt) == ("quality_check", "first", 1)
+
+
+def test_scoring_without_its_etl_belongs_to_the_etls_incident(settings: Settings, book: AlertBook, note: Note) -> None:
+    etl = note(Kind.FAILED, dag_id=ETL, run_id="etl", task_id="check_contract")
+    story = failure_story(settings, book, etl, NIGHT)
+    assert story is not None
+    book.note(told(story))
+    assert fail(settings, book, note, "n0", NIGHT, "wait_for_etl") is None
+    assert fail(settings, book, note, "other", NIGHT, "score_claims") is AlertKind.FAILED
+    assert fail(settings, book, note, "n1", NEXT, "wait_for_etl") is AlertKind.STILL, "of that night nothing was told"
+
+
+def test_the_same_alert_has_the_same_key_whoever_tells_it(settings: Settings, book: AlertBook, note: Note) -> None:
+    run = note(Kind.FAILED, task_id="score_claims")
+    keys = {getattr(failure_story(settings, book, run, NIGHT), "key", None) for _ in range(2)}
+    cleared = failure_story(settings, book, RunKey(run.dag_id, run.run_id, 1), NIGHT)
+    assert len(keys) == 1
+    assert cleared is not None
+    assert cleared.key not in keys, "cleared and failed again is news"
+
+
+# --- what readers see, and whether the restore worked
+
+
+@pytest.mark.parametrize(
+    ("qc", "fate", "live"),
+    [(False, Fate.TAKEN_BACK, "before"), (True, Fate.STAYS, "night"), (None, Fate.TAKEN_BACK, "before")],
+)
+def test_the_fate_of_the_release_is_looked_up(
+    settings: Settings,
+    book: AlertBook,
+    note: Note,
+    store: ReleaseStore,
+    publish: Publish,
+    qc: bool,
+    fate: Fate,
+    live: str,
+) -> None:
+    releases = {"before": publish("before").release_id, "night": publish("night", qc=qc).release_id}
+    run = note(Kind.FAILED, run_id="night", task_id="quality_check")
+    if qc is None:
+        unchecked = failure_story(settings, book, run, NIGHT)
+        assert unchecked is not None and unchecked.outcome is not None
+        assert unchecked.outcome.fate is Fate.UNCHECKED
+    store.restore("night", reason="test")
+    story = failure_story(settings, book, run, NIGHT)
+    assert story is not None and story.outcome is not None
+    assert (story.outcome.fate, story.outcome.release_id) == (fate, releases["night"])
+    assert (story.readers.release_id, story.readers.rows) == (releases[live], 300)
+
+
+def test_a_run_that_published_nothing_or_only_archived(
+    settings: Settings, book: AlertBook, note: Note, publish: Publish
+) -> None:
+    publish("newer")
+    publish("older", day=date(2026, 11, 20))
+    fates = {}
+    for run_id in ("older", "nothing"):
+        run = note(Kind.FAILED, run_id=run_id, task_id="qc_summary")
+        story = failure_story(settings, book, run, NIGHT)
+        assert story is not None and story.outcome is not None
+        fates[run_id] = story.outcome.fate
+    assert fates == {"older": Fate.ARCHIVED, "nothing": Fate.NONE}
+
+
+def test_damage_is_told_and_not_stumbled_over(
+    settings: Settings, book: AlertBook, note: Note, store: ReleaseStore, publish: Publish
+) -> None:
+    release = store.get(publish("before").release_id)
+    (release.path / "manifest.json").chmod(0o644)
+    (release.path / "manifest.json").write_text("{")
+    story = failure_story(settings, book, note(Kind.FAILED, task_id="score_claims"), NIGHT)
+    assert story is not None
+    assert story.readers.release_id == release.id
+    assert "manifest" in str(story.readers.problem)
+
+
+# --- warnings, deadline
+
+
+def test_warnings_of_a_good_run_are_told(settings: Settings, book: AlertBook) -> None:
+    story = success_story(settings, book, RunKey("claims_risk_scoring", "n0"), NIGHT, warnings=("drift: 0.7",))
+    assert story is not None
+    assert (story.kind, story.warnings) == (AlertKind.WARNING, ("drift: 0.7",))
+
+
+def test_the_deadline(settings: Settings, book: AlertBook, note: Note, publish: Publish) -> None:
+    assert deadline_story(settings, book, NIGHT) is None, "no release ever: nothing is late"
+    publish("before")  # of 2026-11-23
+    assert deadline_story(settings, book, NIGHT) is None
+    late = deadline_story(settings, book, NEXT)
+    assert late is not None
+    assert (late.kind, late.nights) == (AlertKind.DEADLINE, 1)
+    book.note(told(late))
+    later = deadline_story(settings, book, NEXT + timedelta(days=1))
+    assert later is not None
+    assert (later.nights, later.since) == (2, NEXT)
+    assert succeed(settings, book, note, "good", NEXT + timedelta(days=1)) is AlertKind.RECOVERED
+
+
+# --- what the watchdog looks after
+
+
+def test_runs_without_an_end_are_looked_after(book: AlertBook, note: Note) -> None:
+    note(Kind.BEGUN, run_id="marked failed")
+    note(Kind.BEGUN, run_id="good")
+    note(Kind.SUCCEEDED, run_id="good")
+    note(Kind.BEGUN, run_id="bad")
+    note(Kind.ENDED, run_id="bad")
+    note(Kind.BEGUN, run_id="cleared")
+    note(Kind.ENDED, run_id="cleared", at=now() - timedelta(hours=3))
+    note(Kind.BEGUN, run_id="cleared", attempt=1)
+    note(Kind.BEGUN, run_id="over", at=now() - timedelta(hours=3))
+    note(Kind.ENDED, run_id="over", at=now() - timedelta(hours=2))
+    runs = {(run.run_id, run.attempt): day for run, day in runs_to_look_after(book, now())}
+    assert runs == {("marked failed", 0): NIGHT, ("bad", 0): NIGHT, ("cleared", 1): NIGHT}
+
+
+# --- no personal identifiers
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("PSTV01 700123456789 twice", "PSTV01 … twice"),
+        ("row 1,000,123:\n  bad", "row 1,000,123: bad"),
+        ("see ml_scores_qc_20261125T093901Z.json", "see ml_scores_qc_20261125T093901Z.json"),
+        ("release 20261125-20261125T093856Z-manual-t01 failed", "release 20261125-20261125T093856Z-manual-t01 failed"),
+        ("", "str"),
+    ],
+)
+def test_errors_are_told_without_long_numbers(error: str, said: str) -> None:
+    assert in_short(error) == said
+    assert len(in_short("x " * 500)) <= 400

@@ -1,0 +1,130 @@
+"""The channels: the providers' real hooks against real servers on loopback; in a process of its own, see conftest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml.settings import PROJECT_ROOT
+from tests.alerts.sinks import Mailbox, Webhook, free_port, mail_server, silence, webhook
+from tests.dags.conftest import airflow_environment
+
+SEND = """
+import json, logging, sys, time
+from datetime import date
+from types import SimpleNamespace
+logging.basicConfig(stream=sys.stderr, level=logging.INFO, force=True)
+import claims_alerts
+from ml.alerts import Kind
+from ml.settings import load_settings
+
+run = SimpleNamespace(dag_id="claims_risk_scoring", run_id="run-1", clear_number=0, logical_date=None, run_after=None)
+task = SimpleNamespace(task_id="score_claims", try_number=3)
+context = {"dag_run": run, "ti": task, "params": {"data_date": "2026-11-25"}, "exception": ValueError("row 7 is bad")}
+claims_alerts.note_begun(context)
+claims_alerts.note_failure(context)
+begun = time.monotonic()
+for _ in range(int(sys.argv[1])):
+    claims_alerts.tell_failure(context)
+seconds = time.monotonic() - begun
+claims_alerts.tell_failure({"dag": SimpleNamespace(dag_id="claims_normalized"), "run_id": "run-2"})
+book = claims_alerts.book_of(load_settings())
+print("RESULT", json.dumps({
+    "seconds": seconds, "events": [[event.kind, event.dag_id, event.task_id, event.error] for event in book.events()],
+}))
+"""
+
+
+def tell(home: Path, times: int = 1, **environ: str) -> tuple[dict[str, Any], str]:
+    """Let a run fail and tell it; return what the process found and its log."""
+    own = {"CLAIMS_INSTANCE_DIR": str(home / "instance"), "PYTHONPATH": str(PROJECT_ROOT / "plugins")}
+    logging = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SEND, str(times)],
+        env=airflow_environment(home) | own | logging | environ,
+        cwd=home, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.partition("RESULT ")[2]), done.stdout + done.stderr
+
+
+def channels(box: Mailbox, hook: Webhook) -> dict[str, str]:
+    return {
+        "AIRFLOW_CONN_SMTP_DEFAULT": box.connection,
+        "AIRFLOW_CONN_SLACK_DEFAULT": hook.connection,
+        "CLAIMS_ALERT_EMAILS": "oncall@claims.invalid, data@claims.invalid",
+    }
+
+
+def test_each_channel_gets_one_alert_however_often_it_is_told(tmp_path: Path) -> None:
+    with mail_server() as box, webhook() as hook:
+        result, log = tell(tmp_path, times=3, **channels(box, hook))
+    subjects = [
+        "[GAGAL] Skor risiko klaim, data 25 November 2026: score_claims",
+        "[GAGAL] ETL klaim, data (tidak diketahui)",  # a callback that knows no more than the run's id
+    ]
+    assert box.subjects == subjects, log
+    assert hook.texts == subjects
+    assert box.mails[0]["To"] == "oncall@claims.invalid, data@claims.invalid"
+    body = box.mails[0].get_body(("html",))
+    assert body is not None
+    assert "row 7 is bad" in body.get_content()
+    assert [event[0] for event in result["events"]] == ["begun", "failed", "told", "ended", "failed", "told", "ended"]
+    assert result["events"][1] == ["failed", "claims_risk_scoring", "score_claims", "row 7 is bad"]
+
+
+def test_without_connections_there_is_a_line_in_the_log_and_no_error(tmp_path: Path) -> None:
+    result, log = tell(tmp_path, times=2, CLAIMS_ALERT_EMAILS="oncall@claims.invalid")
+    assert log.count("there is no connection smtp_default: no e-mail is sent") == 2, "one for each of two incidents"
+    assert log.count("there is no connection slack_default") == 2
+    assert log.count("[GAGAL] Skor risiko klaim") == 1, "the alert itself stands in the log"
+    assert "Traceback" not in log
+    assert "told" not in [event[0] for event in result["events"]]
+
+
+def test_without_recipients_no_mail_is_tried(tmp_path: Path) -> None:
+    with mail_server() as box:
+        _, log = tell(tmp_path, AIRFLOW_CONN_SMTP_DEFAULT=box.connection)
+    assert box.mails == []
+    assert "CLAIMS_ALERT_EMAILS is empty: no e-mail is sent" in log
+
+
+@pytest.mark.parametrize("hanging", ["email", "slack"])
+def test_a_channel_that_hangs_delays_the_other_not_at_all_and_the_run_little(tmp_path: Path, hanging: str) -> None:
+    with mail_server() as box, webhook() as hook, silence() as port:
+        box_port, hook_port = box.port, hook.port
+        if hanging == "email":
+            box.port = port
+        else:
+            hook.port = port
+        result, log = tell(tmp_path, **channels(box, hook))
+        box.port, hook.port = box_port, hook_port
+    heard = {"email": len(box.mails), "slack": len(hook.messages)}
+    assert heard == {"email": 2, "slack": 2} | {hanging: 0}, log
+    assert 4 < result["seconds"] < 12, "5 s, and what the hooks need to load"
+    assert f"could not be sent by {hanging}" in log
+
+
+def test_a_channel_that_fails_is_tried_again_and_the_others_are_not(tmp_path: Path) -> None:
+    with mail_server() as box, webhook() as hook:
+        hook.status = 500
+        tell(tmp_path, **channels(box, hook))
+        assert (len(box.mails), len(hook.messages)) == (2, 2)
+        hook.status = 200
+        tell(tmp_path, **channels(box, hook))
+        assert (len(box.mails), len(hook.messages)) == (2, 4)
+        tell(tmp_path, **channels(box, hook))
+        assert (len(box.mails), len(hook.messages)) == (2, 4)
+
+
+def test_nobody_at_the_other_end_is_told_in_the_log(tmp_path: Path) -> None:
+    with webhook() as hook:
+        box = Mailbox(port=free_port())
+        _, log = tell(tmp_path, **channels(box, hook))
+    assert "could not be sent by email" in log
+    assert len(hook.messages) == 2
