@@ -25,6 +25,7 @@ from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
 from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task
 
 from claims_alerts import note_begun, note_failure, tell_failure, tell_success
+from claims_metrics import report_publish, report_quality
 from claims_risk import (
     CLAIMS,
     DATA_DATE,
@@ -146,6 +147,8 @@ def claims_risk_scoring() -> None:
     @task(pool=PUBLISH_POOL)
     def backup_and_swap(audited: dict[str, Any]) -> dict[str, Any]:
         """Make the release (with the backup of what is live in it) and switch readers to it."""
+        from time import monotonic
+
         from ml import nightly
         from ml.release import RunToken
         from ml.scoring.audit import AuditError
@@ -153,8 +156,10 @@ def claims_risk_scoring() -> None:
 
         context = get_current_context()
         token = RunToken(context["run_id"], context["ti"].try_number)
+        started = monotonic()
         with no_retry_for(nightly.CandidateGoneError, AuditError):
             published = nightly.publish(load_settings(), token, audited["folder"])
+        report_publish(published, seconds=monotonic() - started)
         return audited | {"release_id": published.release_id, "switched": published.switched}
 
     @task(pool=PUBLISH_POOL, outlets=[SCORES])
@@ -171,6 +176,7 @@ def claims_risk_scoring() -> None:
                 run_id=context["run_id"],
                 expected_rows=published["rows"],
                 top_k=context["params"]["top_k"],
+                tell=report_quality,
             )
         facts = {name: published[name] for name in ("release_id", "data_date", "rows")}
         context["outlet_events"][SCORES].extra = facts | {"live": published["switched"]}

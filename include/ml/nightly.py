@@ -20,7 +20,7 @@ from ml.clock import now
 from ml.model.artefact import RiskModel, default_model, load_model
 from ml.model.training import changed_definitions
 from ml.promotion.life import train_default
-from ml.qc import run_quality_check, write_summary
+from ml.qc import QcResult, run_quality_check, write_summary
 from ml.qc.logs import SUMMARY_NAME, collect_logs
 from ml.release import Candidate, Published, ReleaseError, ReleaseStore, Restored, RunToken
 from ml.rules import load_ruleset
@@ -142,7 +142,13 @@ def publish(settings: Settings, token: RunToken, folder: str) -> Published:
 
 
 def check_quality(
-    settings: Settings, *, release_id: str, run_id: str, expected_rows: int, top_k: int | None = None
+    settings: Settings,
+    *,
+    release_id: str,
+    run_id: str,
+    expected_rows: int,
+    top_k: int | None = None,
+    tell: Callable[[QcResult], None] = lambda _result: None,
 ) -> Path:
     """Run QC on a release as readers see it, write its log, and record the verdict with the release.
 
@@ -152,6 +158,7 @@ def check_quality(
         run_id: the run that published it.
         expected_rows: claims that were scored, `Scored.rows`. Not counted here: the ETL may have run again since.
         top_k: length of the auditors' list; None means the setting (REFRESH_TOP_K).
+        tell: called with what QC found, also when it failed.
 
     Returns:
         The QC log.
@@ -178,6 +185,7 @@ def check_quality(
         settings=settings,
     )
     store.record_qc(release_id, passed=result.passed, log=result.log.name)
+    tell(result)
     for warning in result.warnings:
         log.warning("QC warning: %s", warning)
     if not result.passed:

@@ -9,7 +9,8 @@ import pytest
 
 from tests.dags.conftest import DAGS_FOLDER
 
-ALLOWED = {"__future__", "airflow", "claims_alerts", "claims_risk", "dataclasses", "datetime", "ml", "typing"}
+OURS = {"claims_alerts", "claims_metrics", "claims_risk", "ml"}
+ALLOWED = OURS | {"__future__", "airflow", "dataclasses", "datetime", "typing"}
 TAGS = {"claims", "etl", "scoring", "model", "alerts"}
 
 

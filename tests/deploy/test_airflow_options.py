@@ -32,6 +32,10 @@ def _given() -> dict[str, str]:
     return {name: value for name, value in found.items() if name.startswith("AIRFLOW__")}
 
 
+def _handed_on() -> set[str]:
+    return {name for name in deploy.handed_on(deploy.services()) if name.startswith("AIRFLOW__")}
+
+
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Every option of Airflow and of the installed providers: its type and its default."""
@@ -50,7 +54,8 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 def test_every_option_exists(known: dict[str, list[str]]) -> None:
     assert len(_given()) > 10
-    assert set(_given()) - set(known) == set()
+    assert "AIRFLOW__METRICS__STATSD_ON" in _handed_on()
+    assert (set(_given()) | _handed_on()) - set(known) == set()
 
 
 def test_values_have_the_option_s_type(known: dict[str, list[str]]) -> None:
@@ -67,6 +72,6 @@ def test_airflow_home_holds_what_the_volumes_hold(known: dict[str, list[str]]) -
     home = deploy.image_environment()["AIRFLOW_HOME"]
     kind, default = known["AIRFLOW__LOGGING__BASE_LOG_FOLDER"]
     assert kind == "string" and default.replace("{AIRFLOW_HOME}", home) == "/opt/airflow/logs"
-    for name in ("api-server", "scheduler", "dag-processor", "triggerer"):
+    for name in ("api-server", "scheduler", "worker", "dag-processor", "triggerer"):
         logs = {mount.target: mount for mount in deploy.mounts(deploy.services()[name])}
         assert logs["/opt/airflow/logs"].source == "airflow-logs"

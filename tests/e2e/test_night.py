@@ -6,8 +6,10 @@ One stack and one instance for all, in the order of the file: each night starts 
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import duckdb
@@ -37,6 +39,7 @@ class Night:
     console: Console
     mails: Mailbox
     slack: Webhook
+    sink: socket.socket
     live: list[str] = field(default_factory=list)
 
     def run(self) -> str:
@@ -64,6 +67,15 @@ class Night:
         newest = self.airflow.client.runs(dag_id)[0]
         return {task.name: task.state for task in self.airflow.client.tasks(dag_id, newest.run_id)}
 
+    def metrics(self) -> list[str]:
+        """What has been sent to StatsD since the last look, without Airflow's prefix."""
+        self.sink.settimeout(0.5)
+        messages: list[str] = []
+        with suppress(TimeoutError):
+            while True:
+                messages += self.sink.recv(65536).decode().splitlines()
+        return [message.removeprefix("airflow.") for message in messages]
+
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
@@ -74,8 +86,12 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     settings = Settings(_env_file=None, CLAIMS_INSTANCE_DIR=str(root / "instance"))
     write(generate(GeneratorConfig(claims=ROWS, seed=11)), settings.raw, "csv", root / "labels" / "labels.parquet")
     console = Console(width=200)
-    with mail_server() as mails, webhook() as slack:
-        environ = {
+    with mail_server() as mails, webhook() as slack, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
+        sink.bind(("127.0.0.1", 0))
+        sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        metrics = {"ON": "True", "HOST": "127.0.0.1", "PORT": str(sink.getsockname()[1])}
+        environ = {f"AIRFLOW__METRICS__STATSD_{name}": value for name, value in metrics.items()} | {
+            "AIRFLOW__METRICS__METRICS_ALLOW_LIST": r"claims\.publish,claims\.qc,ti\.finish",
             "AIRFLOW_CONN_SMTP_DEFAULT": mails.connection,
             "AIRFLOW_CONN_SLACK_DEFAULT": slack.connection,
             "CLAIMS_ALERT_EMAILS": "oncall@claims.invalid",
@@ -84,7 +100,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
             airflow.wait_for_dags(
                 ["claims_normalized", "claims_risk_scoring", "claims_scores_rollback", "train_risk_model"]
             )
-            yield Night(airflow, settings, console, mails, slack)
+            yield Night(airflow, settings, console, mails, slack, sink)
 
 
 def table_and_parquet(settings: Settings) -> tuple[list[tuple], list[tuple]]:
@@ -124,6 +140,11 @@ def test_first_night(night: Night) -> None:
     summary = json.loads((night.settings.logs / "ml_scores_qc_summary.json").read_text())
     assert summary["latest_snapshot"]["release_id"] == release.id
     assert summary["latest_snapshot"]["total_rows"] == ROWS
+    sent = night.metrics()
+    ours = [message for message in sent if message.startswith("claims.")]
+    assert {f"claims.publish.rows:{ROWS}|g", "claims.publish.switched:1|g", "claims.qc.passed:1|g"} <= set(ours)
+    assert len(ours) == 5, ours
+    assert "ti.finish.claims_risk_scoring.backup_and_swap.success:1|c" in sent, "Airflow's own go there, too"
 
 
 def test_second_night_same_scores_and_the_first_as_backup(night: Night) -> None:
@@ -211,6 +232,7 @@ def test_scores_that_qc_refuses_are_taken_back_by_themselves(night: Night) -> No
     assert (states["backup_and_swap"], states["quality_check"]) == ("success", "failed"), shown
     assert states["restore_on_failure"] == "failed"
     assert "score_not_degenerate" in shown
+    assert "claims.qc.passed:0|g" in night.metrics()
     release = store_of(night.settings).live()
     assert release is not None
     assert release.id == night.live[-1]
