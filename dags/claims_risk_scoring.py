@@ -33,6 +33,7 @@ from claims_risk import (
     PUBLISH_POOL,
     SCORES,
     SCORING_DAG,
+    WATCHER_TASK,
     etl_tick_of_run,
     no_retry_for,
     require_etl_run,
@@ -191,7 +192,7 @@ def claims_risk_scoring() -> None:
         nightly.summarise(load_settings(), checked["folder"])
 
     # It needs no arrow from every task: a failure anywhere makes qc_summary upstream_failed, which counts as failed.
-    @task(task_id="restore_on_failure", trigger_rule=TriggerRule.ONE_FAILED, retries=0, on_failure_callback=None)
+    @task(task_id=WATCHER_TASK, trigger_rule=TriggerRule.ONE_FAILED, retries=0, on_failure_callback=None)
     def restore_watcher() -> None:
         """Restore in a process of its own: a task killed with its process runs no callback."""
         from ml import nightly

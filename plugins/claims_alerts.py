@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from claims_risk import SCORING_DAG, data_date, running_in_airflow
+from claims_risk import SCORING_DAG, WATCHER_TASK, data_date, running_in_airflow
 
 if TYPE_CHECKING:
     from ml.alerts import AlertBook, RunKey, Story
@@ -71,7 +71,7 @@ def note_failure(context: Any) -> None:
 def tell_failure(context: Any) -> None:
     """Tell people that a run failed, once; callback of the DAGs, after the one that restores."""
     settings, book, run, day = _of(context)
-    tell_failed_run(settings, book, run, day, _task_id(context) if context.get("exception") else None)
+    tell_failed_run(settings, book, run, day, _failed_task(context, run))
 
 
 @_harmless
@@ -165,7 +165,7 @@ def watch(context: Any) -> None:
 def _look_after(context: Any, settings: Settings, book: AlertBook, run: RunKey, day: date | None) -> None:
     state = context["ti"].get_dagrun_state(run.dag_id, run.run_id)
     if state == "failed":
-        tell_failed_run(settings, book, run, day)
+        tell_failed_run(settings, book, run, day, _failed_task(context, run))
     elif state == "success":
         tell_good_run(settings, book, run, day)
 
@@ -203,6 +203,16 @@ def _of(context: Any) -> tuple[Settings, AlertBook, RunKey, date | None]:
     settings = load_settings()
     day = data_date(context) if context.get("dag_run") else None
     return settings, book_of(settings), run_key(context), day
+
+
+def _failed_task(context: Any, run: RunKey) -> str | None:
+    """Ask Airflow which task of a run failed: one whose process was killed could not note it itself."""
+    try:
+        states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
+    except Exception:  # no task instance in a bare callback, or no answer
+        log.debug("Airflow does not say which task of %s failed", run.run_id, exc_info=True)
+        return None
+    return next((task for task, state in states.items() if state == "failed" and task != WATCHER_TASK), None)
 
 
 def _task_id(context: Any) -> str | None:

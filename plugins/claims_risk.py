@@ -22,6 +22,7 @@ CLAIMS = Asset("claims_normalized", group="claims")
 SCORES = Asset("claims_ml_scores", group="claims")
 """What the two DAGs make, for lineage and for whoever wants to schedule on it. The scores' event comes after their QC,
 with release_id, data_date, rows and whether readers see it (`live`; a backfill of an older night is only archived)."""
+WATCHER_TASK = "restore_on_failure"
 PUBLISHING_TASK = "backup_and_swap"
 PUBLISH_POOL = "claims_publish"  # one slot: one writer of releases at a time, also beside a backfill
 DATA_DATE = "{{ params.data_date or macros.claims_risk.data_date_of(dag_run.logical_date or dag_run.run_after) }}"

@@ -109,6 +109,19 @@ class Stage:
             return [str(mail["Subject"]) for mail in mails]
         return [str(mail["Subject"]) for mail in mails if quote(run.run_id, safe="") in _html(mail)]
 
+    @property
+    def bad_news(self) -> int:
+        """How many alerts of failures there are; earlier tests' ones may still be told to be over."""
+        return len([subject for subject in self.alerts() if "GAGAL" in subject])
+
+    def supervise(self) -> None:
+        """Start again what has exited, as the restart policy of a container does."""
+        commands = {"api-server": ["api-server"], "dag-processor": ["dag-processor"]}
+        for name in ("scheduler", "dag-processor", "triggerer", "api-server"):
+            if self.component(name).process.poll() is not None:
+                print(f"{name} has exited")
+                self.restart(name, commands.get(name, [name, "--skip-serve-logs"]))
+
     def one_alert(self, run: DagRun, *says: str, timeout: float = 60) -> float:
         """Wait for the alert about a run, see that it stays the only one and says this; return when it came."""
         self.until(lambda: self.alerts(run), timeout, f"no alert about {run.run_id}; there are {self.alerts()}")
@@ -246,20 +259,20 @@ def test_kill_9_of_a_task_in_every_try(stage: Stage, task: str, fault: dict[str,
     stage.until(lambda: stage.live == before, 60, "not restored")
     restored = time.time()
     assert stage.end(run) == "failed"
-    came = stage.one_alert(run, "[GAGAL]", says)
+    came = stage.one_alert(run, "[GAGAL]", f": {task}", "berakhir tanpa pesan", says)
     assert stage.live == before
     assert stage.states(run)["restore_on_failure"] == "failed"
     stage.measured(f"kill -9 of {task}, three times", restored=restored - last, alert=came - last)
 
 
 def test_kill_9_once_is_healed_by_the_retry(stage: Stage) -> None:
-    before, alerts = stage.live, len(stage.alerts())
+    before, alerts = stage.live, stage.bad_news
     stage.order("backup_and_swap", "failpoint", point="after:switch:kill")
     run = stage.trigger()
     killed = stage.met()["at"]
     assert stage.end(run) == "success"
     assert stage.live != before
-    assert len(stage.alerts()) == alerts, "nobody is woken by what heals itself"
+    assert stage.bad_news == alerts, "nobody is woken by what heals itself"
     stage.measured("kill -9 of the task once", success=time.time() - killed)
 
 
@@ -290,7 +303,7 @@ def test_out_of_memory(stage: Stage) -> None:
     run = stage.trigger()
     last = stage.met(3)["at"]
     assert stage.end(run) == "failed"
-    came = stage.one_alert(run, "score_claims", "belum menayangkan apa pun")
+    came = stage.one_alert(run, ": score_claims", "belum menayangkan apa pun")
     assert stage.live == before
     stage.measured("out of memory", alert=came - last)
 
@@ -301,7 +314,7 @@ def test_execution_timeout(stage: Stage) -> None:
     run = stage.trigger()
     last = stage.met(3)["at"]
     assert stage.end(run) == "failed"
-    came = stage.one_alert(run, "score_claims", "Timeout")
+    came = stage.one_alert(run, ": score_claims", "Timeout")
     assert stage.live == before
     stage.measured("execution timeout (3 s)", alert=came - last)
 
@@ -358,7 +371,7 @@ def test_mark_run_failed(stage: Stage) -> None:
 
 
 def test_scheduler_killed_and_restarted(stage: Stage) -> None:
-    before, alerts = stage.live, len(stage.alerts())
+    before, alerts = stage.live, stage.bad_news
     stage.order("score_claims", "slow", step="score", seconds=10)
     run = stage.trigger()
     stage.met()
@@ -371,12 +384,12 @@ def test_scheduler_killed_and_restarted(stage: Stage) -> None:
     stage.restart("scheduler", ["scheduler", "--skip-serve-logs"])
     assert stage.end(run, 300) == "success"
     assert stage.live != before
-    assert len(stage.alerts()) == alerts
+    assert stage.bad_news == alerts
     stage.measured("scheduler and its tasks killed and restarted", success=time.time() - killed)
 
 
 def test_api_server_down(stage: Stage) -> None:
-    before, alerts = stage.live, len(stage.alerts())
+    before, alerts = stage.live, stage.bad_news
     stage.order("score_claims", "slow", step="score", seconds=5)
     run = stage.trigger()
     stage.met()
@@ -391,12 +404,12 @@ def test_api_server_down(stage: Stage) -> None:
     stage.airflow.client.wake_execution_api()
     assert stage.end(run, 300) == "success", stage.states(run)
     assert stage.live != before
-    assert len(stage.alerts()) == alerts
+    assert stage.bad_news == alerts
     stage.measured("API server down for 12 s", success=time.time() - killed)
 
 
 def test_metadata_store_restarted(stage: Stage) -> None:
-    before, alerts = stage.live, len(stage.alerts())
+    before, alerts = stage.live, stage.bad_news
     stage.order("score_claims", "slow", step="score", seconds=5)
     run = stage.trigger()
     stage.met()
@@ -406,10 +419,12 @@ def test_metadata_store_restarted(stage: Stage) -> None:
     store.stop()
     time.sleep(3)
     store.start(stage.airflow.environment)
+    time.sleep(10)
+    stage.supervise()
     stage.until(lambda: set(stage.airflow.client.health().values()) == {"healthy"}, 120, "not healthy again")
     assert stage.end(run, 300) == "success", stage.states(run)
     assert stage.live != before
-    assert len(stage.alerts()) == alerts
+    assert stage.bad_news == alerts
     stage.measured("metadata store restarted", success=time.time() - stopped)
 
 

@@ -107,6 +107,8 @@ def _parts(story: Story, now: datetime) -> list[_Part]:
     parts = [_Part("Apa", _what(story))]
     if story.error:
         parts.append(_Part("Sebab", story.error))
+    elif story.task_id and story.kind in (AlertKind.FAILED, AlertKind.STILL):
+        parts.append(_Part("Sebab", "proses task berakhir tanpa pesan: dihentikan, atau kehabisan memori."))
     parts.append(_Part("Yang dilihat auditor sekarang", _readers(story.readers, now)))
     if restored := _restored(story):
         parts.append(_Part("Pemulihan", restored))
