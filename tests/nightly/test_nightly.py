@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -89,6 +90,32 @@ def test_without_a_top_k_qc_looks_at_as_many_as_the_setting_says(settings: Setti
     changed = settings.model_copy(update={"top_k": 17})
     assert check(changed, night)["top_k_requested"] == 17
     assert check(changed, night, top_k=23)["top_k_requested"] == 23
+
+
+# --- providers
+
+
+def test_every_provider_has_a_reason_and_its_money_is_true(publish: Publish, store: ReleaseStore) -> None:
+    release = store.get(publish("night").published.release_id)
+    with duckdb.connect(str(release.database), read_only=True) as connection:
+        reasons = dict(connection.execute("SELECT facility_key, reasons FROM provider_risk").fetchall())
+        true = connection.execute(
+            "SELECT facility_key, sum(amount_claimed)::BIGINT, count(*),"
+            " rank() OVER (ORDER BY sum(amount_claimed) DESC) FROM claims_high_risk GROUP BY ALL"
+        ).fetchall()
+    told = 0
+    for facility, amount, claims, rank in true:
+        of_it = json.loads(reasons[facility])
+        assert 1 <= len(of_it) <= 3
+        for reason in of_it:
+            if reason["code"] == "volume":
+                told += 1
+                figures = reason["figures"]
+                assert (figures["amount_claimed"], figures["claims"], figures["amount_rank"]) == (amount, claims, rank)
+                assert reason is of_it[-1]
+                assert f"number {rank:,} of {len(true):,} facilities" in reason["text_en"]
+    assert len(true) == len(reasons)
+    assert told
 
 
 # --- clearing a task of a run that ended well

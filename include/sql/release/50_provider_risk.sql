@@ -2,7 +2,8 @@
 -- What makes a provider's score is told in claims_normalized/72_provider_risk.sql. <pattern>_observed: its claims that
 -- show the pattern; _expected: as many as its case mix would bring; _ratio: of the two, small providers drawn to 1.
 -- high_risk_claims: claims with a risk_score of 0.5 or more. Money in rupiah.
--- reasons: up to three patterns, strongest first (deviance of 1 nat or more), as a JSON array.
+-- reasons: up to three patterns, strongest first (deviance of 1 nat or more), as a JSON array; where there are fewer,
+-- last the money ("volume"), without which no provider ranks high.
 CREATE TABLE provider_risk AS
 WITH providers AS (
     SELECT
@@ -39,36 +40,89 @@ ranked AS (
     WHERE deviance >= 1
 ),
 
+pattern_reasons AS (
+    SELECT
+        facility_key,
+        place,
+        json_object(
+            'code', pattern,
+            'text_id', format(
+                '{} {} dari {} klaim, wajarnya {}',
+                count_id(observed),
+                pattern_words_id(pattern),
+                count_id(claims),
+                decimal_id(expected)
+            ),
+            'text_en', format(
+                '{} {} in {} claims where {} would be expected',
+                count_en(observed),
+                pattern_words_en(pattern),
+                count_en(claims),
+                printf('%.1f', expected)
+            ),
+            'figures', json_object(
+                'observed', observed, 'expected', expected, 'claims', claims, 'deviance', deviance
+            )
+        )::VARCHAR AS reason
+    FROM ranked
+    WHERE place <= 3
+),
+
+by_amount AS (
+    SELECT
+        providers.facility_key,
+        providers.provider.claims,
+        providers.provider.amount_claimed,
+        providers.provider.excess_amount,
+        rank() OVER (ORDER BY providers.provider.amount_claimed DESC) AS amount_rank,
+        count(*) OVER () AS facilities
+    FROM providers
+),
+
+money_reasons AS (
+    SELECT
+        facility_key,
+        4 AS place,
+        json_object(
+            'code', 'volume',
+            'text_id', format(
+                'menagih {} untuk {} klaim, terbesar ke-{} dari {} fasilitas; {} di atas klaim sejenis atau tarifnya',
+                rupiah_id(amount_claimed),
+                count_id(claims),
+                count_id(amount_rank),
+                count_id(facilities),
+                rupiah_id(excess_amount)
+            ),
+            'text_en', format(
+                'billed {} for {} claims, number {} of {} facilities; {} above similar claims or their tariff',
+                rupiah_en(amount_claimed),
+                count_en(claims),
+                count_en(amount_rank),
+                count_en(facilities),
+                rupiah_en(excess_amount)
+            ),
+            'figures', json_object(
+                'amount_claimed', amount_claimed,
+                'claims', claims,
+                'amount_rank', amount_rank,
+                'facilities', facilities,
+                'excess_amount', excess_amount
+            )
+        )::VARCHAR AS reason
+    FROM by_amount
+),
+
+all_reasons AS (
+    SELECT * FROM pattern_reasons
+    UNION ALL
+    SELECT * FROM money_reasons
+),
+
 written AS (
     SELECT
         facility_key,
-        '['
-        || string_agg(
-            json_object(
-                'code', pattern,
-                'text_id', format(
-                    '{} {} dari {} klaim, wajarnya {}',
-                    count_id(observed),
-                    pattern_words_id(pattern),
-                    count_id(claims),
-                    decimal_id(expected)
-                ),
-                'text_en', format(
-                    '{} {} in {} claims where {} would be expected',
-                    count_en(observed),
-                    pattern_words_en(pattern),
-                    count_en(claims),
-                    printf('%.1f', expected)
-                ),
-                'figures', json_object(
-                    'observed', observed, 'expected', expected, 'claims', claims, 'deviance', deviance
-                )
-            )::VARCHAR, ','
-            ORDER BY place
-        )
-        || ']' AS reasons
-    FROM ranked
-    WHERE place <= 3
+        '[' || array_to_string((list(reason ORDER BY place))[:3], ',') || ']' AS reasons
+    FROM all_reasons
     GROUP BY facility_key
 ),
 
