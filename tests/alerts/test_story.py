@@ -205,6 +205,7 @@ def test_runs_without_an_end_are_looked_after(book: AlertBook, note: Note) -> No
         ("row 1,000,123:\n  bad", "row 1,000,123: bad"),
         ("see ml_scores_qc_20261125T093901Z.json", "see ml_scores_qc_20261125T093901Z.json"),
         ("release 20261125-20261125T093856Z-manual-t01 failed", "release 20261125-20261125T093856Z-manual-t01 failed"),
+        ("no model risk-000000000000", "no model risk-000000000000"),
         ("", "str"),
     ],
 )

@@ -43,6 +43,7 @@ pytestmark = pytest.mark.e2e_slow
 ETL, SCORING, WATCHDOG = "claims_normalized", "claims_risk_scoring", "claims_watchdog"
 HEARTBEAT_TIMEOUT = 20
 MEGABYTES = 400
+NO_MODEL = "risk-000000000000"
 
 
 @dataclass
@@ -215,11 +216,9 @@ def stage(stage_of_all: Stage) -> Iterator[Stage]:
 def test_task_raises(stage: Stage) -> None:
     before = stage.live
     begun = time.time()
-    run = stage.trigger(ruleset_version="RULESET_v9")
+    run = stage.trigger(model_version=NO_MODEL)
     assert stage.end(run) == "failed"
-    came = stage.one_alert(
-        run, "[GAGAL]", "score_claims", "RULESET_v9", "belum menayangkan apa pun", "airflow dags clear"
-    )
+    came = stage.one_alert(run, "[GAGAL]", "score_claims", NO_MODEL, "belum menayangkan apa pun", "airflow dags clear")
     assert stage.live == before
     stage.measured("task raises", alert_after_trigger=came - begun)
 
@@ -475,7 +474,7 @@ def test_raw_files_missing_then_back(stage: Stage) -> None:
 
 
 def test_a_run_that_is_cleared_and_fails_again_is_told_again(stage: Stage) -> None:
-    run = stage.trigger(ruleset_version="RULESET_v9")
+    run = stage.trigger(model_version=NO_MODEL)
     assert stage.end(run) == "failed"
     stage.one_alert(run, "[GAGAL]")
     command = ["airflow", "dags", "clear", SCORING, "--run-id", run.run_id, "--only-failed", "--yes"]
@@ -487,7 +486,7 @@ def test_a_run_that_is_cleared_and_fails_again_is_told_again(stage: Stage) -> No
 
 
 def test_a_good_run_after_failures_tells_that_all_is_well(stage: Stage) -> None:
-    run = stage.trigger(ruleset_version="RULESET_v9")
+    run = stage.trigger(model_version=NO_MODEL)
     assert stage.end(run) == "failed"
     stage.one_alert(run, "[GAGAL]")
     good = stage.trigger()
@@ -509,7 +508,7 @@ def sql(stage: Stage, statement: str) -> None:
 
 
 def test_every_airflow_command_of_the_runbook_works(stage: Stage) -> None:
-    run = stage.trigger(ruleset_version="RULESET_v9")
+    run = stage.trigger(model_version=NO_MODEL)
     assert stage.end(run) == "failed"
     tick = etl_tick(data_date_of(now()))
     words = {
