@@ -25,8 +25,8 @@ DEADLINE_TASK = "deadline"
 MAX_ERROR = 400
 SEND_AGAIN_FOR = timedelta(hours=1)
 
-# Long numbers may be a participant's or a family's, out of a message of some library. What names a release, a model or a
-# moment is not.
+# Long numbers may be a participant's or a family's, out of a message of some library. What names a release, a model or
+# a moment is not.
 _NUMBERS = re.compile(r"(risk-[0-9a-f]{12}|\d{8}(?:-\d{8})?T\d{6}Z[\w.-]*|\d{4}-\d\d-\d\dT[\d:.+]+)|\d{6,}")
 
 
