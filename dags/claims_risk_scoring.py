@@ -73,9 +73,8 @@ from ml.clock import JAKARTA, SCORING_CRON, DataDateError
             None,
             type=["null", "string"],
             format="date",
-            pattern=r"^\d{4}-\d{2}-\d{2}$",
             title="Data date",
-            description="Jakarta date of the claims to score. Empty: that of the run.",
+            description="Jakarta date of the claims to score. Empty: that of the run, as it must be in a backfill.",
         ),
         "model_version": Param(
             None,
@@ -89,8 +88,9 @@ from ml.clock import JAKARTA, SCORING_CRON, DataDateError
             None,
             type=["null", "string"],
             enum=[None, *ruleset_choices()],
+            values_display={"null": "as set (RULESET_VERSION)"},
             title="Ruleset version",
-            description="Empty: RULESET_VERSION.",
+            description="How evidence is weighed.",
         ),
         "force": Param(
             False,

@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from airflow.exceptions import AirflowFailException
 from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
-from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSensorTimeout
+from airflow.sdk import DagRunState
+from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, AirflowSensorTimeout
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from claims_risk import ETL_DAG, ETL_LAST_TASK, data_date, no_retry_for, refuse_unknown_params
@@ -29,6 +29,7 @@ from ml.clock import DataDateError, checked_data_date, data_date_of, etl_tick
 
 ENDED = ("success", "failed")
 HOPELESS = ("failed", "upstream_failed", "skipped", "removed")
+UNTOLD = (None, "success", "upstream_failed", "skipped")  # of the other tasks: no cause of anything
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,14 @@ def look_at_etl(ask: Any, tick: datetime) -> EtlLook:
     if not runs:
         return EtlLook("missing", _no_run(tick))
     run_id = next(iter(runs))
-    run = str(ask.get_dagrun_state(dag_id=ETL_DAG, run_id=run_id))
+    run = DagRunState(ask.get_dagrun_state(dag_id=ETL_DAG, run_id=run_id)).value  # it is an enum in spite of its type
     if run in ENDED:  # its tasks may have ended between the two questions: only now their states are the last ones
         runs = ask.get_task_states(dag_id=ETL_DAG, logical_dates=[tick])
     tasks = runs.get(run_id, {})
     last = tasks.get(ETL_LAST_TASK)
-    told = ", ".join(f"{name} {state}" for name, state in tasks.items() if state and state != "success")
-    shown = f"run {run_id} of {ETL_DAG} is {run}" + (f" ({told})" if told else "")
+    told = [f"{name} {state}" for name, state in tasks.items() if name != ETL_LAST_TASK and state not in UNTOLD]
+    told += [f"{ETL_LAST_TASK} {last}"] if last else []
+    shown = f"run {run_id} of {ETL_DAG} is {run}" + (f" ({', '.join(told)})" if told else "")
     if last == "success" and run != "failed":
         return EtlLook("published", f"The claims of data date {day} are published: {shown}.")
     if last in HOPELESS or run in ENDED:

@@ -16,6 +16,7 @@ ASK = """
 import asyncio, json, sys
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from airflow.sdk import DagRunState
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType, TaskDeferred
 from airflow.sdk.execution_time.comms import ErrorResponse
 import claims_waiting as waiting
@@ -33,7 +34,7 @@ class Airflow:
             raise tasks
         return {"r1": tasks} if self.run else {}
     def get_dagrun_state(self, dag_id, run_id):
-        return self.run
+        return DagRunState(self.run)
 
 def last(state, **others):
     return others | {"publish_claims": state}
