@@ -5,10 +5,10 @@ LOCAL := $(PY) -m ops.local_airflow
 export CLAIMS_CALLER_DIR := $(PWD)
 unexport PYTHONDONTWRITEBYTECODE # without bytecode every start would compile Airflow anew
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test lint types lock sample clean setup
+.PHONY: help run up down status test e2e lint types lock sample clean setup
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 	@echo 'Variables: CLAIMS=50000 (sample size), CLAIMS_RAW_DIR=folder (your own files), AIRFLOW_PORT=8080, PYTHON=python3.11'
 
 run: setup ## Run tonight's ETL and scoring through Airflow on sample claims (or CLAIMS_RAW_DIR) and print the report
@@ -23,8 +23,11 @@ down: ## Stop everything, also what a killed `make run` or `make up` left behind
 status: ## Say what is running
 	@if [ -x $(PY) ]; then $(LOCAL) status; else echo 'Nothing is running.'; fi
 
-test: lint types ## Check style, SQL and types, and run all tests
+test: lint types ## Check style, SQL and types, and run the tests
 	@$(PY) -m pytest
+
+e2e: setup ## Run all end-to-end tests, also those that `make test` leaves out (about ten minutes)
+	@$(PY) -m pytest -m 'e2e or e2e_slow' tests
 
 lint: setup ## Check Python style and format, and the SQL
 	.venv/bin/ruff check .

@@ -9,10 +9,15 @@ in `instance/data/claims_ml_scores.parquet`; `claims_ml_scores_backup` holds wha
 task callback, `restore_on_failure`, DAG callback: all the same, idempotent restore). New scores that passed their QC
 stay live, also when `qc_summary` fails after it.
 
-**Triage.** `wait_for_etl`: look at `claims_normalized` of the same data date. `audit_candidate`: its log names audit
-and claims; nothing was published. `quality_check`: the QC log lists every expectation; the previous release is
-live again. Run again by clearing the run from its first failed task, or without Airflow by
-`python -m ml.pipelines.refresh_ml_scores --top-k 50`.
+**Parameters.** The data date (Jakarta) is that of the latest 01:00 WIB before the run's logical date, or before its
+start when it has none. `wait_for_etl` waits for the run of `claims_normalized` that belongs to it, for up to
+`CLAIMS_ETL_DEADLINE_HOURS`. With `force` it does not wait: the claims of the data date are scored as they are. A data
+date older than the live one gets its release and its QC log, and readers keep the newer one.
+
+**Triage.** `wait_for_etl`: its log names the ETL run and what became of it, or the command that makes one.
+`audit_candidate`: its log names audit and claims; nothing was published. `quality_check`: the QC log lists every
+expectation; the previous release is live again. Run again by clearing the run from its first failed task, or without
+Airflow by `python -m ml.pipelines.refresh_ml_scores --top-k 50`.
 """
 
 from __future__ import annotations
@@ -21,7 +26,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from airflow.exceptions import AirflowFailException
-from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
 from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task
 
 from claims_alerts import note_begun, note_failure, tell_failure, tell_success
@@ -30,17 +34,20 @@ from claims_risk import (
     CLAIMS,
     DATA_DATE,
     ETL_DAG,
+    ETL_LAST_TASK,
     PUBLISH_POOL,
     SCORES,
     SCORING_DAG,
     WATCHER_TASK,
-    etl_tick_of_run,
+    etl_deadline,
+    model_choices,
     no_retry_for,
-    require_etl_run,
     restore_on_failure,
     retry_delay,
+    ruleset_choices,
     running_in_airflow,
 )
+from claims_waiting import EtlSensor
 from ml.clock import JAKARTA, SCORING_CRON, DataDateError
 
 
@@ -50,7 +57,7 @@ from ml.clock import JAKARTA, SCORING_CRON, DataDateError
     start_date=datetime(2026, 1, 1, tzinfo=JAKARTA),
     catchup=False,
     max_active_runs=1,
-    dagrun_timeout=timedelta(hours=6),
+    dagrun_timeout=etl_deadline() + timedelta(hours=2),
     on_failure_callback=[restore_on_failure, tell_failure],
     on_success_callback=tell_success,
     default_args={
@@ -74,13 +81,31 @@ from ml.clock import JAKARTA, SCORING_CRON, DataDateError
             type=["null", "string"],
             format="date",
             title="Data date",
-            description="Jakarta date of the claims to score. Empty: that of the run.",
+            description="Jakarta date of the claims to score. Empty: that of the run, as it must be in a backfill.",
         ),
         "model_version": Param(
-            None, type=["null", "string"], title="Model version", description="Empty: the default model."
+            None,
+            type=["null", "string"],
+            pattern=r"^risk-[0-9a-f]{12}$",
+            examples=model_choices(),
+            title="Model version",
+            description="Empty: the default model. The list may lack the very newest.",
         ),
         "ruleset_version": Param(
-            None, type=["null", "string"], title="Ruleset version", description="Empty: RULESET_VERSION."
+            None,
+            type=["null", "string"],
+            enum=[None, *ruleset_choices()],
+            values_display={"null": "as set (RULESET_VERSION)"},
+            title="Ruleset version",
+            description="How evidence is weighed.",
+        ),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Do not wait for the ETL",
+            description="Score the claims of the data date as they are, without waiting for the ETL: for a night whose "
+            "ETL run is gone, or failed in a way that does not matter. Without claims the run fails; scores of an "
+            "older date never replace newer ones.",
         ),
     },
     tags=["claims", "scoring"],
@@ -98,16 +123,13 @@ def claims_risk_scoring() -> None:
         context = get_current_context()
         nightly.recover(load_settings(), context["run_id"], running_in_airflow(context))
 
-    wait_for_etl = ExternalTaskSensor(
+    wait_for_etl = EtlSensor(
         task_id="wait_for_etl",
         external_dag_id=ETL_DAG,
-        execution_date_fn=etl_tick_of_run,
-        pre_execute=require_etl_run,
-        allowed_states=["success"],
-        failed_states=["failed"],
+        external_task_id=ETL_LAST_TASK,
         deferrable=True,
         poke_interval=5,
-        timeout=timedelta(hours=4).total_seconds(),
+        timeout=etl_deadline().total_seconds(),
         execution_timeout=None,
     )
 

@@ -1,4 +1,4 @@
-"""What the DAGs share with Airflow: the data date of a run, the ETL run it belongs to, and the restore callbacks.
+"""What the DAGs share with Airflow: the data date of a run, what its form offers, and the restore callbacks.
 
 Nothing heavy is imported at the top: the scheduler and the API server load this file too.
 """
@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from airflow.exceptions import AirflowFailException
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import Asset
 
-from ml.clock import DataDateError, checked_data_date, data_date_of, etl_tick
+from ml.clock import data_date_of
 
 ETL_DAG = "claims_normalized"
+ETL_LAST_TASK = "publish_claims"
 SCORING_DAG = "claims_risk_scoring"
 CLAIMS = Asset("claims_normalized", group="claims")
 SCORES = Asset("claims_ml_scores", group="claims")
@@ -37,24 +38,27 @@ def data_date(context: Any) -> date:
     return data_date_of(context.get("logical_date") or context["dag_run"].run_after)
 
 
-def etl_tick_of_run(_logical_date: datetime, **context: Any) -> datetime:
-    """Return the logical date of the ETL run that a scoring run belongs to (an `execution_date_fn`)."""
-    return etl_tick(data_date(context))
+def refuse_unknown_params(context: Any) -> None:
+    """Fail a run whose configuration holds a name that is no parameter: Airflow takes a slip (`topk`) without a word.
 
-
-def require_etl_run(context: Any) -> None:
-    """Fail at once, with the command that helps, when no ETL run exists that could be waited for.
-
-    The sensor itself would wait for it until its timeout: `check_existence` does nothing on Airflow 3.
+    Raises:
+        AirflowFailException: with the names there are.
     """
-    with no_retry_for(DataDateError):
-        day = checked_data_date(data_date(context))
-    tick = etl_tick(day)
-    if context["ti"].get_dr_count(dag_id=ETL_DAG, logical_dates=[tick]) == 0:
+    known = set(context["dag"].params)
+    if unknown := sorted(set(context["dag_run"].conf or {}) - known):
         raise AirflowFailException(
-            f"DAG {ETL_DAG} has no run for data date {day} (logical date {tick.isoformat()}). Make one: "
-            f"airflow dags trigger {ETL_DAG} --logical-date {tick.isoformat()}"
+            f"No parameter of {context['dag'].dag_id}: {', '.join(unknown)}. There are: {', '.join(sorted(known))}."
         )
+
+
+def etl_deadline() -> timedelta:
+    """Return how long scoring waits for the ETL (CLAIMS_ETL_DEADLINE_HOURS)."""
+    return timedelta(hours=_setting("etl_deadline_hours"))
+
+
+def retry_delay() -> timedelta:
+    """Return how long a failed task waits for its next try (CLAIMS_RETRY_DELAY_SECONDS)."""
+    return timedelta(seconds=_setting("retry_delay_seconds"))
 
 
 def running_in_airflow(context: Any) -> Callable[[str], bool]:
@@ -84,28 +88,40 @@ def restore_on_failure(context: Any) -> None:
     restore(load_settings(), run.run_id if run else context["run_id"], try_number, reason=reason)
 
 
-def retry_delay() -> timedelta:
-    """Return how long a failed task waits for its next try; the default when the settings are wrong.
+def release_choices(limit: int = 30) -> list[str]:
+    """Return the ids of the releases on disk, newest data date first, for a form; only their names are looked at."""
+    return sorted(_names_in_instance("releases", "[0-9]*-*"), reverse=True)[:limit]
 
-    Tasks say what is wrong with them; the DAGs must show up in the UI nevertheless.
-    """
+
+def model_choices(limit: int = 30) -> list[str]:
+    """Return the versions of the models on disk for a form; only their names are looked at."""
+    return sorted(_names_in_instance("models", "risk-*"))[:limit]
+
+
+def ruleset_choices() -> list[str]:
+    """Return the versions of the rulesets there are, newest first, for a form."""
+    from ml.rules.ruleset import RULES
+
+    return sorted((path.stem for path in RULES.glob("*.json")), reverse=True)
+
+
+def _setting(name: str) -> Any:
+    """A setting; its default when the settings are wrong: tasks say so, the DAGs must show up nevertheless."""
     from ml.settings import Settings, SettingsError, load_settings
 
     try:
-        return timedelta(seconds=load_settings().retry_delay_seconds)
+        return getattr(load_settings(), name)
     except SettingsError:
-        return timedelta(seconds=Settings.model_fields["retry_delay_seconds"].default)
+        return Settings.model_fields[name].default
 
 
-def release_choices(limit: int = 30) -> list[str]:
-    """Return the ids of the releases on disk, newest data date first, for a form; only their names are looked at."""
+def _names_in_instance(folder: str, pattern: str) -> list[str]:
     from ml.settings import SettingsError, load_settings
 
     try:
-        folder = load_settings().instance_dir.absolute() / "releases"
+        return [path.name for path in (load_settings().instance_dir.absolute() / folder).glob(pattern)]
     except SettingsError:  # tasks say what is wrong; the DAG must show up in the UI nevertheless
         return []
-    return sorted((path.name for path in folder.glob("[0-9]*-*")), reverse=True)[:limit]
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from ml.claims.etl import ClaimsFile, run_name_of
 from ml.claims.find import claims_of
 from ml.clock import now
@@ -238,8 +240,7 @@ def _model_for(settings: Settings, claims: ClaimsFile, wanted: str | None, run_i
     default = default_model(settings.models)
     version = wanted or (default.version if default else None)
     if version is None:
-        log.warning("no model yet: training the first one on the claims of %s", claims.data_date)
-        return train_default(settings, claims.data_date, who=run_id)
+        return _first_model(settings, claims, run_id)
     model = load_model(settings.models, version)
     if changed := changed_definitions(model):
         log.warning(
@@ -249,6 +250,16 @@ def _model_for(settings: Settings, claims: ClaimsFile, wanted: str | None, run_i
             ", ".join(changed),
         )
     return model
+
+
+def _first_model(settings: Settings, claims: ClaimsFile, run_id: str) -> RiskModel:
+    """Train the first model, once: of the runs of a backfill that begin together, the others wait for it and use it."""
+    settings.work.mkdir(parents=True, exist_ok=True)
+    with FileLock(settings.work / "first-model.lock"):
+        if default := default_model(settings.models):
+            return load_model(settings.models, default.version)
+        log.warning("no model yet: training the first one on the claims of %s", claims.data_date)
+        return train_default(settings, claims.data_date, who=run_id)
 
 
 def _sweep_work(settings: Settings) -> None:

@@ -75,6 +75,14 @@ class Settings(BaseSettings):
         validation_alias="REFRESH_TOP_K",
         description="How many of the riskiest claims QC looks at (the auditors' list).",
     )
+    etl_deadline_hours: float = Field(
+        default=4,
+        gt=0,
+        le=20,
+        validation_alias="CLAIMS_ETL_DEADLINE_HOURS",
+        description="How long a scoring run waits for the ETL of its data date, in hours; at most 20, so that the run "
+        "ends before the next night's.",
+    )
     qc_amount_drift: float = Field(
         default=0.5,
         gt=0,

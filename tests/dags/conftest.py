@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ml.settings import PROJECT_ROOT
+
+ParsedWith = Callable[..., dict[str, Any]]
 
 PARSE = """
 import json, sys
@@ -24,6 +27,9 @@ def task(task):
     return {
         "upstream": sorted(task.upstream_task_ids), "trigger_rule": task.trigger_rule.value, "pool": task.pool,
         "retries": task.retries, "retry_delay": task.retry_delay.total_seconds(), "kind": type(task).__name__,
+        "kinds": [kind.__name__ for kind in type(task).__mro__],
+        "waits_for": [getattr(task, "external_dag_id", None), getattr(task, "external_task_id", None)],
+        "deferrable": getattr(task, "deferrable", None), "timeout": getattr(task, "timeout", None),
         "inlets": [asset.name for asset in task.inlets], "outlets": [asset.name for asset in task.outlets],
         "on_failure": names(task.on_failure_callback), "on_execute": names(task.on_execute_callback),
         "execution_timeout": task.execution_timeout and task.execution_timeout.total_seconds(),
@@ -32,6 +38,7 @@ def dag(dag):
     return {
         "schedule": str(dag.schedule), "timezone": str(dag.timezone), "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs, "doc": dag.doc_md or "", "tags": sorted(dag.tags),
+        "dagrun_timeout": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),
         "owner": dag.owner, "on_failure": names(dag.on_failure_callback), "on_success": names(dag.on_success_callback),
         "params": dag.params.dump(), "tasks": {item.task_id: task(item) for item in dag.tasks},
     }
@@ -50,15 +57,30 @@ def airflow_environment(home: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    home = tmp_path_factory.mktemp("airflow")
+def parse(home: Path, dags: Path = PROJECT_ROOT / "dags", **environ: str) -> dict[str, Any]:
+    """Parse the DAG files in a process of their own."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PARSE, str(PROJECT_ROOT / "dags")],
-        env=airflow_environment(home), cwd=home, capture_output=True, text=True, check=False, timeout=120,
+        [sys.executable, "-W", "ignore", "-c", PARSE, str(dags)],
+        env=airflow_environment(home) | environ, cwd=home, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout[done.stdout.index("{") :])
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return parse(tmp_path_factory.mktemp("airflow"))
+
+
+@pytest.fixture
+def parsed_with(tmp_path: Path) -> ParsedWith:
+    """Parse claims_risk_scoring under other settings."""
+
+    def parsed(**environ: str) -> dict[str, Any]:
+        file = PROJECT_ROOT / "dags" / "claims_risk_scoring.py"
+        return parse(tmp_path, file, **environ)["dags"]["claims_risk_scoring"]
+
+    return parsed
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.dags.conftest import DAGS_FOLDER
+from tests.dags.conftest import DAGS_FOLDER, ParsedWith
 
-OURS = {"claims_alerts", "claims_metrics", "claims_risk", "ml"}
+OURS = {"claims_alerts", "claims_metrics", "claims_risk", "claims_waiting", "ml"}
 ALLOWED = OURS | {"__future__", "airflow", "dataclasses", "datetime", "typing"}
 TAGS = {"claims", "etl", "scoring", "model", "alerts"}
 
@@ -80,7 +80,7 @@ def test_the_order_of_the_night(dags: dict[str, Any]) -> None:
     assert set(dag["tasks"]) == {*order, "restore_on_failure"}
     for place, task_id in enumerate(order):
         assert upstream_of(dag, task_id) == set(order[:place])
-    assert dag["tasks"]["wait_for_etl"]["kind"] == "ExternalTaskSensor"
+    assert "ExternalTaskSensor" in dag["tasks"]["wait_for_etl"]["kinds"]
 
 
 def test_the_order_of_the_etl(dags: dict[str, Any]) -> None:
@@ -163,13 +163,30 @@ def test_every_task_retries_with_a_delay_and_has_a_timeout(dags: dict[str, Any])
                 continue
             assert task["retries"] >= 2, f"{dag_id}.{task_id}"
             assert task["retry_delay"] >= 30, f"{dag_id}.{task_id}"
-            has_its_own = task["kind"] in ("ExternalTaskSensor", "ApprovalOperator")
+            has_its_own = task["kind"] in ("EtlSensor", "ApprovalOperator")
             assert task["execution_timeout"] or has_its_own, f"{dag_id}.{task_id}"
 
 
 @pytest.mark.parametrize("dag_id", ["claims_normalized", "claims_risk_scoring", "train_risk_model"])
 def test_data_date_is_a_parameter(dags: dict[str, Any], dag_id: str) -> None:
     assert "data_date" in dags[dag_id]["params"]
+
+
+def test_scoring_waits_deferred_for_the_last_task_of_the_etl_and_a_run_outlasts_the_wait(
+    dags: dict[str, Any], parsed_with: ParsedWith
+) -> None:
+    for hours, dag in ((4, dags["claims_risk_scoring"]), (1.5, parsed_with(CLAIMS_ETL_DEADLINE_HOURS="1.5"))):
+        sensor = dag["tasks"]["wait_for_etl"]
+        assert (sensor["waits_for"], sensor["deferrable"]) == (["claims_normalized", "publish_claims"], True)
+        assert sensor["timeout"] == hours * 3600
+        assert dag["dagrun_timeout"] == (hours + 2) * 3600
+    etl = dags["claims_normalized"]["tasks"]
+    assert [name for name in etl if not any(name in task["upstream"] for task in etl.values())] == ["publish_claims"]
+
+
+def test_a_wrong_setting_does_not_hide_the_dag(parsed_with: ParsedWith) -> None:
+    dag = parsed_with(CLAIMS_ETL_DEADLINE_HOURS="forever")
+    assert dag["tasks"]["wait_for_etl"]["timeout"] == 4 * 3600
 
 
 def test_top_k_is_the_settings_unless_somebody_chooses(dags: dict[str, Any]) -> None:

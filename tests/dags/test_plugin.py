@@ -1,4 +1,7 @@
-"""What the DAGs share: the data date of a run, and the ETL run it waits for. In a process of its own, see conftest."""
+"""What the DAGs share: the data date of a run, and what a form offers and refuses.
+
+In a process of its own, see conftest.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +34,12 @@ class TaskInstance:
         self.asked.append(question)
         return self.count
 
-def require(count, day):
-    ti = TaskInstance(count)
-    error = None
+def refuse(conf):
+    dag = SimpleNamespace(dag_id="claims_risk_scoring", params={"top_k": None, "force": False})
     try:
-        claims_risk.require_etl_run({"ti": ti, "params": {"data_date": day}, "dag_run": runs})
+        claims_risk.refuse_unknown_params({"dag": dag, "dag_run": SimpleNamespace(conf=conf)})
     except AirflowFailException as failure:
-        error = str(failure)
-    return {"error": error, "asked": ti.asked}
+        return str(failure)
 
 def ask_airflow(count):
     ti = TaskInstance(count)
@@ -51,15 +52,14 @@ json.dump({
     "param": claims_risk.data_date(by_params({"data_date": "2026-01-31"})),
     "logical_date": claims_risk.data_date(by_params({"data_date": None})),
     "run_after": claims_risk.data_date({"logical_date": None, "dag_run": runs}),
-    "tick of logical_date": claims_risk.etl_tick_of_run(TICK, **by_params({})),
-    "tick of param": claims_risk.etl_tick_of_run(TICK, **by_params({"data_date": "2026-01-31"})),
-    "no run": require(0, "2026-01-31"),
-    "a run": require(1, "2026-01-31"),
-    "future": require(1, "2206-01-31"),
+    "known": [refuse(conf) for conf in (None, {}, {"top_k": 5, "force": True})],
+    "unknown": refuse({"topk": 5, "top_k": 5}),
     "running": ask_airflow(1),
     "over": ask_airflow(0),
     "choices": claims_risk.release_choices(),
     "few choices": claims_risk.release_choices(1),
+    "models": claims_risk.model_choices(),
+    "rulesets": claims_risk.ruleset_choices(),
 }, sys.stdout, default=str)
 """
 
@@ -71,6 +71,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home: Path = tmp_path_factory.mktemp("airflow")
     for name in (*RELEASES, ".building-20261126-x", "not-a-release"):
         (home / "instance" / "releases" / name).mkdir(parents=True)
+    for name in ("risk-f00000000000", "risk-0a1b2c3d4e5f", ".building"):
+        (home / "instance" / "models" / name).mkdir(parents=True)
     instance = {"CLAIMS_INSTANCE_DIR": str(home / "instance")}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", ASK],
@@ -91,23 +93,10 @@ def test_the_data_date_is_the_parameter_or_of_the_logical_date_or_of_the_start(
     assert answers[source] == day
 
 
-def test_a_run_waits_for_the_etl_of_its_own_data_date(answers: dict[str, Any]) -> None:
-    assert answers["tick of logical_date"] == "2026-03-09 18:00:00+00:00"  # 01:00 WIB on the 10th
-    assert answers["tick of param"] == "2026-01-30 18:00:00+00:00"
-
-
-def test_a_missing_etl_run_is_told_at_once_with_the_command_that_makes_it(answers: dict[str, Any]) -> None:
-    asked = [{"dag_id": "claims_normalized", "logical_dates": ["2026-01-30 18:00:00+00:00"]}]
-    assert answers["no run"]["asked"] == asked
-    assert "has no run for data date 2026-01-31" in answers["no run"]["error"]
-    command = "airflow dags trigger claims_normalized --logical-date 2026-01-30T18:00:00+00:00"
-    assert answers["no run"]["error"].endswith(command)
-    assert answers["a run"] == {"error": None, "asked": asked}
-
-
-def test_a_future_data_date_is_refused_before_anybody_waits(answers: dict[str, Any]) -> None:
-    assert "2206-01-31 lies in the future" in answers["future"]["error"]
-    assert answers["future"]["asked"] == []
+def test_a_name_that_is_no_parameter_is_refused(answers: dict[str, Any]) -> None:
+    """Airflow itself would score with the default top_k."""
+    assert answers["known"] == [None, None, None]
+    assert answers["unknown"] == "No parameter of claims_risk_scoring: topk. There are: force, top_k."
 
 
 def test_a_run_is_at_work_as_long_as_airflow_says_so(answers: dict[str, Any]) -> None:
@@ -119,3 +108,8 @@ def test_a_run_is_at_work_as_long_as_airflow_says_so(answers: dict[str, Any]) ->
 
 def test_the_form_offers_the_releases_newest_data_date_first(answers: dict[str, Any]) -> None:
     assert (answers["choices"], answers["few choices"]) == (RELEASES, RELEASES[:1])
+
+
+def test_the_form_offers_the_models_and_the_rulesets_on_disk(answers: dict[str, Any]) -> None:
+    assert answers["models"] == ["risk-0a1b2c3d4e5f", "risk-f00000000000"]
+    assert answers["rulesets"] == ["RULESET_v2", "RULESET_v1"]

@@ -7,8 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -16,8 +19,9 @@ import pytest
 
 from ml import nightly
 from ml.clock import DataDateError, checked_data_date, data_date_of, now
-from ml.model.artefact import DefaultModel, make_default
+from ml.model.artefact import DefaultModel, RiskModel, make_default
 from ml.promotion import life
+from ml.promotion.registry import Registry
 from ml.release import ReleaseStore, RunToken
 from ml.settings import PROJECT_ROOT, Settings
 from tests.nightly.conftest import ROWS, Night, live_id
@@ -196,6 +200,25 @@ def trained_anew(settings: Settings) -> str:
     for folder in settings.models.glob("risk-*"):
         shutil.rmtree(folder)
     return life.train_default(settings).version
+
+
+def test_runs_that_begin_together_train_the_first_model_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backfill of a fresh instance: without the lock each run trains, and all but one fail at the promotion."""
+    shutil.rmtree(settings.models)
+    trained = []
+
+    def train(*arguments: Any, **options: Any) -> RiskModel:
+        trained.append(options["who"])
+        time.sleep(0.5)
+        return life.train_default(*arguments, **options)
+
+    monkeypatch.setattr(nightly, "train_default", train)
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(nightly.score, settings, RunToken(f"backfill-{number}", 1)) for number in range(3)]
+    assert {run.result().model_version for run in runs} == {Registry.of(settings).default_version}
+    assert len(trained) == 1
 
 
 def test_when_to_train_none_another_source_or_one_that_cannot_be_used(settings: Settings) -> None:

@@ -1,0 +1,167 @@
+"""Waiting for the ETL of a data date, deferred, until its claims are published or cannot be any more.
+
+`ExternalTaskSensor` as it comes (standard 1.21 on Airflow 3.3) looks at a run or at one of its tasks.
+Neither is enough:
+
+- a run whose last task was skipped is a success, though it has published nothing;
+- a task that has no state because its run was ended or deleted is waited for until the deadline, and so is a run that
+  does not exist (`check_existence` does nothing on Airflow 3);
+- whatever went wrong, the error says no more than "External job has failed" or "Trigger timeout".
+
+So `look_at_etl` looks at both; the sensor asks it before it defers and when its time is up, the trigger in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
+from airflow.sdk import DagRunState
+from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, AirflowSensorTimeout
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from claims_risk import ETL_DAG, ETL_LAST_TASK, data_date, no_retry_for, refuse_unknown_params
+from ml.clock import DataDateError, checked_data_date, data_date_of, etl_tick
+
+ENDED = ("success", "failed")
+HOPELESS = ("failed", "upstream_failed", "skipped", "removed")
+UNTOLD = (None, "success", "upstream_failed", "skipped")  # of the other tasks: no cause of anything
+
+
+@dataclass(frozen=True)
+class EtlLook:
+    """What a look at the ETL of a data date showed, and words for it."""
+
+    verdict: Literal["published", "pending", "failed", "missing"]
+    message: str
+
+
+def look_at_etl(ask: Any, tick: datetime) -> EtlLook:
+    """Look at the ETL run of a tick.
+
+    Args:
+        ask: a task instance or its class; Airflow answers through it in tasks and in the triggerer.
+        tick: logical date of the ETL run.
+
+    Raises:
+        AirflowRuntimeError: Airflow does not answer.
+    """
+    day = data_date_of(tick)
+    runs = ask.get_task_states(dag_id=ETL_DAG, logical_dates=[tick])
+    if not runs:
+        return EtlLook("missing", _no_run(tick))
+    run_id = next(iter(runs))
+    run = DagRunState(ask.get_dagrun_state(dag_id=ETL_DAG, run_id=run_id)).value  # it is an enum in spite of its type
+    if run in ENDED:  # its tasks may have ended between the two questions: only now their states are the last ones
+        runs = ask.get_task_states(dag_id=ETL_DAG, logical_dates=[tick])
+    tasks = runs.get(run_id, {})
+    last = tasks.get(ETL_LAST_TASK)
+    told = [f"{name} {state}" for name, state in tasks.items() if name != ETL_LAST_TASK and state not in UNTOLD]
+    told += [f"{ETL_LAST_TASK} {last}"] if last else []
+    shown = f"run {run_id} of {ETL_DAG} is {run}" + (f" ({', '.join(told)})" if told else "")
+    if last == "success" and run != "failed":
+        return EtlLook("published", f"The claims of data date {day} are published: {shown}.")
+    if last in HOPELESS or run in ENDED:
+        return EtlLook(
+            "failed",
+            f"The ETL of data date {day} has not published its claims: {shown}. Put right what its task logs name and "
+            "clear that run, then clear this one. To score the claims that are there nevertheless, trigger with force.",
+        )
+    return EtlLook("pending", f"The ETL of data date {day} has not ended: {shown}.")
+
+
+def _no_run(tick: datetime) -> str:
+    return (
+        f"DAG {ETL_DAG} has no run for data date {data_date_of(tick)} (logical date {tick.isoformat()}). Make one: "
+        f"airflow dags trigger {ETL_DAG} --logical-date {tick.isoformat()}"
+    )
+
+
+class EtlSensor(ExternalTaskSensor):
+    """Waits for the last task of the ETL run that belongs to the run's data date, for at most `timeout` seconds.
+
+    With the parameter `force` it does not wait.
+    """
+
+    def execute(self, context: Any) -> None:
+        """Pass, fail or begin to wait.
+
+        Raises:
+            AirflowFailException: nothing can come of waiting; the message says why.
+        """
+        refuse_unknown_params(context)
+        with no_retry_for(DataDateError):
+            day = checked_data_date(data_date(context))
+        if context["params"].get("force"):
+            self.log.warning("force: scoring the claims of data date %s as they are, without their ETL", day)
+            return
+        seen = look_at_etl(context["ti"], etl_tick(day))
+        if seen.verdict == "pending":
+            self.log.info("%s Waiting for %s.", seen.message, _hours(self.timeout))
+            self.defer(
+                trigger=EtlTrigger(etl_tick(day), self.poke_interval),
+                method_name="execute_complete",
+                timeout=timedelta(seconds=self.timeout),
+            )
+        self._end(seen)
+
+    def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> None:
+        """Pass or fail as the trigger has seen it."""
+        self._end(EtlLook(**(event or {})))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """Say for what the task has waited when its time is up; a triggerer that was down may have missed the end."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSensorTimeout:
+            seen = look_at_etl(context["ti"], etl_tick(data_date(context)))
+            if seen.verdict == "pending":
+                raise AirflowSensorTimeout(
+                    f"Waited {_hours(self.timeout)} (CLAIMS_ETL_DEADLINE_HOURS), no longer. {seen.message}"
+                ) from None
+            return self._end(seen)
+
+    def _end(self, seen: EtlLook) -> None:
+        if seen.verdict != "published":
+            raise AirflowFailException(seen.message)
+        self.log.info(seen.message)
+
+
+class EtlTrigger(BaseTrigger):
+    """Looks at the ETL run of a tick every `interval` seconds until it has published or cannot any more."""
+
+    def __init__(self, tick: datetime, interval: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tick = tick
+        self.interval = interval
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what another process makes this trigger from."""
+        return "claims_waiting.EtlTrigger", {"tick": self.tick, "interval": self.interval}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield what was seen, once."""
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        before = ""
+        while True:
+            try:
+                seen = await asyncio.to_thread(look_at_etl, RuntimeTaskInstance, self.tick)
+            except AirflowRuntimeError as error:  # the API server restarts, say: no reason to give up a night
+                self.log.warning("Airflow does not answer (%s); looking again.", error)
+            else:
+                if seen.verdict != "pending":
+                    yield TriggerEvent(asdict(seen))  # type: ignore[no-untyped-call]
+                    return
+                if seen.message != before:
+                    self.log.info(seen.message)
+                before = seen.message
+            await asyncio.sleep(self.interval)
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:g} h"

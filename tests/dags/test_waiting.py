@@ -1,0 +1,185 @@
+"""What wait_for_etl makes of an ETL run's state and of its last task's. In a process of its own, see conftest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from ml.settings import PROJECT_ROOT
+from tests.dags.conftest import airflow_environment
+
+ASK = """
+import asyncio, json, sys
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from airflow.sdk import DagRunState
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType, TaskDeferred
+from airflow.sdk.execution_time.comms import ErrorResponse
+import claims_waiting as waiting
+
+TICK = datetime(2026, 3, 9, 18, 0, tzinfo=UTC)
+
+class Airflow:
+    '''Answers as Airflow would; each look at the tasks takes the next of `tasks`, the last one for good.'''
+    def __init__(self, run, *tasks):
+        self.run, self.tasks, self.asked = run, list(tasks), []
+    def get_task_states(self, **question):
+        self.asked.append(question)
+        tasks = self.tasks.pop(0) if len(self.tasks) > 1 else self.tasks[0]
+        if isinstance(tasks, Exception):
+            raise tasks
+        return {"r1": tasks} if self.run else {}
+    def get_dagrun_state(self, dag_id, run_id):
+        return DagRunState(self.run)
+
+def last(state, **others):
+    return others | {"publish_claims": state}
+
+def look(run, *tasks):
+    airflow = Airflow(run, *tasks)
+    seen = waiting.look_at_etl(airflow, TICK)
+    return {"verdict": seen.verdict, "message": seen.message, "asked": airflow.asked}
+
+def sensor():
+    return waiting.EtlSensor(task_id="wait", external_dag_id="e", external_task_id="t", timeout=5400, poke_interval=5)
+
+def context(airflow, conf):
+    known = {"data_date": "2026-03-10", "force": False}
+    dag = SimpleNamespace(dag_id="d", params=known)
+    return {"ti": airflow, "dag": dag, "params": known | conf, "dag_run": SimpleNamespace(conf=conf)}
+
+def outcome(call):
+    try:
+        return ["passed", call()]
+    except TaskDeferred as deferred:
+        path, arguments = deferred.trigger.serialize()
+        return ["TaskDeferred", path, arguments, deferred.timeout.total_seconds()]
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+
+def execute(run, *tasks, **conf):
+    airflow = Airflow(run, *tasks)
+    return [*outcome(lambda: sensor().execute(context(airflow, conf))), len(airflow.asked)]
+
+def deadline(run, *tasks):
+    arguments = {"error": "Trigger timeout"}
+    return outcome(lambda: sensor().resume_execution("__fail__", arguments, context(Airflow(run, *tasks), {})))
+
+async def trigger(airflow):
+    import airflow.sdk.execution_time.task_runner as runner
+    runner.RuntimeTaskInstance = airflow
+    async for event in waiting.EtlTrigger(TICK, 0.01).run():
+        return event.payload
+
+no_answer = AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 503}))
+runs = ["queued", "running", "success", "failed"]
+states = [None, "scheduled", "queued", "running", "up_for_retry", "deferred", "restarting", "success", "failed",
+          "upstream_failed", "skipped", "removed"]
+result = {
+    "matrix": {f"{run} {state}": look(run, last(state))["verdict"] for run in runs for state in states},
+    "no task": [look(run, {})["verdict"] for run in runs],
+    "told": look("failed", last("upstream_failed", check_contract="failed", other=None, done="success")),
+    "missing": look(None, {}),
+    "ends meanwhile": look("success", last("running"), last("success"))["verdict"],
+    "pass": execute("success", last("success")),
+    "fail": execute("failed", last("failed")),
+    "wait": execute("running", last(None)),
+    "none": execute(None, {}),
+    "future": execute("success", last("success"), data_date="2206-01-31"),
+    "unknown": execute("success", last("success"), topk=3),
+    "force": execute(None, {}, force=True),
+    "force in the future": execute(None, {}, force=True, data_date="2206-01-31"),
+    "deadline": deadline("running", last(None, check_contract="running")),
+    "deadline, yet published": deadline("success", last("success")),
+    "deadline, yet failed": deadline("failed", last("failed")),
+    "events": [outcome(lambda: sensor().execute_complete({}, {"verdict": verdict, "message": "why"}))
+               for verdict in ("published", "failed", "missing")],
+    "trigger": asyncio.run(trigger(Airflow("running", last(None), no_answer, last("running"), last("success")))),
+}
+json.dump(result, sys.stdout, default=str)
+"""
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    home = tmp_path_factory.mktemp("airflow")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ASK],
+        env=airflow_environment(home) | {"PYTHONPATH": str(PROJECT_ROOT / "plugins")},
+        cwd=home, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout[done.stdout.index('{"matrix') :])
+
+
+def test_only_a_published_run_counts_and_only_a_living_one_is_waited_for(seen: dict[str, Any]) -> None:
+    """A retry is no failure; a skip is no success, whatever the run says; an ended run is not waited for."""
+    hopeless = ("failed", "upstream_failed", "skipped", "removed")
+    for case, verdict in seen["matrix"].items():
+        run, task = case.split()
+        expected = "pending"
+        if task in hopeless or run in ("success", "failed"):
+            expected = "failed"
+        if task == "success" and run != "failed":
+            expected = "published"
+        assert verdict == expected, case
+    assert seen["no task"] == ["pending", "pending", "failed", "failed"]
+
+
+def test_a_run_that_ends_between_two_questions_is_asked_again(seen: dict[str, Any]) -> None:
+    assert seen["ends meanwhile"] == "published"
+
+
+def test_a_failure_names_the_run_its_tasks_and_what_to_do(seen: dict[str, Any]) -> None:
+    message = seen["told"]["message"]
+    assert "data date 2026-03-10" in message
+    assert "run r1 of claims_normalized is failed (check_contract failed, publish_claims upstream_failed)" in message
+    assert "clear that run" in message
+    asked = {"dag_id": "claims_normalized", "logical_dates": ["2026-03-09 18:00:00+00:00"]}
+    assert seen["told"]["asked"] == [asked, asked]
+
+
+def test_a_missing_run_is_told_at_once_with_the_command_that_makes_it(seen: dict[str, Any]) -> None:
+    kind, message, _ = seen["none"]
+    assert kind == "AirflowFailException"
+    assert "has no run for data date 2026-03-10" in message
+    assert message.endswith("airflow dags trigger claims_normalized --logical-date 2026-03-09T18:00:00+00:00")
+    assert seen["missing"]["verdict"] == "missing"
+
+
+def test_the_sensor_passes_fails_or_defers(seen: dict[str, Any]) -> None:
+    assert seen["pass"] == ["passed", None, 2]
+    assert seen["fail"][0] == "AirflowFailException", "another try would give the same"
+    arguments = {"tick": "2026-03-09 18:00:00+00:00", "interval": 5.0}
+    assert seen["wait"] == ["TaskDeferred", "claims_waiting.EtlTrigger", arguments, 5400.0, 1]
+    assert [kind for kind, _ in seen["events"]] == ["passed", "AirflowFailException", "AirflowFailException"]
+
+
+def test_what_is_wrong_with_the_run_itself_is_told_before_anybody_waits(seen: dict[str, Any]) -> None:
+    assert "2206-01-31 lies in the future" in seen["future"][1]
+    assert "No parameter of d: topk. There are: data_date, force." in seen["unknown"][1]
+    assert "2206-01-31 lies in the future" in seen["force in the future"][1]
+
+
+def test_force_asks_for_no_etl(seen: dict[str, Any]) -> None:
+    assert seen["force"] == ["passed", None, 0]
+
+
+def test_the_deadline_says_for_what_and_how_long(seen: dict[str, Any]) -> None:
+    kind, message = seen["deadline"]
+    assert kind == "AirflowSensorTimeout", "no retry"
+    assert message.startswith("Waited 1.5 h (CLAIMS_ETL_DEADLINE_HOURS), no longer. The ETL of data date 2026-03-10")
+    assert "run r1 of claims_normalized is running (check_contract running)" in message
+
+
+def test_what_a_dead_triggerer_missed_counts_at_the_deadline(seen: dict[str, Any]) -> None:
+    assert seen["deadline, yet published"][0] == "passed"
+    assert seen["deadline, yet failed"][0] == "AirflowFailException"
+
+
+def test_the_trigger_looks_until_it_is_clear_and_outlives_an_api_server(seen: dict[str, Any]) -> None:
+    assert seen["trigger"]["verdict"] == "published"
