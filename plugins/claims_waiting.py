@@ -76,7 +76,8 @@ def look_at_etl(ask: Any, tick: datetime) -> EtlLook:
 
 def _no_run(tick: datetime) -> str:
     return (
-        f"DAG {ETL_DAG} has no run for data date {data_date_of(tick)} (logical date {tick.isoformat()}). Make one: "
+        f"DAG {ETL_DAG} has no run for data date {data_date_of(tick)} (logical date {tick.isoformat()}). If its "
+        "claims are there nevertheless, trigger with force; otherwise make one: "
         f"airflow dags trigger {ETL_DAG} --logical-date {tick.isoformat()}"
     )
 

@@ -98,7 +98,7 @@ result = {
     "deadline, yet failed": deadline("failed", last("failed")),
     "events": [outcome(lambda: sensor().execute_complete({}, {"verdict": verdict, "message": "why"}))
                for verdict in ("published", "failed", "missing")],
-    "trigger": asyncio.run(trigger(Airflow("running", last(None), no_answer, last("running"), last("success")))),
+    "trigger": asyncio.run(asyncio.wait_for(trigger(Airflow("running", last(None), no_answer, last("success"))), 10)),
 }
 json.dump(result, sys.stdout, default=str)
 """
