@@ -420,6 +420,10 @@ def test_metadata_store_restarted(stage: Stage) -> None:
     store.start(stage.airflow.environment)
     time.sleep(10)
     stage.supervise()
+    # The triggerer neither ends nor works on: its health check tells, and somebody has to restart it.
+    stage.component("triggerer").process.kill()
+    stage.component("triggerer").process.wait()
+    stage.supervise()
     stage.until(lambda: set(stage.airflow.client.health().values()) == {"healthy"}, 120, "not healthy again")
     assert stage.end(run, 300) == "success", stage.states(run)
     assert stage.live != before
