@@ -44,6 +44,7 @@ POOL = "claims_etl"
         "retries": 2,
         "retry_delay": retry_delay(),
         "pool": POOL,
+        "on_execute_callback": note_begun,
         "on_failure_callback": note_failure,
     },
     params={
@@ -61,7 +62,7 @@ POOL = "claims_etl"
 def claims_normalized() -> None:
     """Wire the ETL."""
 
-    @task(execution_timeout=timedelta(minutes=45), on_execute_callback=note_begun)
+    @task(execution_timeout=timedelta(minutes=45))
     def check_contract(data_date: str) -> dict[str, str]:
         """Stage the raw rows that keep the contract; quarantine the others."""
         from ml.claims.etl import start_build

@@ -38,10 +38,12 @@ from claims_risk import (
     PUBLISH_POOL,
     SCORES,
     SCORING_DAG,
+    WATCHER_PATIENCE_SECONDS,
     WATCHER_TASK,
     etl_deadline,
     model_choices,
     no_retry_for,
+    patient_for,
     restore_on_failure,
     retry_delay,
     ruleset_choices,
@@ -65,6 +67,7 @@ from ml.clock import JAKARTA, SCORING_CRON, DataDateError
         "retries": 2,
         "retry_delay": retry_delay(),
         "execution_timeout": timedelta(hours=1),
+        "on_execute_callback": note_begun,
         "on_failure_callback": [restore_on_failure, note_failure],
     },
     params={
@@ -114,7 +117,7 @@ from ml.clock import JAKARTA, SCORING_CRON, DataDateError
 def claims_risk_scoring() -> None:
     """Wire the night."""
 
-    @task(on_execute_callback=note_begun)
+    @task
     def recover() -> None:
         """Put right what a run that died left behind."""
         from ml import nightly
@@ -218,11 +221,13 @@ def claims_risk_scoring() -> None:
     def restore_watcher() -> None:
         """Restore in a process of its own: a task killed with its process runs no callback."""
         from ml import nightly
-        from ml.settings import load_settings
 
         context = get_current_context()
-        restored = nightly.restore(load_settings(), context["run_id"], reason="watcher: a task failed")
-        tell_failure(context)
+        try:
+            settings = patient_for(WATCHER_PATIENCE_SECONDS)
+            restored = nightly.restore(settings, context["run_id"], reason="watcher: a task failed")
+        finally:
+            tell_failure(context)
         raise AirflowFailException(f"A task of this run failed. {restored.message}")
 
     scored = score_claims(DATA_DATE, "{{ params.model_version or '' }}", "{{ params.ruleset_version or '' }}")

@@ -43,6 +43,7 @@ from ml.clock import JAKARTA, TRAINING_CRON, DataDateError
         "retries": 2,
         "retry_delay": retry_delay(),
         "execution_timeout": timedelta(hours=1),
+        "on_execute_callback": note_begun,
         "on_failure_callback": note_failure,
     },
     params={
@@ -74,7 +75,7 @@ from ml.clock import JAKARTA, TRAINING_CRON, DataDateError
 def train_risk_model() -> None:
     """Wire the training."""
 
-    @task(on_execute_callback=note_begun)
+    @task
     def train_model() -> str:
         """Train on published claims and keep the model; return its version."""
         from ml.claims.etl import NoClaimsError

@@ -9,19 +9,21 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from claims_risk import SCORING_DAG, WATCHER_TASK, data_date, running_in_airflow
+from claims_risk import SCORING_DAG, WATCHER_TASK, data_date, patient_for, running_in_airflow
 
 if TYPE_CHECKING:
-    from ml.alerts import AlertBook, RunKey, Story
+    from ml.alerts import Alert, AlertBook, Event, RunKey, Story
     from ml.settings import Settings
 
 log = logging.getLogger(__name__)
 
 LOG_CHANNEL = "log"
 """Every alert also stands once in a log, whichever channels there are."""
+WATCHDOG_PATIENCE_SECONDS = 60
 
 
 def _harmless(callback: Callable[..., None]) -> Callable[..., None]:
@@ -39,11 +41,13 @@ def _harmless(callback: Callable[..., None]) -> Callable[..., None]:
 
 @_harmless
 def note_begun(context: Any) -> None:
-    """Note that a run has begun (callback of its first task), so that the watchdog looks after it."""
+    """Note that an attempt of a run has begun (callback of every task), so that the watchdog looks after it."""
     from ml.alerts import Event, Kind
 
     _, book, run, day = _of(context)
-    book.note(Event(kind=Kind.BEGUN, dag_id=run.dag_id, run_id=run.run_id, attempt=run.attempt, data_date=day))
+    begun = (event for event in book.events() if event.kind is Kind.BEGUN)
+    if not any((event.dag_id, event.run_id, event.attempt) == _name(run) for event in begun):
+        book.note(Event(kind=Kind.BEGUN, dag_id=run.dag_id, run_id=run.run_id, attempt=run.attempt, data_date=day))
 
 
 @_harmless
@@ -96,14 +100,14 @@ def tell_failed_run(
     from ml.alerts import Event, Kind, failure_story
 
     own = [event for event in book.events() if (event.dag_id, event.run_id, event.attempt) == _name(run)]
+    facts = {"dag_id": run.dag_id, "run_id": run.run_id, "attempt": run.attempt, "data_date": day}
     if not any(event.kind is Kind.FAILED for event in own):
-        failure = Event(kind=Kind.FAILED, dag_id=run.dag_id, run_id=run.run_id, attempt=run.attempt, data_date=day)
-        book.note(failure.model_copy(update={"task_id": task_id}))
+        book.note(Event.model_validate({"kind": Kind.FAILED, "task_id": task_id, **facts}))
     story = failure_story(settings, book, run, day)
     if story:
         deliver(settings, book, story)
     if not any(event.kind is Kind.ENDED for event in own):
-        book.note(Event(kind=Kind.ENDED, dag_id=run.dag_id, run_id=run.run_id, attempt=run.attempt, data_date=day))
+        book.note(Event.model_validate({"kind": Kind.ENDED, **facts}))
 
 
 def tell_good_run(settings: Settings, book: AlertBook, run: RunKey, day: date | None) -> None:
@@ -119,25 +123,46 @@ def tell_good_run(settings: Settings, book: AlertBook, run: RunKey, day: date | 
 
 
 def deliver(settings: Settings, book: AlertBook, story: Story) -> None:
-    """Send an alert on every channel that is there and has not had it yet, all at once, each with its time limit."""
+    """Put a story into words, into the log and into the outbox, and send it; not if that was done."""
     from airflow.sdk.configuration import conf
 
-    import claims_channels
     from ml.alerts import compose
     from ml.alerts.story import told
     from ml.clock import now
 
-    alert = compose(story, base_url=conf.get("api", "base_url", fallback="http://localhost:8080"), now=now())
-    if first := book.claim(story.key, LOG_CHANNEL):
+    first = book.claim(story.key, LOG_CHANNEL)
+    if first:
+        base_url = conf.get("api", "base_url", fallback="http://localhost:8080")
+        alert = compose(story, base_url=base_url, now=now())
         log.warning("%s", alert.text)
         book.settle(story.key, LOG_CHANNEL, sent=True)
+        book.keep(story.key, {"alert": asdict(alert), "told": told(story).model_dump(mode="json")})
+        _send(settings, book, alert, told(story), first=True)
+
+
+def send_again(settings: Settings, book: AlertBook) -> None:
+    """Send what lies in the outbox on the channels that have not taken it; what is over meanwhile is let go."""
+    from ml.alerts import Alert, Event
+    from ml.alerts.story import is_over
+
+    for letter in book.kept():
+        event = Event.model_validate(letter["told"])
+        if event.alert == "recovered" or not is_over(event, book.events()):
+            _send(settings, book, Alert(**letter["alert"]), event, first=False)
+
+
+def _send(settings: Settings, book: AlertBook, alert: Alert, told: Event, *, first: bool) -> None:
+    """Send on every channel that is there and may still be tried, all at once, each with its time limit."""
+    import claims_channels
+
+    key = str(told.key)
     channels = claims_channels.available(settings, log_missing=first)
-    mine = {name: send for name, send in channels.items() if book.claim(story.key, name)}
-    outcomes = claims_channels.send_all(mine, alert)
-    for name, sent in outcomes.items():
-        book.settle(story.key, name, sent=sent)
-    if any(outcomes.values()):
-        book.note(told(story))
+    mine = {name: send for name, send in channels.items() if book.claim(key, name)}
+    for name, outcome in claims_channels.send_all(mine, alert).items():
+        if outcome is not None:  # without an answer the right lapses by itself
+            book.settle(key, name, sent=outcome)
+        if outcome is not False and not any(event.key == key for event in book.events()):
+            book.note(told)
 
 
 def watch(context: Any) -> None:
@@ -149,15 +174,15 @@ def watch(context: Any) -> None:
     from ml import nightly
     from ml.alerts.story import runs_to_look_after
     from ml.clock import now
-    from ml.settings import load_settings
 
-    settings = load_settings()
+    settings = patient_for(WATCHDOG_PATIENCE_SECONDS)
     book = book_of(settings)
     try:
         nightly.recover(settings, None, running_in_airflow(context))
     finally:
         for run, day in runs_to_look_after(book, now()):
             _look_after(context, settings, book, run, day)
+        _harmless(send_again)(settings, book)
         _tell_deadline(settings, book)
 
 
@@ -173,10 +198,9 @@ def _look_after(context: Any, settings: Settings, book: AlertBook, run: RunKey, 
 @_harmless
 def _tell_deadline(settings: Settings, book: AlertBook) -> None:
     from ml.alerts import deadline_story
-    from ml.clock import latest_due
+    from ml.clock import latest_due, now
 
-    data_date = latest_due(settings.alert_deadline)
-    if story := deadline_story(settings, book, data_date):
+    if story := deadline_story(settings, book, latest_due(settings.alert_deadline), now()):
         deliver(settings, book, story)
 
 
@@ -198,9 +222,9 @@ def run_key(context: Any) -> RunKey:
 
 
 def _of(context: Any) -> tuple[Settings, AlertBook, RunKey, date | None]:
-    from ml.settings import load_settings
+    from ml.settings import load_settings_leniently
 
-    settings = load_settings()
+    settings = load_settings_leniently()
     day = data_date(context) if context.get("dag_run") else None
     return settings, book_of(settings), run_key(context), day
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,9 @@ log = logging.getLogger(__name__)
 SMTP_CONNECTION = "smtp_default"
 SLACK_CONNECTION = "slack_default"
 TIMEOUT_SECONDS = 5
-"""For a channel to answer. All are asked at once, since Airflow ends a callback after 20 s, with the restore in it."""
+"""For a channel to answer, each time it is spoken to."""
+TOTAL_SECONDS = 10
+"""For a channel to take an alert. All are asked at once: Airflow ends a callback after 20 s, with the restore in it."""
 
 
 def available(settings: Settings, *, log_missing: bool = True) -> dict[str, Callable[[Alert], None]]:
@@ -43,14 +46,15 @@ def available(settings: Settings, *, log_missing: bool = True) -> dict[str, Call
     return channels
 
 
-def send_all(channels: dict[str, Callable[[Alert], None]], alert: Alert) -> dict[str, bool]:
-    """Send on all channels at once; return by channel whether it went out within the time limit."""
-    outcomes = dict.fromkeys(channels, False)
+def send_all(channels: dict[str, Callable[[Alert], None]], alert: Alert) -> dict[str, bool | None]:
+    """Send on all channels at once; return by channel whether it went out, None when that is not known in time."""
+    outcomes: dict[str, bool | None] = dict.fromkeys(channels)
 
     def send(name: str) -> None:
         try:
             channels[name](alert)
         except Exception:
+            outcomes[name] = False
             log.exception("the alert could not be sent by %s", name)
         else:
             outcomes[name] = True
@@ -60,10 +64,11 @@ def send_all(channels: dict[str, Callable[[Alert], None]], alert: Alert) -> dict
     threads = {name: threading.Thread(target=send, args=(name,), name=name, daemon=True) for name in channels}
     for thread in threads.values():
         thread.start()
+    until = time.monotonic() + TOTAL_SECONDS
     for name, thread in threads.items():
-        thread.join(TIMEOUT_SECONDS + 1)
+        thread.join(max(until - time.monotonic(), 0))
         if thread.is_alive():
-            log.error("%s did not answer within %d s; the watchdog tries again", name, TIMEOUT_SECONDS)
+            log.error("%s has not taken the alert within %d s; the watchdog tries again", name, TOTAL_SECONDS)
     return dict(outcomes)
 
 

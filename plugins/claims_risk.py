@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.exceptions import AirflowFailException
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import Asset
 
 from ml.clock import data_date_of
+
+if TYPE_CHECKING:
+    from ml.settings import Settings
 
 ETL_DAG = "claims_normalized"
 ETL_LAST_TASK = "publish_claims"
@@ -25,6 +28,8 @@ SCORES = Asset("claims_ml_scores", group="claims")
 with release_id, data_date, rows and whether readers see it (`live`; a backfill of an older night is only archived)."""
 WATCHER_TASK = "restore_on_failure"
 PUBLISHING_TASK = "backup_and_swap"
+CALLBACK_PATIENCE_SECONDS = 8  # Airflow ends a callback after 20 s, and people are to be told in it, too
+WATCHER_PATIENCE_SECONDS = 60
 PUBLISH_POOL = "claims_publish"  # one slot: one writer of releases at a time, also beside a backfill
 DATA_DATE = "{{ params.data_date or macros.claims_risk.data_date_of(dag_run.logical_date or dag_run.run_after) }}"
 """Template for a task's argument; shows the data date among the rendered fields in the UI."""
@@ -77,7 +82,6 @@ def restore_on_failure(context: Any) -> None:
     Callback of every task and of the DAG; idempotent.
     """
     from ml.nightly import restore
-    from ml.settings import load_settings
 
     task_instance = context.get("ti") or context.get("task_instance")
     task_id = getattr(task_instance, "task_id", None)
@@ -85,7 +89,19 @@ def restore_on_failure(context: Any) -> None:
     try_number = task_instance.try_number if task_instance and task_id == PUBLISHING_TASK else None
     reason = f"{task_id or 'the DAG run'} failed"
     run = context.get("dag_run")  # the DAG's callback may know no more than the run's id
-    restore(load_settings(), run.run_id if run else context["run_id"], try_number, reason=reason)
+    run_id = run.run_id if run else context["run_id"]
+    restore(patient_for(CALLBACK_PATIENCE_SECONDS), run_id, try_number, reason=reason)
+
+
+def patient_for(seconds: float) -> Settings:
+    """Return the settings, wrong ones as they are by default, with no more patience for the releases' lock than this.
+
+    For what restores and tells: it must not hang where a publisher does, and not fail where a setting is mistyped.
+    """
+    from ml.settings import load_settings_leniently
+
+    settings = load_settings_leniently()
+    return settings.model_copy(update={"lock_timeout_seconds": min(settings.lock_timeout_seconds, seconds)})
 
 
 def release_choices(limit: int = 30) -> list[str]:

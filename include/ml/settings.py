@@ -10,14 +10,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml.clock import SCORING_TIME
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
 class SettingsError(ValueError):
     """A setting has a wrong value; the message names the environment variable."""
+
+
+def _with_colon(value: object) -> object:
+    """06.00, as it is written in Indonesian, for 06:00."""
+    return value.replace(".", ":") if isinstance(value, str) else value
+
+
+def _after_scoring(value: time) -> time:
+    if value.tzinfo is not None or value <= SCORING_TIME:
+        raise ValueError(f"must be a time of day in WIB after {SCORING_TIME:%H:%M}, when scoring begins")
+    return value
 
 
 class Settings(BaseSettings):
@@ -141,7 +154,7 @@ class Settings(BaseSettings):
         description="Who gets alerts by e-mail, separated by commas; empty: nobody. "
         "Sent through the connection `smtp_default`.",
     )
-    alert_deadline: time = Field(
+    alert_deadline: Annotated[time, BeforeValidator(_with_colon), AfterValidator(_after_scoring)] = Field(
         default=time(6, 0),
         validation_alias="CLAIMS_ALERT_DEADLINE",
         description="Time of day (WIB, HH:MM) at which scores of the night's data date must be live; "
@@ -227,6 +240,18 @@ def load_settings() -> Settings:
             for item in error.errors(include_url=False)
         ]
         raise SettingsError("Wrong settings:\n  " + "\n  ".join(lines)) from None
+
+
+def load_settings_leniently() -> Settings:
+    """Read the settings, with the default for each that is wrong: for what must work then, too (restoring, alerts)."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = {str(item["loc"][0]) for item in error.errors(include_url=False)}
+        fields = Settings.model_fields.values()
+        return Settings(
+            **{str(field.validation_alias): field.default for field in fields if field.validation_alias in wrong}
+        )
 
 
 def _shown(item: object) -> str:

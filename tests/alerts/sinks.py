@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 import json
@@ -40,11 +41,11 @@ class Mailbox:
 
 @dataclass
 class Webhook:
-    """A webhook's address and the messages that were posted; `status` is what it answers."""
+    """A webhook's address and the messages that were posted; to the next `failures` of them it answers with an error."""
 
     port: int = 0
     messages: list[dict[str, Any]] = field(default_factory=list)
-    status: int = 200
+    failures: int = 0
 
     @property
     def texts(self) -> list[str]:
@@ -59,11 +60,28 @@ class Webhook:
 
 
 @contextmanager
-def mail_server() -> Iterator[Mailbox]:
+def mail_server(delay: float = 0) -> Iterator[Mailbox]:
+    """A mail server that takes `delay` seconds for each of three of its answers."""
     box = Mailbox()
 
     class Handler:
+        async def handle_MAIL(  # noqa: N802
+            self, _server: object, _session: object, envelope: Any, address: str, options: list[str]
+        ) -> str:
+            await asyncio.sleep(delay)
+            envelope.mail_from = address
+            envelope.mail_options.extend(options)
+            return "250 OK"
+
+        async def handle_RCPT(  # noqa: N802
+            self, _server: object, _session: object, envelope: Any, address: str, _options: list[str]
+        ) -> str:
+            await asyncio.sleep(delay)
+            envelope.rcpt_tos.append(address)
+            return "250 OK"
+
         async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802
+            await asyncio.sleep(delay)
             box.mails.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
             return "250 OK"
 
@@ -83,7 +101,8 @@ def webhook() -> Iterator[Webhook]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             hook.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(hook.status)
+            self.send_response(500 if hook.failures > 0 else 200)
+            hook.failures -= 1
             self.end_headers()
             self.wfile.write(b"ok")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
 from ml.alerts import AlertBook, Event, Kind
-from ml.alerts.events import SENDING_SECONDS
+from ml.alerts.events import MAX_TRIES, SEND_AGAIN_FOR, SENDING_SECONDS
 
 
 def test_events_come_back_in_order_and_damaged_lines_are_left_out(book: AlertBook) -> None:
@@ -61,10 +62,45 @@ def test_a_sender_that_was_killed_loses_its_right_after_two_minutes(book: AlertB
     assert not book.claim("key", "slack")
 
 
-def test_a_book_that_cannot_be_written_keeps_no_alert_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_channel_is_tried_three_times(book: AlertBook) -> None:
+    for _ in range(MAX_TRIES):
+        assert book.claim("key", "slack")
+        book.settle("key", "slack", sent=False)
+    assert not book.claim("key", "slack")
+
+
+def test_a_book_that_cannot_be_written_keeps_no_alert_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "alerts").write_text("a file where the folder should be")
     book = AlertBook(tmp_path / "alerts")
     assert not book.note(Event(kind=Kind.BEGUN, dag_id="d"))
+    assert book.events() == []
+    book.keep("key", {})
+    assert book.kept() == []
     assert book.claim("key", "slack")
+    assert not book.claim("key", "slack"), "nor does it send two"
     book.settle("key", "slack", sent=True)
-    assert "may go out twice" in caplog.text
+    assert book.was_sent("key", "slack")
+    assert "cannot be written" in caplog.text
+
+
+def test_a_torn_line_takes_no_other_with_it(book: AlertBook) -> None:
+    assert book.note(Event(kind=Kind.BEGUN, dag_id="d", run_id="r1"))
+    path = book.folder / "events.jsonl"
+    with path.open("ab") as file:
+        file.write(b'{"kind": "beg')
+    assert book.note(Event(kind=Kind.BEGUN, dag_id="d", run_id="r2"))
+    assert [event.run_id for event in book.events()] == ["r1", "r2"]
+
+
+def test_the_outbox_keeps_an_alert_for_an_hour(book: AlertBook) -> None:
+    book.keep("key", {"alert": "as it was"})
+    book.keep("key", {"alert": "another wording"})
+    assert book.kept() == [{"key": "key", "alert": "as it was"}]
+    (path,) = (book.folder / "outbox").iterdir()
+    old = path.stat().st_mtime - SEND_AGAIN_FOR.total_seconds() - 1
+    os.utime(path, (old, old))
+    assert book.kept() == []
+    assert not path.exists()

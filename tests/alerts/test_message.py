@@ -84,10 +84,21 @@ def test_markup_in_an_error_is_text() -> None:
         ({"kind": AlertKind.DEADLINE, "run_id": None}, "[TERLAMBAT]", "Belum ada rilis skor untuk data 26"),
         ({"task_id": None, "error": None}, "[GAGAL]", "run dihentikan atau melewati batas waktu"),
         ({"readers": ReaderView()}, "[GAGAL]", "Belum ada rilis skor."),
-        ({"readers": ReaderView("x", problem="manifest")}, "[GAGAL]", "RUSAK"),
-        ({"outcome": Outcome(Fate.UNCHECKED, "y")}, "[GAGAL]", "GAGAL: rilis y belum lolos QC tetapi masih tayang"),
+        ({"readers": ReaderView("x", problem="manifest")}, "[GAGAL, SEGERA]", "RUSAK"),
+        (
+            {"kind": AlertKind.DEADLINE, "run_id": None, "readers": ReaderView("x", problem="no manifest")},
+            "[RUSAK, SEGERA]",
+            "tidak terbaca: no manifest",
+        ),
+        ({"kind": AlertKind.RECOVERED, "waiting_run": "r"}, "[PULIH]", "harus diulang"),
+        ({"outcome": Outcome(Fate.UNCHECKED, "y")}, "[GAGAL, SEGERA]", "BELUM LOLOS QC: skor"),
+        (
+            {"outcome": Outcome(Fate.UNCHECKED, "y")},
+            "[GAGAL, SEGERA]",
+            "GAGAL: rilis y belum lolos QC tetapi masih tayang",
+        ),
         ({"outcome": Outcome(Fate.NONE)}, "[GAGAL]", "belum menayangkan apa pun"),
-        ({"outcome": Outcome(None)}, "[GAGAL]", "TIDAK DIKETAHUI"),
+        ({"outcome": Outcome(None)}, "[GAGAL, SEGERA]", "TIDAK DIKETAHUI"),
     ],
 )
 def test_every_kind_says_what_it_is(changes: dict[str, object], subject: str, says: str) -> None:
@@ -101,9 +112,14 @@ def test_every_kind_says_what_it_is(changes: dict[str, object], subject: str, sa
     [
         (
             {},
-            [f"airflow dags clear claims_risk_scoring --run-id {FAILED.run_id} --only-failed --yes"],
+            [f"airflow dags clear claims_risk_scoring --run-id {FAILED.run_id} --yes"],
         ),
         ({"kind": AlertKind.RECOVERED}, []),
+        (
+            {"kind": AlertKind.RECOVERED, "dag_id": "claims_normalized", "waiting_run": "r"},
+            ["airflow dags clear claims_risk_scoring --run-id r --yes"],
+        ),
+        ({"kind": AlertKind.DEADLINE}, ["airflow dags list-runs", "airflow dags unpause claims_normalized"]),
         ({"outcome": Outcome(Fate.UNCHECKED, "y")}, ["python -m ml.pipelines.releases rollback"]),
         ({"readers": ReaderView("x", problem="m")}, ["python -m ml.pipelines.releases verify --all"]),
         (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
 
 from ml.alerts import AlertBook, Kind, RunKey, deadline_story, failure_story, success_story
 from ml.alerts.facts import Fate
-from ml.alerts.story import AlertKind, in_short, runs_to_look_after, told
+from ml.alerts.story import AlertKind, in_short, is_over, runs_to_look_after, told
 from ml.clock import now
 from ml.release import ReleaseStore
 from ml.settings import Settings
@@ -16,6 +17,7 @@ from tests.alerts.conftest import ETL, NIGHT, Note
 from tests.release.conftest import Publish
 
 NEXT = NIGHT + timedelta(days=1)
+Succeed = Callable[[str, date], "AlertKind | None"]
 
 
 def fail(
@@ -29,8 +31,16 @@ def fail(
     return story.kind if story else None
 
 
-def succeed(settings: Settings, book: AlertBook, note: Note, run_id: str, day: date) -> AlertKind | None:
-    """A run succeeds and is told about, if there is anything to tell; return how."""
+@pytest.fixture
+def succeed(settings: Settings, book: AlertBook, note: Note, publish: Publish) -> Succeed:
+    return lambda run_id, day: _succeed(settings, book, note, publish, run_id, day)
+
+
+def _succeed(
+    settings: Settings, book: AlertBook, note: Note, publish: Publish, run_id: str, day: date
+) -> AlertKind | None:
+    """A run publishes, succeeds and is told about, if there is anything to tell; return how."""
+    publish(run_id, day=day)
     run = RunKey("claims_risk_scoring", run_id)
     story = success_story(settings, book, run, day)
     note(Kind.SUCCEEDED, run_id=run_id, day=day)
@@ -39,7 +49,9 @@ def succeed(settings: Settings, book: AlertBook, note: Note, run_id: str, day: d
     return story.kind if story else None
 
 
-def test_nights_are_counted_until_the_first_good_one(settings: Settings, book: AlertBook, note: Note) -> None:
+def test_nights_are_counted_until_the_first_good_one(
+    settings: Settings, book: AlertBook, note: Note, succeed: Succeed
+) -> None:
     days = [NIGHT + timedelta(days=number) for number in range(6)]
     assert fail(settings, book, note, "n0", days[0]) is AlertKind.FAILED
     assert fail(settings, book, note, "n1", days[1]) is AlertKind.STILL
@@ -47,8 +59,8 @@ def test_nights_are_counted_until_the_first_good_one(settings: Settings, book: A
     story = failure_story(settings, book, run, days[2])
     assert story is not None
     assert (story.kind, story.nights, story.since, story.error) == (AlertKind.STILL, 3, NIGHT, "no disk")
-    assert succeed(settings, book, note, "n3", days[3]) is AlertKind.RECOVERED
-    assert succeed(settings, book, note, "n4", days[4]) is None, "it is told once"
+    assert succeed("n3", days[3]) is AlertKind.RECOVERED
+    assert succeed("n4", days[4]) is None, "it is told once"
     assert fail(settings, book, note, "n5", days[5]) is AlertKind.FAILED, "a new incident"
 
 
@@ -57,17 +69,23 @@ def test_another_task_is_another_failure(settings: Settings, book: AlertBook, no
     assert fail(settings, book, note, "n1", NEXT, "quality_check") is AlertKind.FAILED
 
 
+def test_nights_are_those_in_a_row(settings: Settings, book: AlertBook, note: Note) -> None:
+    for number in (20, 19, 18):
+        fail(settings, book, note, f"backfill{number}", NIGHT - timedelta(days=number))
+    assert fail(settings, book, note, "tonight", NIGHT) is AlertKind.FAILED
+
+
 def test_failing_again_on_the_same_night_is_no_later_night(settings: Settings, book: AlertBook, note: Note) -> None:
     assert fail(settings, book, note, "n0", NIGHT) is AlertKind.FAILED
     assert fail(settings, book, note, "by-hand", NIGHT) is AlertKind.FAILED
 
 
 def test_a_backfill_of_an_older_night_ends_no_incident_of_a_newer(
-    settings: Settings, book: AlertBook, note: Note
+    settings: Settings, book: AlertBook, note: Note, succeed: Succeed
 ) -> None:
     assert fail(settings, book, note, "n0", NIGHT) is AlertKind.FAILED
-    assert succeed(settings, book, note, "backfill", NIGHT - timedelta(days=2)) is None
-    assert succeed(settings, book, note, "again", NIGHT) is AlertKind.RECOVERED
+    assert succeed("backfill", NIGHT - timedelta(days=2)) is None
+    assert succeed("again", NIGHT) is AlertKind.RECOVERED
 
 
 def test_the_first_failed_task_of_the_attempt_is_the_one_told(settings: Settings, book: AlertBook, note: Note) -> None:
@@ -154,27 +172,105 @@ def test_damage_is_told_and_not_stumbled_over(
     assert "manifest" in str(story.readers.problem)
 
 
+# --- ends
+
+
+def test_a_run_that_published_nothing_ends_no_incident(settings: Settings, book: AlertBook, note: Note) -> None:
+    """A run that was marked failed and cleared by half may end as a success with nothing done."""
+    assert fail(settings, book, note, "n0", NIGHT) is AlertKind.FAILED
+    assert success_story(settings, book, RunKey("claims_risk_scoring", "n0"), NIGHT) is None
+
+
+def test_the_etl_is_well_again_and_scoring_has_to_be_run_again(settings: Settings, book: AlertBook, note: Note) -> None:
+    etl = note(Kind.FAILED, dag_id=ETL, run_id="etl", task_id="check_contract")
+    failed = failure_story(settings, book, etl, NIGHT)
+    assert failed is not None
+    assert failed.waiting_run is None
+    book.note(told(failed))
+    note(Kind.FAILED, run_id="scoring", task_id="wait_for_etl")
+    recovered = success_story(settings, book, etl, NIGHT)
+    assert recovered is not None
+    assert (recovered.kind, recovered.waiting_run) == (AlertKind.RECOVERED, "scoring")
+
+
+def test_what_is_over_is_not_sent_again(settings: Settings, book: AlertBook, note: Note) -> None:
+    run = note(Kind.FAILED, task_id="score_claims")
+    story = failure_story(settings, book, run, NIGHT)
+    assert story is not None
+    event = told(story)
+    assert not is_over(event, book.events())
+    note(Kind.SUCCEEDED, run_id="older", day=NIGHT - timedelta(days=1), at=now() + timedelta(seconds=1))
+    assert not is_over(event, book.events())
+    note(Kind.SUCCEEDED, run_id="again", at=now() + timedelta(seconds=1))
+    assert is_over(event, book.events())
+
+
 # --- warnings, deadline
 
 
-def test_warnings_of_a_good_run_are_told(settings: Settings, book: AlertBook) -> None:
-    story = success_story(settings, book, RunKey("claims_risk_scoring", "n0"), NIGHT, warnings=("drift: 0.7",))
+def test_warnings_are_told_of_what_readers_see(settings: Settings, book: AlertBook, publish: Publish) -> None:
+    publish("n0", day=NIGHT)
+    publish("old", day=NIGHT - timedelta(days=3))
+    runs = {run: RunKey("claims_risk_scoring", run) for run in ("n0", "old")}
+    story = success_story(settings, book, runs["n0"], NIGHT, warnings=("drift: 0.7",))
     assert story is not None
     assert (story.kind, story.warnings) == (AlertKind.WARNING, ("drift: 0.7",))
+    assert success_story(settings, book, runs["old"], NIGHT - timedelta(days=3), warnings=("drift: 0.7",)) is None
 
 
-def test_the_deadline(settings: Settings, book: AlertBook, note: Note, publish: Publish) -> None:
-    assert deadline_story(settings, book, NIGHT) is None, "no release ever: nothing is late"
-    publish("before")  # of 2026-11-23
-    assert deadline_story(settings, book, NIGHT) is None
-    late = deadline_story(settings, book, NEXT)
+def test_the_deadline(settings: Settings, book: AlertBook, publish: Publish, succeed: Succeed) -> None:
+    assert deadline_story(settings, book, NIGHT, now()) is None, "no release ever: nothing is late"
+    publish("before", day=NIGHT)
+    assert deadline_story(settings, book, NIGHT, now()) is None
+    late = deadline_story(settings, book, NEXT, now())
     assert late is not None
     assert (late.kind, late.nights) == (AlertKind.DEADLINE, 1)
     book.note(told(late))
-    later = deadline_story(settings, book, NEXT + timedelta(days=1))
+    later = deadline_story(settings, book, NEXT + timedelta(days=1), now())
     assert later is not None
     assert (later.nights, later.since) == (2, NEXT)
-    assert succeed(settings, book, note, "good", NEXT + timedelta(days=1)) is AlertKind.RECOVERED
+    assert succeed("good", NEXT + timedelta(days=1)) is AlertKind.RECOVERED
+
+
+def test_an_operator_who_took_the_nights_scores_back_is_not_told_that_they_are_late(
+    settings: Settings, book: AlertBook, publish: Publish, store: ReleaseStore
+) -> None:
+    publish("before", day=NIGHT)
+    publish("tonight", day=NEXT)
+    store.rollback(None, reason="test", who="test")
+    live = store.live()
+    assert live is not None
+    assert live.manifest.data_date == NIGHT
+    assert deadline_story(settings, book, NEXT, now()) is None
+
+
+def test_the_deadline_is_no_second_alert_of_a_failure(
+    settings: Settings, book: AlertBook, note: Note, publish: Publish
+) -> None:
+    publish("before", day=NIGHT)
+    assert fail(settings, book, note, "n0", NEXT) is AlertKind.FAILED
+    assert deadline_story(settings, book, NEXT, now()) is None
+    assert deadline_story(settings, book, NEXT + timedelta(days=1), now()) is not None
+
+
+def test_a_run_that_began_late_keeps_the_deadline_back_for_a_while(
+    settings: Settings, book: AlertBook, note: Note, publish: Publish
+) -> None:
+    publish("before", day=NIGHT)
+    note(Kind.BEGUN, run_id="late", day=NEXT)
+    assert deadline_story(settings, book, NEXT, now()) is None
+    assert deadline_story(settings, book, NEXT, now() + timedelta(hours=3)) is not None
+
+
+def test_damage_of_what_is_live_is_told_at_any_hour_once(
+    settings: Settings, book: AlertBook, store: ReleaseStore, publish: Publish
+) -> None:
+    release = store.get(publish("before", day=NIGHT).release_id)
+    (release.path / "manifest.json").chmod(0o644)
+    (release.path / "manifest.json").write_text("{")
+    stories = [deadline_story(settings, book, day, now()) for day in (NIGHT, NEXT)]
+    assert {story.key for story in stories if story} == {f"damaged|{release.id}"}
+    assert all(story and story.urgent for story in stories)
 
 
 # --- what the watchdog looks after
@@ -189,10 +285,9 @@ def test_runs_without_an_end_are_looked_after(book: AlertBook, note: Note) -> No
     note(Kind.BEGUN, run_id="cleared")
     note(Kind.ENDED, run_id="cleared", at=now() - timedelta(hours=3))
     note(Kind.BEGUN, run_id="cleared", attempt=1)
-    note(Kind.BEGUN, run_id="over", at=now() - timedelta(hours=3))
-    note(Kind.ENDED, run_id="over", at=now() - timedelta(hours=2))
+    note(Kind.BEGUN, run_id="gone from Airflow", at=now() - timedelta(days=8))
     runs = {(run.run_id, run.attempt): day for run, day in runs_to_look_after(book, now())}
-    assert runs == {("marked failed", 0): NIGHT, ("bad", 0): NIGHT, ("cleared", 1): NIGHT}
+    assert runs == {("marked failed", 0): NIGHT, ("cleared", 1): NIGHT}
 
 
 # --- no personal identifiers

@@ -1,4 +1,4 @@
-"""The command to run next, by what failed; each of them is run in the tests against a real Airflow."""
+"""The command to run next, by what failed; tests/e2e/test_failures.py runs them against a real Airflow."""
 
 from __future__ import annotations
 
@@ -14,26 +14,31 @@ VERIFY = "python -m ml.pipelines.releases verify --all"
 
 def next_commands(story: Story) -> list[str]:
     """Return what the on-call engineer types next, in order; nothing when nothing is to be done."""
+    waiting = [run_again(SCORING_DAG, story.waiting_run)] if story.waiting_run else []
     if story.kind is AlertKind.RECOVERED:
-        return []
+        return waiting
     if story.readers.problem:
         return [VERIFY, ROLLBACK]
     if story.kind is AlertKind.WARNING:
         return ["python -m ml.pipelines.show_release"]
     if story.kind is AlertKind.DEADLINE:
-        return [f"airflow dags list-runs {SCORING_DAG}", f"airflow dags trigger {SCORING_DAG}"]
-    again = clear_failed(story.dag_id, story.run_id or "")
+        unpause = [f"airflow dags unpause {dag_id}" for dag_id in (ETL_DAG, SCORING_DAG)]
+        return [f"airflow dags list-runs {SCORING_DAG}", *unpause, f"airflow dags trigger {SCORING_DAG}"]
+    again = run_again(story.dag_id, story.run_id or "")
     if story.outcome and story.outcome.fate is Fate.UNCHECKED:
         return [ROLLBACK, again]
     if story.dag_id == SCORING_DAG and story.task_id == WAITING_TASK and story.data_date:
         tick = etl_tick(story.data_date).isoformat()
         if "has no run" in (story.error or ""):
             return [f"airflow dags trigger {ETL_DAG} --logical-date {tick}", again]
-        etl = f"airflow tasks clear {ETL_DAG} --start-date {tick} --end-date {tick} --only-failed --yes"
-        return [etl, again]
-    return [again]
+        return [f"airflow tasks clear {ETL_DAG} --start-date {tick} --end-date {tick} --yes", again]
+    return [again, *waiting]
 
 
-def clear_failed(dag_id: str, run_id: str) -> str:
-    """Return the command that runs the failed tasks of a run, and what follows them, again."""
-    return f"airflow dags clear {dag_id} --run-id {shlex.quote(run_id)} --only-failed --yes"
+def run_again(dag_id: str, run_id: str) -> str:
+    """Return the command that runs a run again from its start.
+
+    Not only its failed tasks: a release that was taken back has to be made anew, and what a timeout or somebody's hand
+    has ended is skipped, not failed.
+    """
+    return f"airflow dags clear {dag_id} --run-id {shlex.quote(run_id)} --yes"

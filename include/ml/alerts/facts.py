@@ -87,6 +87,23 @@ def outcome_of(settings: Settings, run_id: str) -> Outcome:
     return Outcome(Fate.REPLACED if publication.event is Step.SWITCHED else Fate.NONE, release_id)
 
 
+def was_live_and_good(settings: Settings, data_date: date) -> bool:
+    """Whether a release of a data date, or of a later one, was live and passed its QC; it may be so no longer.
+
+    Then it was in time, and whoever put another one back did so knowingly.
+    """
+    store = store_of(settings)
+    try:
+        switched = {record.release_id for record in store.journal() if record.event is Step.SWITCHED}
+        return any(
+            release.id in switched and release.manifest.data_date >= data_date and store.qc_passed(release.id)
+            for release in store.releases()
+        )
+    except (ReleaseError, OSError):
+        log.exception("the releases cannot be read")
+        return False
+
+
 def newest_snapshot(settings: Settings, *, run_id: str | None = None, release_id: str | None = None) -> Snapshot | None:
     """Return the newest QC log of a run or of a release; None when there is none or the logs cannot be read."""
     try:

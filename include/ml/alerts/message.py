@@ -87,6 +87,10 @@ def compose(story: Story, *, base_url: str, now: datetime) -> Alert:
 
 
 def _tag(story: Story) -> str:
+    if story.kind is AlertKind.DEADLINE and story.readers.problem:
+        return "RUSAK, SEGERA"
+    if story.urgent and story.kind in (AlertKind.FAILED, AlertKind.STILL):
+        return "GAGAL, SEGERA"
     if story.nights > 1 and story.kind in (AlertKind.STILL, AlertKind.DEADLINE):
         return f"MASIH {'GAGAL' if story.kind is AlertKind.STILL else 'TERLAMBAT'}, malam ke-{story.nights}"
     return {
@@ -109,9 +113,13 @@ def _parts(story: Story, now: datetime) -> list[_Part]:
         parts.append(_Part("Sebab", story.error))
     elif story.task_id and story.kind in (AlertKind.FAILED, AlertKind.STILL):
         parts.append(_Part("Sebab", "proses task berakhir tanpa pesan: dihentikan, atau kehabisan memori."))
-    parts.append(_Part("Yang dilihat auditor sekarang", _readers(story.readers, now)))
+    unchecked = story.outcome is not None and story.outcome.fate is Fate.UNCHECKED
+    warning = "BELUM LOLOS QC: " if unchecked else ""
+    parts.append(_Part("Yang dilihat auditor sekarang", warning + _readers(story.readers, now)))
     if restored := _restored(story):
         parts.append(_Part("Pemulihan", restored))
+    if story.waiting_run and story.kind is AlertKind.RECOVERED:
+        parts.append(_Part("Perhatikan", "skor data ini gagal karena menunggu ETL, dan harus diulang."))
     if story.warnings:
         parts.append(_Part("Peringatan QC", "; ".join(story.warnings)))
     return parts
@@ -119,6 +127,8 @@ def _parts(story: Story, now: datetime) -> list[_Part]:
 
 def _what(story: Story) -> str:
     name = f"DAG {story.dag_id}"
+    if story.kind is AlertKind.DEADLINE and story.readers.problem:
+        return f"Rilis yang tayang rusak atau tidak terbaca: {story.readers.problem}"
     if story.kind is AlertKind.DEADLINE:
         return f"Belum ada rilis skor untuk data {_day(story.data_date)}, padahal batas waktunya sudah lewat."
     if story.kind is AlertKind.WARNING:
