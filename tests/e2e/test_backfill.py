@@ -122,7 +122,7 @@ def test_three_missed_nights_by_the_command_line(operator: Operator, live: Live)
 def test_a_failed_night_is_run_again_and_no_other(operator: Operator, live: Live) -> None:
     before = tries(operator, SCORING, "score_claims")
     operator.airflow.client.mark(SCORING, run_of(operator, SCORING, NIGHTS[1]).run_id, "failed")
-    operator.backfill(SCORING, NIGHTS[0], NIGHTS[-1], reprocess_behavior="failed")
+    operator.backfill(SCORING, NIGHTS[0], NIGHTS[-1], reprocess_behavior="failed").raise_for_status()
     all_succeed(operator, SCORING, NIGHTS)
     after = tries(operator, SCORING, "score_claims")
     assert {day: after[day] - before[day] for day in NIGHTS} == {NIGHTS[0]: 0, NIGHTS[1]: 1, NIGHTS[2]: 0}
@@ -135,9 +135,9 @@ def test_completed_nights_are_all_run_again_beside_tonights_run(operator: Operat
     qc_before = qc_dates(operator)
     before = tries(operator, ETL, "publish_claims") | {}
     client.trigger(ETL, etl_tick(today))
-    operator.backfill(ETL, NIGHTS[0], NIGHTS[-1], reprocess_behavior="completed")
+    operator.backfill(ETL, NIGHTS[0], NIGHTS[-1], reprocess_behavior="completed").raise_for_status()
     nightly = client.trigger(SCORING, scoring_tick(today))
-    operator.backfill(SCORING, NIGHTS[0], NIGHTS[-1], reprocess_behavior="completed")
+    operator.backfill(SCORING, NIGHTS[0], NIGHTS[-1], reprocess_behavior="completed").raise_for_status()
     all_succeed(operator, ETL, [*NIGHTS, today])
     all_succeed(operator, SCORING, [*NIGHTS, today])
     assert client.run(SCORING, nightly.run_id).state == "success"

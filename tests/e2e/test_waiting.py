@@ -14,12 +14,13 @@ from datetime import date, timedelta
 
 import pytest
 
+from ml.nightly import store_of
 from ops.local_airflow import DagRun
 from tests.e2e.conftest import ETL, LAST_TASK, SCORING, Operator, scoring_tick, tonight
 
 pytestmark = pytest.mark.e2e
 
-FIRST = date(2026, 3, 1)
+FIRST = date(2026, 4, 1)  # nights that no other test touches
 CASES = (
     "no run", "failed before", "skipped, run green", "ended without a state", "published", "marked failed", "deleted",
     "skipped meanwhile", "retrying", "cleared", "too long",
@@ -35,6 +36,7 @@ class Waits:
     etl: dict[str, DagRun] = field(default_factory=dict)
     scoring: dict[str, DagRun] = field(default_factory=dict)
     took: dict[str, float] = field(default_factory=dict)
+    live: str | None = None
 
     def state(self, case: str) -> str | None:
         return self.operator.task(self.scoring[case], "wait_for_etl").state
@@ -46,7 +48,7 @@ class Waits:
 @pytest.fixture(scope="module")
 def waits(operator: Operator) -> Iterator[Waits]:
     """All nights' runs: the ETL's as far as they have come, and the scoring runs, each passed, failed or deferred."""
-    found = Waits(operator)
+    found = Waits(operator, live=store_of(operator.settings).live_id())
     operator.pause(ETL, True)
     days = {case: FIRST + timedelta(days=number) for number, case in enumerate(CASES)}
     found.etl = {case: operator.etl_run(day) for case, day in days.items() if case != "no run"}
@@ -61,7 +63,7 @@ def waits(operator: Operator) -> Iterator[Waits]:
     operator.force_task(found.etl["retrying"], LAST_TASK, "up_for_retry")
 
     begun = time.monotonic()
-    operator.backfill(SCORING, days[CASES[0]], days[CASES[-1]], max_active_runs=len(CASES))
+    operator.backfill(SCORING, days[CASES[0]], days[CASES[-1]], max_active_runs=len(CASES)).raise_for_status()
     found.scoring = {case: operator.scoring_run(day) for case, day in days.items()}
     for run in found.scoring.values():
         operator.until_task(run, "wait_for_etl", "deferred", "success", "failed")
@@ -93,9 +95,7 @@ def test_a_bad_value_is_refused_at_the_trigger_with_the_reason(
     answer = operator.api("POST", f"/dags/{SCORING}/dagRuns", json={"logical_date": None, "conf": conf})
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith(f"Invalid input for param {reason}")
-    day = scoring_tick(FIRST).isoformat()
-    body = {"dag_id": SCORING, "from_date": day, "to_date": day, "dag_run_conf": conf}
-    answer = operator.api("POST", "/backfills", json=body)
+    answer = operator.backfill(SCORING, FIRST, FIRST, dag_run_conf=conf)
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith(f"Invalid input for param {reason}")
 
@@ -103,7 +103,7 @@ def test_a_bad_value_is_refused_at_the_trigger_with_the_reason(
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("no run", "airflow dags trigger claims_normalized --logical-date 2026-02-28T18:00:00+00:00"),
+        ("no run", "airflow dags trigger claims_normalized --logical-date 2026-03-31T18:00:00+00:00"),
         ("failed before", "is failed (publish_claims skipped)"),
         ("skipped, run green", "is success (publish_claims skipped)"),
         ("ended without a state", "is failed."),
@@ -118,7 +118,7 @@ def test_what_cannot_come_any_more_fails_at_the_first_look(waits: Waits, case: s
 
 def test_a_published_one_passes_at_the_first_look(waits: Waits) -> None:
     assert waits.state("published") == "success"
-    assert "The claims of data date 2026-03-05 are published" in waits.log("published")
+    assert "The claims of data date 2026-04-05 are published" in waits.log("published")
 
 
 WAITING = ("marked failed", "deleted", "skipped meanwhile", "retrying", "cleared", "too long")
@@ -167,7 +167,7 @@ def test_the_deadline_says_for_what_it_waited_and_how_long(waits: Waits) -> None
         SCORING, run.run_id,
     )  # fmt: skip
     waits.operator.until_task(run, "wait_for_etl", "failed", timeout=WITHIN_SECONDS)
-    assert "Waited 4 h (CLAIMS_ETL_DEADLINE_HOURS), no longer. The ETL of data date 2026-03-11" in waits.log("too long")
+    assert "Waited 4 h (CLAIMS_ETL_DEADLINE_HOURS), no longer. The ETL of data date 2026-04-11" in waits.log("too long")
     assert waits.operator.task(run, "wait_for_etl").try_number == 1
 
 
@@ -177,12 +177,12 @@ def test_a_failed_wait_publishes_nothing_and_the_run_fails(waits: Waits) -> None
         assert client.wait(run, timeout=120).state == "failed", case
         assert waits.operator.task(run, "backup_and_swap").state == "upstream_failed", case
     assert "no claims" in waits.operator.log(waits.scoring["published"], "score_claims").lower()
-    assert not (waits.operator.settings.instance_dir / "current").exists()
+    assert store_of(waits.operator.settings).live_id() == waits.live
 
 
 @pytest.mark.e2e_slow
 def test_any_kind_of_manual_run_waits_for_the_etl_of_its_own_data_date(operator: Operator, waits: Waits) -> None:
-    """API without a logical date, form, command line with and without one, a chosen data date; none has an ETL run."""
+    """API without a logical date, form, command line with and without one, a chosen data date."""
     client = operator.airflow.client
     logical = scoring_tick(date(2026, 1, 31))
     before = {run.run_id for run in client.runs(SCORING)}
@@ -198,7 +198,9 @@ def test_any_kind_of_manual_run_waits_for_the_etl_of_its_own_data_date(operator:
     assert {run.run_id for run in client.runs(SCORING)} - before == {*expected, "cli-3"}
     for run_id, day in expected.items():
         run = client.wait(client.run(SCORING, run_id), timeout=180)
-        assert run.state == "failed"
-        assert f"{ETL} has no run for data date {day} " in operator.log(run, "wait_for_etl"), run_id
+        log = operator.log(run, "wait_for_etl")
+        assert f"data date {day} " in log, run_id  # tonight's ETL may have run in another test
+        if day != tonight():
+            assert f"{ETL} has no run for data date {day} " in log, run_id
     slip = client.wait(client.run(SCORING, "cli-3"), timeout=180)
     assert "No parameter of claims_risk_scoring: topk." in operator.log(slip, "wait_for_etl")
