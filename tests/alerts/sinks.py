@@ -41,7 +41,7 @@ class Mailbox:
 
 @dataclass
 class Webhook:
-    """A webhook's address and the messages that were posted; to the next `failures` of them it answers with an error."""
+    """A webhook's address and the messages that were posted; the next `failures` of them it answers with an error."""
 
     port: int = 0
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -81,8 +81,8 @@ def mail_server(delay: float = 0) -> Iterator[Mailbox]:
             return "250 OK"
 
         async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802
-            await asyncio.sleep(delay)
             box.mails.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
+            await asyncio.sleep(delay)
             return "250 OK"
 
     box.port = free_port()

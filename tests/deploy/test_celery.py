@@ -174,7 +174,7 @@ def stack(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         worker.process.wait()
 
 
-@pytest.mark.e2e
+@pytest.mark.e2e_slow
 def test_a_worker_runs_the_task_in_its_own_environment(stack: Stack) -> None:
     client = stack.airflow.client
     run = client.wait(client.trigger("nap"), timeout=60)
@@ -184,7 +184,7 @@ def test_a_worker_runs_the_task_in_its_own_environment(stack: Stack) -> None:
     assert "concurrency: 4 (prefork)" in stack.worker.log.read_text()
 
 
-@pytest.mark.e2e
+@pytest.mark.e2e_slow
 def test_a_worker_that_is_stopped_ends_its_task_first(stack: Stack) -> None:  # the last one: no worker is left
     client = stack.airflow.client
     run = client.trigger("nap", conf={"seconds": NAP_SECONDS})
