@@ -54,7 +54,7 @@ def note_begun(context: Any) -> None:
 def note_failure(context: Any) -> None:
     """Note which task failed and why (callback of every task); the error is known in the task's own process only."""
     from ml.alerts import Event, Kind
-    from ml.alerts.story import in_short
+    from ml.alerts.incidents import in_short
 
     _, book, run, day = _of(context)
     error = context.get("exception")
@@ -130,20 +130,20 @@ def deliver(settings: Settings, book: AlertBook, story: Story) -> None:
     from ml.alerts.story import told
     from ml.clock import now
 
-    first = book.claim(story.key, LOG_CHANNEL)
-    if first:
-        base_url = conf.get("api", "base_url", fallback="http://localhost:8080")
-        alert = compose(story, base_url=base_url, now=now())
-        log.warning("%s", alert.text)
-        book.settle(story.key, LOG_CHANNEL, sent=True)
-        book.keep(story.key, {"alert": asdict(alert), "told": told(story).model_dump(mode="json")})
-        _send(settings, book, alert, told(story), first=True)
+    if not book.claim(story.key, LOG_CHANNEL):
+        return
+    base_url = conf.get("api", "base_url", fallback="http://localhost:8080")
+    alert = compose(story, base_url=base_url, now=now())
+    book.keep(story.key, {"alert": asdict(alert), "told": told(story).model_dump(mode="json")})
+    log.warning("%s", alert.text)
+    book.settle(story.key, LOG_CHANNEL, sent=True)
+    _send(settings, book, alert, told(story), first=True)
 
 
 def send_again(settings: Settings, book: AlertBook) -> None:
     """Send what lies in the outbox on the channels that have not taken it; what is over meanwhile is let go."""
     from ml.alerts import Alert, Event
-    from ml.alerts.story import is_over
+    from ml.alerts.incidents import is_over
 
     for letter in book.kept():
         event = Event.model_validate(letter["told"])
@@ -172,7 +172,7 @@ def watch(context: Any) -> None:
         ReleaseError: what a dead run left live cannot be taken back.
     """
     from ml import nightly
-    from ml.alerts.story import runs_to_look_after
+    from ml.alerts.incidents import runs_to_look_after
     from ml.clock import now
 
     settings = patient_for(WATCHDOG_PATIENCE_SECONDS)

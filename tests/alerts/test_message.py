@@ -11,7 +11,7 @@ import pytest
 
 from ml.alerts import Alert, Outcome, ReaderView, Story, compose
 from ml.alerts.facts import Fate
-from ml.alerts.story import AlertKind
+from ml.alerts.incidents import AlertKind
 from ml.qc.logs import Snapshot
 
 NOW = datetime(2026, 11, 25, 19, 20, tzinfo=UTC)

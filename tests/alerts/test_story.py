@@ -9,7 +9,8 @@ import pytest
 
 from ml.alerts import AlertBook, Kind, RunKey, deadline_story, failure_story, success_story
 from ml.alerts.facts import Fate
-from ml.alerts.story import AlertKind, in_short, is_over, runs_to_look_after, told
+from ml.alerts.incidents import AlertKind, in_short, is_over, runs_to_look_after
+from ml.alerts.story import told
 from ml.clock import now
 from ml.release import ReleaseStore
 from ml.settings import Settings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 
 from ml.alerts.facts import Fate
-from ml.alerts.story import ETL_DAG, SCORING_DAG, WAITING_TASK, AlertKind, Story
+from ml.alerts.incidents import ETL_DAG, SCORING_DAG, WAITING_TASK, AlertKind
+from ml.alerts.story import Story
 from ml.clock import etl_tick
 
 ROLLBACK = 'python -m ml.pipelines.releases rollback --reason "tulis alasannya"'

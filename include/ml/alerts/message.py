@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ml.alerts import commands
 from ml.alerts.facts import Fate, ReaderView
-from ml.alerts.story import DEADLINE_TASK, ETL_DAG, SCORING_DAG, TRAINING_DAG, AlertKind, Story
+from ml.alerts.incidents import DEADLINE_TASK, ETL_DAG, SCORING_DAG, TRAINING_DAG, AlertKind
+from ml.alerts.story import Story
 from ml.clock import JAKARTA
 
 NAMES = {ETL_DAG: "ETL klaim", SCORING_DAG: "Skor risiko klaim", TRAINING_DAG: "Pelatihan model"}
