@@ -98,7 +98,7 @@ def test_without_recipients_no_mail_is_tried(tmp_path: Path) -> None:
     assert "CLAIMS_ALERT_EMAILS is empty: no e-mail is sent" in log
 
 
-@pytest.mark.parametrize("hanging", ["email", "slack"])
+@pytest.mark.parametrize("hanging", ["email", pytest.param("slack", marks=pytest.mark.e2e_slow)])
 def test_a_channel_that_hangs_delays_the_other_not_at_all_and_the_run_little(tmp_path: Path, hanging: str) -> None:
     with mail_server() as box, webhook() as hook, silence() as port:
         box_port, hook_port = box.port, hook.port
@@ -125,6 +125,7 @@ def test_a_channel_that_fails_is_tried_again_and_the_others_are_not(tmp_path: Pa
         assert (len(box.mails), len(hook.messages)) == (1, 2)
 
 
+@pytest.mark.e2e_slow
 def test_a_slow_server_that_takes_the_alert_gets_it_once(tmp_path: Path) -> None:
     """It answers within the time limit each time it is spoken to, and too late altogether."""
     with mail_server(delay=4) as box, webhook() as hook:
