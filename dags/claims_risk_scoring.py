@@ -25,8 +25,8 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from airflow.exceptions import AirflowFailException
 from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from claims_alerts import note_begun, note_failure, tell_failure, tell_success
 from claims_metrics import report_publish, report_quality

@@ -22,8 +22,8 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from airflow.exceptions import AirflowSkipException
 from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from claims_alerts import note_begun, note_failure, tell_failure, tell_success
 from claims_risk import no_retry_for, retry_delay

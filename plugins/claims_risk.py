@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.exceptions import AirflowFailException
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowFailException
 
 from ml.clock import data_date_of
 

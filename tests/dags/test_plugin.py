@@ -21,7 +21,7 @@ import json, sys
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
 import claims_risk
-from airflow.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 
 TICK = datetime(2026, 3, 9, 19, 0, tzinfo=UTC)  # 02:00 WIB on the 10th
 LATER = datetime(2026, 3, 15, 17, 30, tzinfo=UTC)  # 00:30 WIB on the 16th: the ETL of the 16th is not due yet
