@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import time as time_of_day
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from ml.clock import data_date_of, etl_tick, now
+from ml.clock import data_date_of, etl_tick, latest_due, now
 from ml.nightly import store_of
 from ml.sample.config import GeneratorConfig
 from ml.settings import PROJECT_ROOT, Settings
@@ -44,6 +45,7 @@ pytestmark = pytest.mark.e2e_slow
 
 ETL, SCORING, WATCHDOG = "claims_normalized", "claims_risk_scoring", "claims_watchdog"
 HEARTBEAT_TIMEOUT = 20
+DEADLINE = time_of_day(2, 1)
 MEGABYTES = 400
 NO_MODEL = "risk-000000000000"
 
@@ -57,8 +59,7 @@ class Stage:
     mails: Mailbox
     slack: Webhook
     root: Path
-    started: float = 0.0
-    watching: dict[str, float] = field(default_factory=dict)
+    late: list[str] = field(default_factory=list)
 
     # --- driving
 
@@ -203,6 +204,7 @@ def stage_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
                 "AIRFLOW_CONN_SMTP_DEFAULT": mails.connection,
                 "AIRFLOW_CONN_SLACK_DEFAULT": slack.connection,
                 "CLAIMS_ALERT_EMAILS": "oncall@claims.invalid",
+                "CLAIMS_ALERT_DEADLINE": f"{DEADLINE:%H.%M}",
                 "CLAIMS_RETRY_DELAY_SECONDS": "2",
                 "CLAIMS_LOCK_TIMEOUT_SECONDS": "5",
                 "CLAIMS_KEEP_RELEASES": "4",
@@ -210,12 +212,28 @@ def stage_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             }
             with LocalAirflow(root / "run", settings.instance_dir, env=environ) as airflow:
                 airflow.wait_for_dags([ETL, SCORING, WATCHDOG, "train_risk_model"])
+                stage = Stage(airflow, settings, mails, slack, root)
+                if late := latest_due(DEADLINE) == data_date_of(now()):  # not between 01:00 and 02:01 WIB
+                    be_late(stage)
                 progress = Progress(airflow.client, Console(width=200), airflow.check_alive, airflow.log_dir)
                 run_night(airflow.client, progress, settings, own_stack=True)
-                yield Stage(airflow, settings, mails, slack, root)
+                if late:
+                    stage.until(lambda: len(mails.mails) > 1, 30, "no word that the night is in time again")
+                    stage.late = stage.alerts()
+                yield stage
     finally:
         if mounted.returncode == 0:
             subprocess.run(["umount", "--lazy", str(volume)], check=True)
+
+
+def be_late(stage: Stage) -> None:
+    """Let yesterday's scores be live past today's deadline, although nothing has failed; the watchdog looks twice."""
+    client = stage.airflow.client
+    yesterday = data_date_of(now()) - timedelta(days=1)
+    assert stage.end(client.trigger(ETL, etl_tick(yesterday))) == "success"
+    assert stage.end(stage.trigger(data_date=str(yesterday))) == "success"
+    for _ in range(2):
+        assert stage.end(stage.trigger(WATCHDOG)) == "success"
 
 
 @pytest.fixture
@@ -233,6 +251,17 @@ def stage(stage_of_all: Stage) -> Iterator[Stage]:
     live = stage_of_all.live
     assert live is not None
     assert store_of(stage_of_all.settings).verify(live) == [], "whatever happens, readers see a whole release"
+
+
+def test_no_scores_by_the_deadline(stage: Stage) -> None:
+    if not stage.late:
+        pytest.skip("it is between 01:00 and 02:01 WIB: the night has begun, and nothing is late yet")
+    late, well = stage.late
+    assert "[TERLAMBAT] Skor risiko klaim" in late
+    assert "[PULIH] Skor risiko klaim" in well
+    html_of_late = _html(stage.mails.mails[0])
+    assert "padahal batas waktunya sudah lewat" in html_of_late
+    assert "airflow dags unpause claims_normalized" in html_of_late
 
 
 def test_task_raises(stage: Stage) -> None:
