@@ -20,6 +20,7 @@ from ml.nightly import store_of
 from ml.sample.config import GeneratorConfig
 from ml.settings import Settings
 from ops.local_airflow import LocalAirflow
+from ops.local_airflow.client import ApiError
 from ops.local_airflow.drive import Progress, RunFailedError, run_night
 from tests.alerts.sinks import Mailbox, Webhook, mail_server, wait_until, webhook
 from tests.claims.conftest import claim, diagnosis, write_csv
@@ -214,6 +215,24 @@ def test_a_rollback_to_a_damaged_release_is_refused(night: Night) -> None:
     assert store_of(night.settings).live_id() == second
     scores.write_bytes(content)
     scores.chmod(mode)
+
+
+def test_a_bad_value_is_refused_at_the_trigger(night: Night) -> None:
+    with pytest.raises(ApiError, match=r"400.*top_k: 0 is less than the minimum of 1"):
+        night.airflow.client.trigger("claims_risk_scoring", conf={"top_k": 0})
+
+
+def test_a_night_without_an_etl_run_fails_at_once_with_the_command_that_makes_one(night: Night) -> None:
+    live, begun = store_of(night.settings).live_id(), time.monotonic()
+    run = night.airflow.client.trigger("claims_risk_scoring", conf={"data_date": "2026-03-31"})
+    assert night.airflow.client.wait(run, timeout=60).state == "failed"
+    assert time.monotonic() - begun < 60
+    assert night.states("claims_risk_scoring")["wait_for_etl"] == "failed"
+    assert store_of(night.settings).live_id() == live
+    wait_until(lambda: night.mails.mails, 20, "no alert came")
+    html = night.mails.mails[0].get_body(("html",)).get_content()
+    assert "airflow dags trigger claims_normalized --logical-date 2026-03-30T18:00:00" in html
+    assert night.alerts() == ["[GAGAL] Skor risiko klaim, data 31 Maret 2026: wait_for_etl"]
 
 
 def test_scores_that_qc_refuses_are_taken_back_by_themselves(night: Night) -> None:

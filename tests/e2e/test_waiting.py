@@ -18,7 +18,7 @@ from ml.nightly import store_of
 from ops.local_airflow import DagRun
 from tests.e2e.conftest import ETL, LAST_TASK, SCORING, Operator, scoring_tick, tonight
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.e2e_slow]  # test_night.py has the quick part
 
 FIRST = date(2026, 4, 1)  # nights that no other test touches
 CASES = (
