@@ -515,6 +515,7 @@ def test_raw_files_missing_then_back(stage: Stage) -> None:
     begun = time.time()
     assert stage.end(etl) == "failed"
     came = stage.one_alert(etl, "ETL klaim", "check_contract", "no file matches")
+    triggered = time.time()
     scoring = stage.trigger()
     assert stage.end(scoring) == "failed"
     waited = time.time()
@@ -528,7 +529,7 @@ def test_raw_files_missing_then_back(stage: Stage) -> None:
     stage.airflow.client.clear(ETL, etl.run_id)
     assert stage.end(etl) == "success"
     stage.until(lambda: "[PULIH] ETL klaim" in stage.alerts()[-1], 30, "no word that all is well")
-    stage.measured("raw files missing", alert=came - begun, scoring_failed=waited - came)
+    stage.measured("raw files missing", alert=came - begun, scoring_failed=waited - triggered)
 
 
 def test_a_run_that_is_cleared_and_fails_again_is_told_again(stage: Stage) -> None:
