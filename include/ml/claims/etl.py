@@ -139,7 +139,7 @@ def _write_claims(settings: Settings, build: EtlBuild, target: Path, done: Path)
         # Sorted, so that the file does not depend on the order of the raw rows.
         connection.execute(
             f"COPY (SELECT * FROM claims_normalized ORDER BY claim_id) TO '{_escaped(unfinished)}' "
-            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880, "
+            f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 122880, "
             f"KV_METADATA {{{METADATA_KEY.decode()}: '{_escaped(json.dumps(metadata))}'}})"
         )
         _check_counts(connection, build, unfinished)

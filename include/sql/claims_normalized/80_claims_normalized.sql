@@ -152,10 +152,11 @@ SELECT
     provider_risk.provider.deviance AS evidence_provider,
     provider_risk.provider,
     -- The provider's figures pattern by pattern, on its first claim alone: on all of them they took as long to write as
-    -- everything else.
-    if(compared.claim_id = provider_risk.first_claim, provider_risk.patterns, NULL) AS provider_patterns,
+    -- everything else. Joined on their own, as a join copies what it brings for each claim.
+    first_claims.patterns AS provider_patterns,
     run_parameters.data_date
 FROM compared
 CROSS JOIN run_parameters
 INNER JOIN channels ON compared.claim_id = channels.claim_id
 INNER JOIN provider_risk ON compared.facility_key = provider_risk.facility_key
+LEFT JOIN provider_risk AS first_claims ON compared.claim_id = first_claims.first_claim

@@ -3,10 +3,15 @@
 -- others give NULL where the field holds no such value; `blank` tells a missing value from an unreadable one.
 -- Each looks at the plain case first, as trimming and patterns cost more than reading the file. No IN lists: DuckDB
 -- makes a join of each, and a join loses the order of the rows.
+CREATE OR REPLACE TEMP MACRO plain(field) AS -- trim() looks at every character, and knows blanks beyond ASCII's
+NOT ends_with(field, ' ') AND strlen(field) = length(field);
+
 CREATE OR REPLACE TEMP MACRO cleaned(field) AS
 CASE
     WHEN field = 'NONE' THEN NULL
     WHEN field BETWEEN '0' AND ':' THEN trim(field) -- begins with a digit: nothing to look up
+    -- As the first letter of none of them: a code (A09) or a label, and no blanks to look for.
+    WHEN (field BETWEEN 'A' AND 'N' OR field BETWEEN 'O' AND '[') AND plain(field) THEN field
     WHEN strlen(field) <= 6 AND regexp_full_match(lower(trim(field)), '|\.|nan|na|n/a|null|<na>|none') THEN NULL
     WHEN strlen(field) = 2 AND starts_with(field, '.') THEN NULL -- Stata's .a to .z
     ELSE nullif(trim(field), '')

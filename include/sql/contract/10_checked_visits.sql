@@ -120,6 +120,5 @@ SELECT
         bad_code('FKL13', fkl13, ward_class),
         bad_code('FKL23', fkl23, severity_number),
         bad_code('FKL31', fkl31, tariff_region)
-    ) AS reasons,
-    broken
+    ) AS reasons
 FROM typed

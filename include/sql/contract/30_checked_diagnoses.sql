@@ -5,8 +5,7 @@ CREATE OR REPLACE TABLE checked_diagnoses AS
 WITH typed AS (
     SELECT
         cleaned(raw.fkl02) AS claim_id,
-        upper(cleaned(raw.fkl24)) AS diagnosis,
-        raw.broken
+        upper(cleaned(raw.fkl24)) AS diagnosis
     FROM raw_diagnoses AS raw
 )
 
@@ -17,6 +16,5 @@ SELECT
         '; ',
         CASE WHEN claim_id IS NULL THEN 'FKL02: missing claim id' END,
         CASE WHEN diagnosis IS NULL THEN 'FKL24: missing diagnosis' END
-    ) AS reasons,
-    broken
+    ) AS reasons
 FROM typed
