@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # a second and 130 MB, which a task that only publishes or restores can do without
@@ -51,11 +52,11 @@ class Forest:
 
     def anomaly_score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return `-score_samples` of each row: s(x) of Liu et al. 2008, eq. 2, in 0..1, about 0.5 where ordinary."""
-        rows = np.ascontiguousarray(matrix, dtype=np.float32)
+        rows, places = _distinct(np.ascontiguousarray(matrix, dtype=np.float32))
         depths = np.zeros(len(rows), dtype=np.float64)
         for tree, path_length in self._trees:
             depths += path_length[tree.apply(rows)]
-        return np.asarray(2.0 ** (-depths / self.denominator))
+        return np.asarray(2.0 ** (-depths / self.denominator)[places])
 
     @cached_property
     def _trees(self) -> list[tuple[Tree, NDArray[np.float64]]]:
@@ -77,6 +78,21 @@ class Forest:
             {**state, "node_count": count, "nodes": nodes, "values": np.zeros((count, 1, 1), dtype=np.float64)}
         )
         return tree
+
+
+def _distinct(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return the different rows and, for each row, its place among them.
+
+    Claims are billed by tariff, so four in five are like another one of their batch to the forest (alike bit for bit:
+    0.0 and -0.0 count as different). To find them costs a hundredth of sending them through the trees.
+    """
+    if not rows.size:
+        return rows, np.zeros(len(rows), dtype=np.int32)
+    width = rows.shape[1]
+    kind = pa.binary(width * rows.itemsize)
+    packed = pa.FixedSizeBinaryArray.from_buffers(kind, len(rows), [None, pa.py_buffer(rows)]).dictionary_encode()
+    found = np.frombuffer(packed.dictionary.buffers()[1], np.float32, len(packed.dictionary) * width)
+    return found.reshape(-1, width), packed.indices.to_numpy()
 
 
 def from_sklearn(fitted: IsolationForest) -> Forest:

@@ -3,6 +3,8 @@
 CREATE OR REPLACE TEMP TYPE WORD AS ENUM ( -- noqa: PRS
     SELECT text
     FROM (
+        SELECT DISTINCT facility_key AS text FROM claims
+        UNION
         SELECT DISTINCT facility_key_source AS text FROM claims
         UNION
         SELECT DISTINCT service_type AS text FROM claims
@@ -27,9 +29,7 @@ CREATE OR REPLACE TEMP TYPE WORD AS ENUM ( -- noqa: PRS
         UNION
         SELECT DISTINCT primary_diagnosis_label AS text FROM claims
         UNION
-        SELECT DISTINCT model_version AS text FROM scores
-        UNION
-        SELECT DISTINCT ruleset_version AS text FROM scores
+        SELECT DISTINCT procedure_codes AS text FROM claims
     )
     WHERE text IS NOT NULL
     ORDER BY text
