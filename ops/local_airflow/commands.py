@@ -20,6 +20,7 @@ from ml.settings import PROJECT_ROOT, Settings, load_settings
 from ops.local_airflow.client import AirflowClient
 from ops.local_airflow.drive import ETL_DAG, SCORING_DAG, TRAINING_DAG, Progress, run_night
 from ops.local_airflow.environment import UI_PORT
+from ops.local_airflow.heal import Healer
 from ops.local_airflow.metadata_store import MetadataStore
 from ops.local_airflow.private_files import ADMIN, load_or_create_secrets
 from ops.local_airflow.processes import MARK
@@ -149,8 +150,9 @@ def up(terminal: Terminal, project: Project) -> None:
                 stack.client.unpause(dag_id)
         except StackError as error:  # a DAG file can be mended while Airflow is up
             console.print(str(error), style="red", markup=False, soft_wrap=True)
+        healer = Healer(stack, terminal.say)
         while True:
-            stack.check_alive()
+            healer.look()
             time.sleep(1)
 
 

@@ -59,6 +59,11 @@ class MetadataStore:
         """File beside the data in which the caller notes which schema they have; goes away with the data."""
         return self.home / f"schema-of-{self.data.name}"
 
+    @property
+    def running(self) -> bool:
+        """Whether the server lives that this object has started last."""
+        return self._started is not None and self._started.poll() is None
+
     def start(self, environ: Mapping[str, str]) -> None:
         """Start the server (make its data the first time) and wait until it answers.
 

@@ -35,12 +35,12 @@ from ops.local_airflow.state import (
 START_TIMEOUT_SECONDS = 180
 DAGS_TIMEOUT_SECONDS = 120
 IMPORT_ERROR_SECONDS = 10  # how long other files may still bring the DAGs once a file has failed to import
-_BEFORE_SCHEDULER = {
+_COMPONENTS = {  # in the order of their start; the logs lie on this machine, so nobody serves them
     "api-server": ["api-server"],
     "dag-processor": ["dag-processor"],
-    "triggerer": ["triggerer", "--skip-serve-logs"],  # the logs lie on this machine
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+    "scheduler": ["scheduler", "--skip-serve-logs"],
 }
-_SCHEDULER = ["scheduler", "--skip-serve-logs"]
 
 
 class StackError(Exception):
@@ -49,6 +49,14 @@ class StackError(Exception):
 
 class StackBusyError(StackError):
     """Another process runs the stack of this state directory."""
+
+
+def ended_message(component: Component) -> str:
+    """Say which process ended, and show its last output."""
+    return (
+        f"Airflow's {component.name} ended by itself (exit code {component.process.returncode}). "
+        f"End of {component.log}:\n{component.tail()}"
+    )
 
 
 def _silent(message: str) -> None:
@@ -159,6 +167,28 @@ class LocalAirflow:
         forget_state(self.run_dir)
         self._lock.release()
 
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """Airflow's processes as they were started, also those that have ended."""
+        return tuple(self._components)
+
+    def restart(self, component: Component) -> None:
+        """Start a component again that has ended."""
+        component.process.wait()
+        self._components.remove(component)
+        self._components.append(self._spawn(component.name, _COMPONENTS[component.name]))
+
+    def revive_store(self) -> bool:
+        """Start PostgreSQL again if it has ended; return whether it had.
+
+        Raises:
+            StoreError: it does not start.
+        """
+        if self._store is None or self._store.running:
+            return False
+        self._start_store(self._store)
+        return True
+
     def check_alive(self) -> None:
         """Raise when a component has ended by itself.
 
@@ -167,10 +197,7 @@ class LocalAirflow:
         """
         for component in self._components:
             if component.process.poll() is not None:
-                raise StackError(
-                    f"Airflow's {component.name} ended by itself (exit code {component.process.returncode}). "
-                    f"End of {component.log}:\n{component.tail()}"
-                )
+                raise StackError(ended_message(component))
 
     def wait_for_dags(self, dag_ids: Iterable[str]) -> None:
         """Wait until the DAG processor has read these DAGs since the start of the stack.
@@ -217,22 +244,25 @@ class LocalAirflow:
         self.environment |= self._extra
         write_state(self.run_dir, self._state())
         self._say("starting PostgreSQL")
-        self._store.start({name: value for name, value in self.environment.items() if name != MARK})
+        self._start_store(self._store)
         self._migrate(self._store)
         if self._before_airflow:
             self._before_airflow()
         self._say("starting Airflow")
         self._started_at = datetime.now(UTC)
-        for name, arguments in _BEFORE_SCHEDULER.items():
-            self._components.append(self._spawn(name, arguments))
+        for name in [name for name in _COMPONENTS if name != "scheduler"]:
+            self._components.append(self._spawn(name, _COMPONENTS[name]))
         # A task that starts before the API answers fails, so the scheduler comes after it. Meanwhile the API server
         # builds its side for tasks, which it puts off until the first request.
         self._wait_for("the API server", self.client.health)
-        self._components.append(self._spawn("scheduler", _SCHEDULER))
+        self._components.append(self._spawn("scheduler", _COMPONENTS["scheduler"]))
         self._wait_for("the API server's side for tasks", self.client.wake_execution_api)
         self._wait_for("Airflow", self._healthy)
         for name, slots in POOLS.items():
             self.client.ensure_pool(name, slots)
+
+    def _start_store(self, store: MetadataStore) -> None:
+        store.start({name: value for name, value in self.environment.items() if name != MARK})
 
     def _state(self) -> StackState:
         return StackState(

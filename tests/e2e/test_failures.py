@@ -36,7 +36,8 @@ from ml.settings import PROJECT_ROOT, Settings
 from ops.local_airflow import LocalAirflow
 from ops.local_airflow.client import DagRun
 from ops.local_airflow.drive import Progress, run_night
-from ops.local_airflow.processes import marked_processes
+from ops.local_airflow.heal import Healer
+from ops.local_airflow.processes import Component, marked_processes
 from tests.alerts.sinks import Mailbox, Webhook, mail_server, webhook
 from tests.nightly.test_runbook import commands
 from tests.release.test_full_disk import fill
@@ -92,13 +93,8 @@ class Stage:
     def states(self, run: DagRun) -> dict[str, str | None]:
         return {task.name: task.state for task in self.airflow.client.tasks(run.dag_id, run.run_id)}
 
-    def component(self, name: str) -> Any:
-        return next(part for part in self.airflow._components if part.name == name)
-
-    def restart(self, name: str, arguments: list[str]) -> None:
-        old = self.component(name)
-        self.airflow._components.remove(old)
-        self.airflow._components.append(self.airflow._spawn(name, arguments))
+    def component(self, name: str) -> Component:
+        return next(part for part in self.airflow.components if part.name == name)
 
     # --- looking
 
@@ -117,14 +113,6 @@ class Stage:
     def bad_news(self) -> int:
         """How many alerts of failures there are; earlier tests' ones may still be told to be over."""
         return len([subject for subject in self.alerts() if "GAGAL" in subject])
-
-    def supervise(self) -> None:
-        """Start again what has exited, as the restart policy of a container does."""
-        commands = {"api-server": ["api-server"], "dag-processor": ["dag-processor"]}
-        for name in ("scheduler", "dag-processor", "triggerer", "api-server"):
-            if self.component(name).process.poll() is not None:
-                print(f"{name} has exited")
-                self.restart(name, commands.get(name, [name, "--skip-serve-logs"]))
 
     def one_alert(self, run: DagRun, *says: str, timeout: float = 60) -> float:
         """Wait for the alert about a run, see that it stays the only one and says this; return when it came."""
@@ -434,7 +422,7 @@ def test_scheduler_killed_and_restarted(stage: Stage) -> None:
             process.kill()
     killed = time.time()
     time.sleep(3)
-    stage.restart("scheduler", ["scheduler", "--skip-serve-logs"])
+    stage.airflow.restart(stage.component("scheduler"))
     assert stage.end(run, 300) == "success"
     assert stage.live != before
     assert stage.bad_news == alerts
@@ -452,7 +440,7 @@ def test_api_server_down(stage: Stage) -> None:
             process.kill()
     killed = time.time()
     time.sleep(12)
-    stage.restart("api-server", ["api-server"])
+    stage.airflow.restart(stage.component("api-server"))
     stage.until(lambda: stage.airflow.client.health(), 90, "the API server is not back")
     stage.airflow.client.wake_execution_api()
     assert stage.end(run, 300) == "success", stage.states(run)
@@ -471,15 +459,14 @@ def test_metadata_store_restarted(stage: Stage) -> None:
     stopped = time.time()
     store.stop()
     time.sleep(3)
-    store.start(stage.airflow.environment)
-    time.sleep(10)
-    stage.supervise()
-    # The triggerer neither ends nor works on: its health check tells, and somebody has to restart it.
-    stage.component("triggerer").process.kill()
-    stage.component("triggerer").process.wait()
-    stage.supervise()
-    stage.until(lambda: set(stage.airflow.client.health().values()) == {"healthy"}, 120, "not healthy again")
-    assert stage.end(run, 300) == "success", stage.states(run)
+    healer = Healer(stage.airflow, print, steady_seconds=0)  # for a container's restart policy and health check
+
+    def over() -> bool:
+        healer.look()
+        return stage.airflow.client.run(run.dag_id, run.run_id).finished
+
+    stage.until(over, 300, "the run does not end")
+    assert stage.end(run) == "success", stage.states(run)
     assert stage.live != before
     assert stage.bad_news == alerts
     stage.measured("metadata store restarted", success=time.time() - stopped)

@@ -1,4 +1,4 @@
-"""The two pieces of code inside docker-compose.yaml, run for real: the passwords of the UI and the health check."""
+"""The start of docker-compose.yaml's services: the code that writes the passwords of the UI, run for real."""
 
 from __future__ import annotations
 
@@ -6,22 +6,11 @@ import json
 import stat
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.deploy import deployment as deploy
-
-PARTS = {
-    "api-server": ("127.0.0.1", "metadatabase"),
-    "scheduler": ("api-server", "scheduler"),
-    "dag-processor": ("api-server", "dag_processor"),
-    "triggerer": ("api-server", "triggerer"),
-}
 
 
 def _init_script() -> str:
@@ -73,52 +62,3 @@ def test_init_migrates_before_it_makes_pools() -> None:
     steps = [line.split()[1] for line in lines if line.startswith("airflow ")]
     assert steps == ["db", "pools", "pools"]
     assert subprocess.run(["bash", "-n", "-c", _init_script()]).returncode == 0
-
-
-@contextmanager
-def _api_server(answer: dict[str, dict[str, str | None]]) -> Iterator[int]:
-    """Answer the monitor's address, and nothing else, on a free port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/api/v2/monitor/health" else 404)
-            self.end_headers()
-            self.wfile.write(json.dumps(answer).encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def _check(service: str, port: int) -> int:
-    kind, program, flag, code, server, part = deploy.services()[service]["healthcheck"]["test"]
-    assert (kind, program, flag) == ("CMD", "python", "-c")
-    assert (server, part) == PARTS[service]
-    assert code.count(":8080/") == 1
-    here = deploy.interpolate(code, {}).replace(":8080/", f":{port}/")
-    return subprocess.run([sys.executable, "-c", here, "127.0.0.1", part], env={}, capture_output=True).returncode
-
-
-@pytest.mark.parametrize("service", PARTS)
-def test_health_check_tells_well_from_ill(service: str) -> None:
-    part = PARTS[service][1]
-    well: dict[str, dict[str, str | None]] = {other: {"status": "healthy"} for _, other in PARTS.values()}
-    for status, expected in (("healthy", 0), ("unhealthy", 1), (None, 1)):
-        with _api_server(well | {part: {"status": status}}) as port:
-            assert _check(service, port) == expected, status
-    assert _check(service, port) != 0, "nobody answers any more"
-
-
-def test_health_check_ends_before_it_is_cut_off() -> None:
-    for name in PARTS:
-        assert deploy.services()[name]["healthcheck"]["timeout"] == "10s"
-        assert "timeout=8)" in deploy.services()[name]["healthcheck"]["test"][3]
