@@ -53,7 +53,7 @@ POOL = "claims_etl"
             type=["null", "string"],
             format="date",
             title="Data date",
-            description="Jakarta date to build for. Empty: that of the run.",
+            description="Jakarta date to build for. Empty: that of the run, as it must be in a backfill.",
         )
     },
     tags=["claims", "etl"],

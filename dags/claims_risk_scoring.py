@@ -74,10 +74,10 @@ from ml.clock import JAKARTA, SCORING_CRON, DataDateError
         "top_k": Param(
             None,
             type=["null", "integer"],
-            minimum=1,
-            maximum=10_000,
+            # The form does not see bounds in allOf; those it sees silently take the place of a value beyond them.
+            allOf=[{"minimum": 1, "maximum": 10_000}],
             title="Top K",
-            description="Riskiest claims QC looks at. Empty: REFRESH_TOP_K.",
+            description="Riskiest claims QC looks at, 1 to 10,000. Empty: REFRESH_TOP_K.",
         ),
         "data_date": Param(
             None,
@@ -92,7 +92,7 @@ from ml.clock import JAKARTA, SCORING_CRON, DataDateError
             pattern=r"^risk-[0-9a-f]{12}$",
             examples=model_choices(),
             title="Model version",
-            description="Empty: the default model. The list may lack the very newest.",
+            description="Empty: the default model. Reparse Dag renews the list.",
         ),
         "ruleset_version": Param(
             None,

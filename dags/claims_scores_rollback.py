@@ -43,7 +43,7 @@ from ml.clock import JAKARTA
             pattern=r"^[0-9]{8}-[A-Za-z0-9._-]+$",
             examples=release_choices(),
             title="Release to put back",
-            description="Empty: the good release before the live one. The list may lack the very newest.",
+            description="Empty: the good release before the live one. Reparse Dag renews the list.",
         ),
         "reason": Param(type="string", minLength=3, title="Reason", description="Kept in the journal with your name."),
         "review": Param(

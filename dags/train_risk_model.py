@@ -57,8 +57,7 @@ from ml.clock import JAKARTA, TRAINING_CRON, DataDateError
         "seed": Param(
             None,
             type=["null", "integer"],
-            minimum=0,
-            maximum=2**32 - 1,
+            allOf=[{"minimum": 0, "maximum": 2**32 - 1}],  # see top_k of claims_risk_scoring
             title="Seed",
             description="Of the forests; another one shows how much of a score is chance. Empty: the usual one.",
         ),

@@ -40,7 +40,8 @@ def dag(dag):
         "max_active_runs": dag.max_active_runs, "doc": dag.doc_md or "", "tags": sorted(dag.tags),
         "dagrun_timeout": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),
         "owner": dag.owner, "on_failure": names(dag.on_failure_callback), "on_success": names(dag.on_success_callback),
-        "params": dag.params.dump(), "tasks": {item.task_id: task(item) for item in dag.tasks},
+        "params": dag.params.dump(), "schemas": {name: param.schema for name, param in dag.params.items()},
+        "tasks": {item.task_id: task(item) for item in dag.tasks},
     }
 json.dump({"errors": bag.import_errors, "heavy": heavy, "dags": {i: dag(d) for i, d in bag.dags.items()}}, sys.stdout)
 """

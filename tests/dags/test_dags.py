@@ -190,6 +190,13 @@ def test_top_k_is_the_settings_unless_somebody_chooses(dags: dict[str, Any]) -> 
     assert dags["claims_risk_scoring"]["params"]["top_k"] is None
 
 
+def test_no_form_puts_a_bound_in_the_place_of_a_wrong_number(dags: dict[str, Any]) -> None:
+    """Airflow's form does so with bounds at the top of a schema; in allOf only the API sees them, and refuses."""
+    found = {f"{dag_id}.{name}": schema for dag_id, dag in dags.items() for name, schema in dag["schemas"].items()}
+    assert [name for name, schema in found.items() if {"minimum", "maximum"} & set(schema)] == []
+    assert found["claims_risk_scoring.top_k"]["allOf"] == [{"minimum": 1, "maximum": 10_000}]
+
+
 def test_a_rollback_is_shown_before_it_is_done_and_done_as_one_writer(dags: dict[str, Any]) -> None:
     dag = dags["claims_scores_rollback"]
     assert upstream_of(dag, "roll_back") == {"show_effect", "ask_first", "approve"}

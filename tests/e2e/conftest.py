@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -131,15 +133,21 @@ class Operator:
         return self.until(lambda: self.task(run, task_id).state in states, timeout, (run.run_id, task_id, states))
 
 
-@pytest.fixture(scope="session")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+@contextmanager
+def operator_on(root: Path) -> Iterator[Operator]:
     """A stack whose nightly schedules are off; an instance with raw claims and nothing else."""
     from ml.sample.files import write
     from ml.sample.generate import generate
 
-    root = tmp_path_factory.mktemp("operator")
     settings = Settings(_env_file=None, CLAIMS_INSTANCE_DIR=str(root / "instance"))
     write(generate(GeneratorConfig(claims=ROWS, seed=5)), settings.raw, "csv", root / "labels" / "labels.parquet")
     with LocalAirflow(root / "run", settings.instance_dir) as airflow:
         airflow.wait_for_dags([ETL, SCORING])
         yield Operator(airflow, settings)
+
+
+@pytest.fixture(scope="session")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """The stack that the tests of waiting and of backfills share."""
+    with operator_on(tmp_path_factory.mktemp("operator")) as operator:
+        yield operator
