@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ETL_DAG = "claims_normalized"
 ETL_LAST_TASK = "publish_claims"
 SCORING_DAG = "claims_risk_scoring"
+ROLLBACK_DAG = "claims_scores_rollback"
 CLAIMS = Asset("claims_normalized", group="claims")
 SCORES = Asset("claims_ml_scores", group="claims")
 """What the two DAGs make, for lineage and for whoever wants to schedule on it. The scores' event comes after their QC,
