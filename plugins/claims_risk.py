@@ -57,6 +57,20 @@ def refuse_unknown_params(context: Any) -> None:
         )
 
 
+def refuse_data_date_in_backfill(context: Any) -> None:
+    """Fail a backfill's run that is given a data date: it would be that of all its nights.
+
+    Raises:
+        AirflowFailException: with what to do instead.
+    """
+    run = context["dag_run"]
+    if run.run_type == "backfill" and (chosen := (run.conf or {}).get("data_date")):
+        raise AirflowFailException(
+            f"Every night of this backfill would be made for data date {chosen}. Leave data_date out of a backfill: "
+            "each night has its own. For that one date trigger a run with it."
+        )
+
+
 def etl_deadline() -> timedelta:
     """Return how long scoring waits for the ETL (CLAIMS_ETL_DEADLINE_HOURS)."""
     return timedelta(hours=_setting("etl_deadline_hours"))

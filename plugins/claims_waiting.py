@@ -24,7 +24,14 @@ from airflow.sdk import DagRunState
 from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, AirflowSensorTimeout
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from claims_risk import ETL_DAG, ETL_LAST_TASK, data_date, no_retry_for, refuse_unknown_params
+from claims_risk import (
+    ETL_DAG,
+    ETL_LAST_TASK,
+    data_date,
+    no_retry_for,
+    refuse_data_date_in_backfill,
+    refuse_unknown_params,
+)
 from ml.clock import DataDateError, checked_data_date, data_date_of, etl_tick, now
 
 ENDED = ("success", "failed")
@@ -96,6 +103,7 @@ class EtlSensor(ExternalTaskSensor):
             AirflowFailException: nothing can come of waiting; the message says why.
         """
         refuse_unknown_params(context)
+        refuse_data_date_in_backfill(context)
         with no_retry_for(DataDateError):
             day = checked_data_date(data_date(context))
         if context["params"].get("force"):

@@ -54,7 +54,7 @@ def context(airflow, conf, waited=0):
 
 def run(conf, waited):
     begun = None if waited is None else datetime.now(UTC) - timedelta(seconds=waited)
-    return SimpleNamespace(conf=conf, start_date=begun)
+    return SimpleNamespace(conf=conf, start_date=begun, run_type=conf.pop("run_type", "manual"))
 
 def outcome(call):
     try:
@@ -99,6 +99,8 @@ result = {
     "none": execute(None, {}),
     "future": execute("success", last("success"), data_date="2206-01-31"),
     "unknown": execute("success", last("success"), topk=3),
+    "backfill": execute("success", last("success"), run_type="backfill"),
+    "backfill with a date": execute("success", last("success"), run_type="backfill", data_date="2026-03-10"),
     "force": execute(None, {}, force=True),
     "force in the future": execute(None, {}, force=True, data_date="2206-01-31"),
     "deadline": deadline("running", last(None, check_contract="running")),
@@ -179,6 +181,12 @@ def test_what_is_wrong_with_the_run_itself_is_told_before_anybody_waits(seen: di
     assert "2206-01-31 lies in the future" in seen["future"][1]
     assert "No parameter of d: topk. There are: data_date, force." in seen["unknown"][1]
     assert "2206-01-31 lies in the future" in seen["force in the future"][1]
+    assert seen["backfill"][0] == "passed"
+    kind, message, looks = seen["backfill with a date"]
+    assert (kind, looks) == ("AirflowFailException", 0)
+    assert message.startswith(
+        "Every night of this backfill would be made for data date 2026-03-10. Leave data_date out"
+    )
 
 
 def test_force_asks_for_no_etl(seen: dict[str, Any]) -> None:
