@@ -6,7 +6,8 @@ Who, when and why stand in `instance/releases/journal.jsonl`; the QC summary is 
 says what will change for auditors *before* anything changes, `show_result` what readers see *after*.
 
 **Impact of failure.** None: a release that does not verify is refused, and what was live stays live. The nightly run
-publishes over it as over any other release.
+publishes over it as over any other release. The failure is told as the nightly runs' are, with what readers see and
+whether the release had been put back before it.
 
 **Triage.** The log of `show_effect` names what is wrong with the release and the best alternative. Without Airflow:
 `python -m ml.pipelines.releases list`, then `... rollback --to ID --reason TEXT`.
@@ -20,21 +21,26 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param, TriggerRule, dag, get_current_context, task
 
-from claims_risk import PUBLISH_POOL, no_retry_for, release_choices
+from claims_alerts import note_begun, note_failure, tell_failure, tell_success
+from claims_risk import PUBLISH_POOL, ROLLBACK_DAG, no_retry_for, release_choices
 from ml.clock import JAKARTA
 
 
 @dag(
-    dag_id="claims_scores_rollback",
+    dag_id=ROLLBACK_DAG,
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=JAKARTA),
     catchup=False,
     max_active_runs=1,
+    on_failure_callback=tell_failure,
+    on_success_callback=tell_success,
     default_args={
         "owner": "claims-data",
         "retries": 2,
         "retry_delay": timedelta(seconds=30),
         "execution_timeout": timedelta(minutes=15),
+        "on_execute_callback": note_begun,
+        "on_failure_callback": note_failure,
     },
     params={
         "release": Param(
@@ -90,7 +96,7 @@ def claims_scores_rollback() -> None:
     def roll_back(plan: dict[str, Any]) -> dict[str, Any]:
         """Switch readers to the release, unless another one has become live since the effect was shown."""
         from ml.release import ReleaseError
-        from ml.rollback import rollback
+        from ml.rollback import rollback, through_airflow
         from ml.settings import load_settings
 
         context = get_current_context()
@@ -100,7 +106,7 @@ def claims_scores_rollback() -> None:
                 load_settings(),
                 plan["target"],
                 reason=context["params"]["reason"],
-                who=f"{run.triggering_user_name or 'somebody'} (Airflow run {run.run_id})",
+                who=f"{run.triggering_user_name or 'somebody'} {through_airflow(run.run_id)}",
                 instead_of=plan["live"],
             )
         return {"live": restored.live, "was": restored.was, "message": restored.message}

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from claims_risk import SCORING_DAG, WATCHER_TASK, data_date, patient_for, running_in_airflow
+from claims_risk import ROLLBACK_DAG, SCORING_DAG, WATCHER_TASK, data_date, patient_for, running_in_airflow
 
 if TYPE_CHECKING:
     from ml.alerts import Alert, AlertBook, Event, RunKey, Story
@@ -225,8 +225,9 @@ def _of(context: Any) -> tuple[Settings, AlertBook, RunKey, date | None]:
     from ml.settings import load_settings_leniently
 
     settings = load_settings_leniently()
-    day = data_date(context) if context.get("dag_run") else None
-    return settings, book_of(settings), run_key(context), day
+    run = run_key(context)
+    of_a_night = context.get("dag_run") and run.dag_id != ROLLBACK_DAG
+    return settings, book_of(settings), run, data_date(context) if of_a_night else None
 
 
 def _failed_task(context: Any, run: RunKey) -> str | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ETL_DAG = "claims_normalized"
 ETL_LAST_TASK = "publish_claims"
 SCORING_DAG = "claims_risk_scoring"
+ROLLBACK_DAG = "claims_scores_rollback"
 CLAIMS = Asset("claims_normalized", group="claims")
 SCORES = Asset("claims_ml_scores", group="claims")
 """What the two DAGs make, for lineage and for whoever wants to schedule on it. The scores' event comes after their QC,
@@ -53,6 +54,20 @@ def refuse_unknown_params(context: Any) -> None:
     if unknown := sorted(set(context["dag_run"].conf or {}) - known):
         raise AirflowFailException(
             f"No parameter of {context['dag'].dag_id}: {', '.join(unknown)}. There are: {', '.join(sorted(known))}."
+        )
+
+
+def refuse_data_date_in_backfill(context: Any) -> None:
+    """Fail a backfill's run that is given a data date: it would be that of all its nights.
+
+    Raises:
+        AirflowFailException: with what to do instead.
+    """
+    run = context["dag_run"]
+    if run.run_type == "backfill" and (chosen := (run.conf or {}).get("data_date")):
+        raise AirflowFailException(
+            f"Every night of this backfill would be made for data date {chosen}. Leave data_date out of a backfill: "
+            "each night has its own. For that one date trigger a run with it."
         )
 
 

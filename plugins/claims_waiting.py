@@ -24,8 +24,15 @@ from airflow.sdk import DagRunState
 from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, AirflowSensorTimeout
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from claims_risk import ETL_DAG, ETL_LAST_TASK, data_date, no_retry_for, refuse_unknown_params
-from ml.clock import DataDateError, checked_data_date, data_date_of, etl_tick
+from claims_risk import (
+    ETL_DAG,
+    ETL_LAST_TASK,
+    data_date,
+    no_retry_for,
+    refuse_data_date_in_backfill,
+    refuse_unknown_params,
+)
+from ml.clock import DataDateError, checked_data_date, data_date_of, etl_tick, now
 
 ENDED = ("success", "failed")
 HOPELESS = ("failed", "upstream_failed", "skipped", "removed")
@@ -85,7 +92,8 @@ def _no_run(tick: datetime) -> str:
 class EtlSensor(ExternalTaskSensor):
     """Waits for the last task of the ETL run that belongs to the run's data date, for at most `timeout` seconds.
 
-    With the parameter `force` it does not wait.
+    They count from the run's start, so another try after an error of the machinery gets no new ones; a run that is
+    cleared when it has ended starts anew, and with it they do. With the parameter `force` it does not wait.
     """
 
     def execute(self, context: Any) -> None:
@@ -95,6 +103,7 @@ class EtlSensor(ExternalTaskSensor):
             AirflowFailException: nothing can come of waiting; the message says why.
         """
         refuse_unknown_params(context)
+        refuse_data_date_in_backfill(context)
         with no_retry_for(DataDateError):
             day = checked_data_date(data_date(context))
         if context["params"].get("force"):
@@ -102,11 +111,14 @@ class EtlSensor(ExternalTaskSensor):
             return
         seen = look_at_etl(context["ti"], etl_tick(day))
         if seen.verdict == "pending":
-            self.log.info("%s Waiting for %s.", seen.message, _hours(self.timeout))
+            left = self._seconds_left(context)
+            if left <= 0:
+                raise self._too_late(seen)
+            self.log.info("%s Waiting for %s at most.", seen.message, _hours(left))
             self.defer(
                 trigger=EtlTrigger(etl_tick(day), self.poke_interval),
                 method_name="execute_complete",
-                timeout=timedelta(seconds=self.timeout),
+                timeout=timedelta(seconds=left),
             )
         self._end(seen)
 
@@ -121,10 +133,17 @@ class EtlSensor(ExternalTaskSensor):
         except AirflowSensorTimeout:
             seen = look_at_etl(context["ti"], etl_tick(data_date(context)))
             if seen.verdict == "pending":
-                raise AirflowSensorTimeout(
-                    f"Waited {_hours(self.timeout)} (CLAIMS_ETL_DEADLINE_HOURS), no longer. {seen.message}"
-                ) from None
+                raise self._too_late(seen) from None
             return self._end(seen)
+
+    def _seconds_left(self, context: Any) -> float:
+        begun = context["dag_run"].start_date
+        return self.timeout - (now() - begun).total_seconds() if begun else self.timeout
+
+    def _too_late(self, seen: EtlLook) -> AirflowSensorTimeout:
+        return AirflowSensorTimeout(
+            f"Waited {_hours(self.timeout)} (CLAIMS_ETL_DEADLINE_HOURS), no longer. {seen.message}"
+        )
 
     def _end(self, seen: EtlLook) -> None:
         if seen.verdict != "published":
@@ -165,4 +184,4 @@ class EtlTrigger(BaseTrigger):
 
 
 def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:g} h"
+    return f"{round(seconds / 3600, 2):g} h"

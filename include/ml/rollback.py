@@ -68,6 +68,11 @@ def rollback(settings: Settings, to: str | None, *, reason: str, who: str, inste
     return restored
 
 
+def through_airflow(run_id: str) -> str:
+    """Return how the journal names the run of Airflow through which an operator acts: the end of `who`."""
+    return f"(Airflow run {run_id})"
+
+
 def describe_live(settings: Settings) -> str:
     """Say in a line what readers see now."""
     store = store_of(settings)

@@ -34,7 +34,9 @@ Note = Callable[..., RunKey]
 def note(book: AlertBook) -> Note:
     """Write down an event of a run and return the run."""
 
-    def note(kind: Kind, dag_id: str = SCORING, run_id: str = "run-1", day: date = NIGHT, **fields: object) -> RunKey:
+    def note(
+        kind: Kind, dag_id: str = SCORING, run_id: str = "run-1", day: date | None = NIGHT, **fields: object
+    ) -> RunKey:
         event = Event.model_validate({"kind": kind, "dag_id": dag_id, "run_id": run_id, "data_date": day, **fields})
         assert book.note(event)
         return RunKey(dag_id, run_id, event.attempt)

@@ -38,6 +38,8 @@ FAILED = Story(
     of_run=True,
 )
 
+ROLLBACK: dict[str, object] = {"dag_id": "claims_scores_rollback", "data_date": None, "task_id": "show_effect"}
+
 
 def words(story: Story) -> Alert:
     return compose(story, base_url="https://airflow.example/", now=NOW)
@@ -99,6 +101,14 @@ def test_markup_in_an_error_is_text() -> None:
         ),
         ({"outcome": Outcome(Fate.NONE)}, "[GAGAL]", "belum menayangkan apa pun"),
         ({"outcome": Outcome(None)}, "[GAGAL, SEGERA]", "TIDAK DIKETAHUI"),
+        (ROLLBACK | {"outcome": Outcome(Fate.NONE)}, "[GAGAL] Rollback skor: show_effect", "Rollback: belum dilakukan"),
+        (
+            ROLLBACK | {"task_id": "show_result", "outcome": Outcome(Fate.STAYS, "y")},
+            "[GAGAL] Rollback skor: show_result",
+            "Rollback: sudah dilakukan: rilis y tayang",
+        ),
+        (ROLLBACK | {"outcome": Outcome(Fate.REPLACED, "y")}, "[GAGAL]", "rilis y sudah digantikan rilis lain"),
+        (ROLLBACK | {"outcome": Outcome(None)}, "[GAGAL, SEGERA]", "Rollback: TIDAK DIKETAHUI"),
     ],
 )
 def test_every_kind_says_what_it_is(changes: dict[str, object], subject: str, says: str) -> None:
@@ -126,6 +136,11 @@ def test_every_kind_says_what_it_is(changes: dict[str, object], subject: str, sa
             {"task_id": "wait_for_etl", "error": "DAG claims_normalized has no run for data date"},
             ["airflow dags trigger claims_normalized --logical-date 2026-11-25T18:00:00+00:00"],
         ),
+        (
+            ROLLBACK | {"outcome": Outcome(Fate.NONE)},
+            ["python -m ml.pipelines.releases list", "python -m ml.pipelines.releases rollback --reason"],
+        ),
+        (ROLLBACK | {"outcome": Outcome(Fate.STAYS, "y")}, ["python -m ml.pipelines.show_release"]),
         (
             {"task_id": "wait_for_etl"},
             ["airflow tasks clear claims_normalized --start-date 2026-11-25T18:00:00+00:00"],

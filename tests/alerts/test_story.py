@@ -13,11 +13,13 @@ from ml.alerts.incidents import AlertKind, in_short, is_over, runs_to_look_after
 from ml.alerts.story import told
 from ml.clock import now
 from ml.release import ReleaseStore
+from ml.rollback import through_airflow
 from ml.settings import Settings
 from tests.alerts.conftest import ETL, NIGHT, Note
 from tests.release.conftest import Publish
 
 NEXT = NIGHT + timedelta(days=1)
+ROLLBACK = "claims_scores_rollback"
 Succeed = Callable[[str, date], "AlertKind | None"]
 
 
@@ -204,6 +206,36 @@ def test_what_is_over_is_not_sent_again(settings: Settings, book: AlertBook, not
     assert not is_over(event, book.events())
     note(Kind.SUCCEEDED, run_id="again", at=now() + timedelta(seconds=1))
     assert is_over(event, book.events())
+
+
+# --- rollbacks
+
+
+def test_a_rollback_that_fails_is_an_incident_of_its_own(settings: Settings, book: AlertBook, note: Note) -> None:
+    for run_id in ("r0", "r1"):
+        run = note(Kind.FAILED, dag_id=ROLLBACK, run_id=run_id, day=None, task_id="show_effect", error="it is damaged")
+        story = failure_story(settings, book, run, None)
+        assert story is not None and story.outcome is not None
+        assert (story.kind, story.nights, story.outcome.fate) == (AlertKind.FAILED, 1, Fate.NONE)
+        book.note(told(story))
+    assert success_story(settings, book, RunKey(ROLLBACK, "r2"), None) is None, "whoever triggered it has looked at it"
+
+
+def test_whether_the_rollback_had_been_done_is_looked_up(
+    settings: Settings, book: AlertBook, note: Note, store: ReleaseStore, publish: Publish
+) -> None:
+    before = publish("before").release_id
+    publish("night", day=NEXT)
+    run = note(Kind.FAILED, dag_id=ROLLBACK, run_id="r0", day=None, task_id="show_result")
+    store.rollback(None, reason="test", who=f"admin {through_airflow('r0')}")
+    fates = []
+    for _ in range(2):
+        story = failure_story(settings, book, run, None)
+        assert story is not None and story.outcome is not None
+        assert story.outcome.release_id == before
+        fates.append(story.outcome.fate)
+        publish("later", day=NEXT + timedelta(days=1))
+    assert fates == [Fate.STAYS, Fate.REPLACED]
 
 
 # --- warnings, deadline

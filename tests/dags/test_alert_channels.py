@@ -36,6 +36,9 @@ settings = load_settings_leniently()
 book = claims_alerts.book_of(settings)
 if "bare" in sys.argv:
     claims_alerts.tell_failure({"dag": SimpleNamespace(dag_id="claims_normalized"), "run_id": "run-2"})
+    run.dag_id, task.task_id = "claims_scores_rollback", "show_effect"
+    claims_alerts.note_failure(context | {"exception": ValueError("it is damaged")})
+    claims_alerts.tell_failure(context)
 if "again" in sys.argv:
     claims_alerts.send_again(settings, book)  # as the watchdog does
 print("RESULT", json.dumps({
@@ -71,6 +74,7 @@ def test_each_channel_gets_one_alert_however_often_it_is_told(tmp_path: Path) ->
     subjects = [
         "[GAGAL] Skor risiko klaim, data 25 November 2026: score_claims",
         "[GAGAL] ETL klaim, data (tidak diketahui)",  # a callback that knows no more than the run's id
+        "[GAGAL] Rollback skor: show_effect",
     ]
     assert box.subjects == subjects, log
     assert hook.texts == subjects
@@ -78,7 +82,7 @@ def test_each_channel_gets_one_alert_however_often_it_is_told(tmp_path: Path) ->
     body = box.mails[0].get_body(("html",))
     assert body is not None
     assert "row 7 is bad" in body.get_content()
-    assert [event[0] for event in result["events"]] == ["begun", "failed", "told", "ended", "failed", "told", "ended"]
+    assert [event[0] for event in result["events"]] == ["begun", *["failed", "told", "ended"] * 3]
     assert result["events"][1] == ["failed", "claims_risk_scoring", "score_claims", "row 7 is bad"]
 
 

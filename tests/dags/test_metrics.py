@@ -1,14 +1,19 @@
-"""What the scoring DAG's tasks send to StatsD, by Airflow's own client, to a socket of this test."""
+"""What the scoring DAG's tasks send to StatsD or by OpenTelemetry, by Airflow's own clients, to servers of the test."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from ml.settings import PROJECT_ROOT
 from tests.dags.conftest import airflow_environment
@@ -69,9 +74,9 @@ except Exception as error:
 """
 
 
-def run_tasks(home: Path, metrics: dict[str, str]) -> str:
+def run_tasks(home: Path, metrics: dict[str, str], **environ: str) -> str:
     """Publish twice (switched, archived only), check twice (passed, failed); return what is printed."""
-    environment = airflow_environment(home) | {"CLAIMS_INSTANCE_DIR": str(home / "instance")}
+    environment = airflow_environment(home) | {"CLAIMS_INSTANCE_DIR": str(home / "instance")} | environ
     options = {f"AIRFLOW__METRICS__{name}": value for name, value in metrics.items()}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", CALL, str(PROJECT_ROOT / "dags")],
@@ -119,6 +124,47 @@ def test_publish_and_quality_are_sent_when_the_switch_is_on(sink: socket.socket,
     for line in durations:
         value, kind = line.partition(":")[2].split("|")
         assert kind == "ms" and 200 <= float(value) < 2000
+
+
+@contextmanager
+def collector() -> Iterator[tuple[str, dict[str, Any]]]:
+    """An OpenTelemetry collector: its address, and by name the last value that has come (of timings how many)."""
+    found: dict[str, Any] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent = ExportMetricsServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
+            metrics = [one for part in sent.resource_metrics for scope in part.scope_metrics for one in scope.metrics]
+            for metric in metrics:
+                data = getattr(metric, str(metric.WhichOneof("data")))
+                point = data.data_points[-1]
+                is_timing = metric.unit == "ms"
+                found[metric.name] = point.count if is_timing else getattr(point, point.WhichOneof("value"))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Stay silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", found
+        server.shutdown()
+
+
+@pytest.mark.e2e_slow
+def test_publish_and_quality_are_sent_by_opentelemetry_as_well(tmp_path: Path) -> None:
+    """With what Airflow brings along: docs/deployment.md says that no other package is needed."""
+    with collector() as (address, found):
+        said = run_tasks(tmp_path, {"OTEL_ON": "True"}, OTEL_EXPORTER_OTLP_ENDPOINT=address)
+    assert said.splitlines()[-1] == "AirflowFailException"
+    assert found == {
+        "airflow.claims.publish.rows": 1234,
+        "airflow.claims.publish.switched": 0,
+        "airflow.claims.publish.duration": 2,
+        "airflow.claims.qc.passed": 0,
+        "airflow.claims.qc.warnings": 0,
+    }
 
 
 def test_nothing_is_sent_when_the_switch_is_off(sink: socket.socket, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""What the tasks of train_risk_model make of a refusal, of a form that wants no promotion, and of a missing ETL."""
+"""What the tasks of train_risk_model make of a refusal, of a form that wants no promotion, and of a missing ETL.
+
+Beside them, in the same process, what the ETL makes of a backfill that is given a data date.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ CALL = """
 import json, sys
 from types import SimpleNamespace
 from airflow.dag_processing.dagbag import DagBag
-dag = DagBag(sys.argv[1]).dags["train_risk_model"]
+bag = DagBag(sys.argv[1])
+dag = bag.dags["train_risk_model"]
 
 def outcome(task_id, *arguments, promote=True, run_type="manual"):
     function = dag.get_task(task_id).python_callable
@@ -25,6 +29,15 @@ def outcome(task_id, *arguments, promote=True, run_type="manual"):
     function.__globals__["get_current_context"] = lambda: {"params": params, "dag_run": run}
     try:
         return [function(*arguments)]
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+
+def etl_of_a_backfill(day):
+    function = bag.dags["claims_normalized"].get_task("check_contract").python_callable
+    run = SimpleNamespace(run_type="backfill", conf={"data_date": day})
+    function.__globals__["get_current_context"] = lambda: {"dag_run": run, "run_id": "run-1"}
+    try:
+        function("2206-01-31")
     except Exception as error:
         return [type(error).__name__, str(error)]
 
@@ -49,6 +62,8 @@ results |= {
 }
 life.require_passed = refuse
 results["refused"] = outcome("judge_model", "risk-1")
+results["etl of a backfill"] = etl_of_a_backfill("2206-01-31")
+results["etl of a backfill without a date"] = etl_of_a_backfill(None)
 json.dump(results, sys.stdout)
 """
 
@@ -82,3 +97,10 @@ def test_without_claims_a_scheduled_run_is_skipped_and_a_manual_one_fails(outcom
     assert outcomes["no claims"][0] == "AirflowFailException"
     assert outcomes["no claims yet"][0] == "AirflowSkipException"
     assert "Run the ETL first" in str(outcomes["no claims yet"][1])
+
+
+def test_a_data_date_in_a_backfill_of_the_etl_is_refused(outcomes: dict[str, list[object]]) -> None:
+    kind, said = outcomes["etl of a backfill"]
+    assert kind == "AirflowFailException"
+    assert "Every night of this backfill would be made for data date 2206-01-31" in str(said)
+    assert "lies in the future" in str(outcomes["etl of a backfill without a date"][1]), "it gets further"

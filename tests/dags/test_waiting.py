@@ -14,7 +14,7 @@ from tests.dags.conftest import airflow_environment
 
 ASK = """
 import asyncio, json, sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from airflow.sdk import DagRunState
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType, TaskDeferred
@@ -47,23 +47,27 @@ def look(run, *tasks):
 def sensor():
     return waiting.EtlSensor(task_id="wait", external_dag_id="e", external_task_id="t", timeout=5400, poke_interval=5)
 
-def context(airflow, conf):
+def context(airflow, conf, waited=0):
     known = {"data_date": "2026-03-10", "force": False}
     dag = SimpleNamespace(dag_id="d", params=known)
-    return {"ti": airflow, "dag": dag, "params": known | conf, "dag_run": SimpleNamespace(conf=conf)}
+    return {"ti": airflow, "dag": dag, "params": known | conf, "dag_run": run(conf, waited)}
+
+def run(conf, waited):
+    begun = None if waited is None else datetime.now(UTC) - timedelta(seconds=waited)
+    return SimpleNamespace(conf=conf, start_date=begun, run_type=conf.pop("run_type", "manual"))
 
 def outcome(call):
     try:
         return ["passed", call()]
     except TaskDeferred as deferred:
         path, arguments = deferred.trigger.serialize()
-        return ["TaskDeferred", path, arguments, deferred.timeout.total_seconds()]
+        return ["TaskDeferred", path, arguments, round(deferred.timeout.total_seconds(), -1)]
     except Exception as error:
         return [type(error).__name__, str(error)]
 
-def execute(run, *tasks, **conf):
+def execute(run, *tasks, waited=0, **conf):
     airflow = Airflow(run, *tasks)
-    return [*outcome(lambda: sensor().execute(context(airflow, conf))), len(airflow.asked)]
+    return [*outcome(lambda: sensor().execute(context(airflow, conf, waited))), len(airflow.asked)]
 
 def deadline(run, *tasks):
     arguments = {"error": "Trigger timeout"}
@@ -88,9 +92,15 @@ result = {
     "pass": execute("success", last("success")),
     "fail": execute("failed", last("failed")),
     "wait": execute("running", last(None)),
+    "wait again": execute("running", last(None), waited=4000),
+    "wait too long": execute("running", last(None), waited=5400),
+    "published too late": execute("success", last("success"), waited=5400),
+    "no start": execute("running", last(None), waited=None),
     "none": execute(None, {}),
     "future": execute("success", last("success"), data_date="2206-01-31"),
     "unknown": execute("success", last("success"), topk=3),
+    "backfill": execute("success", last("success"), run_type="backfill"),
+    "backfill with a date": execute("success", last("success"), run_type="backfill", data_date="2026-03-10"),
     "force": execute(None, {}, force=True),
     "force in the future": execute(None, {}, force=True, data_date="2206-01-31"),
     "deadline": deadline("running", last(None, check_contract="running")),
@@ -159,10 +169,24 @@ def test_the_sensor_passes_fails_or_defers(seen: dict[str, Any]) -> None:
     assert [kind for kind, _ in seen["events"]] == ["passed", "AirflowFailException", "AirflowFailException"]
 
 
+def test_another_try_waits_for_what_is_left_of_the_deadline(seen: dict[str, Any]) -> None:
+    assert [seen[case][3] for case in ("wait", "wait again", "no start")] == [5400, 1400, 5400]
+    kind, message, _ = seen["wait too long"]
+    assert kind == "AirflowSensorTimeout", "no retry"
+    assert message.startswith("Waited 1.5 h (CLAIMS_ETL_DEADLINE_HOURS), no longer. The ETL of data date 2026-03-10")
+    assert seen["published too late"][0] == "passed", "it is not waited for"
+
+
 def test_what_is_wrong_with_the_run_itself_is_told_before_anybody_waits(seen: dict[str, Any]) -> None:
     assert "2206-01-31 lies in the future" in seen["future"][1]
     assert "No parameter of d: topk. There are: data_date, force." in seen["unknown"][1]
     assert "2206-01-31 lies in the future" in seen["force in the future"][1]
+    assert seen["backfill"][0] == "passed"
+    kind, message, looks = seen["backfill with a date"]
+    assert (kind, looks) == ("AirflowFailException", 0)
+    assert message.startswith(
+        "Every night of this backfill would be made for data date 2026-03-10. Leave data_date out"
+    )
 
 
 def test_force_asks_for_no_etl(seen: dict[str, Any]) -> None:

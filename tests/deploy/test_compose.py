@@ -237,8 +237,14 @@ def test_queue_is_on_disk_and_on_no_port() -> None:
     assert [mount.target for mount in deploy.mounts(redis)] == ["/data"]
 
 
-def test_airflow_s_switch_for_metrics_reaches_every_service_of_airflow() -> None:
-    switch = {"AIRFLOW__METRICS__STATSD_ON": "True", "AIRFLOW__METRICS__STATSD_HOST": "statsd.example"}
+@pytest.mark.parametrize(
+    "switch",
+    [
+        {"AIRFLOW__METRICS__STATSD_ON": "True", "AIRFLOW__METRICS__STATSD_HOST": "statsd.example"},
+        {"AIRFLOW__METRICS__OTEL_ON": "True", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.example:4318"},
+    ],
+)
+def test_airflow_s_switch_for_metrics_reaches_every_service_of_airflow(switch: dict[str, str]) -> None:
     for name, service in deploy.own_services().items():
         assert switch.items() <= deploy.environment(service, GIVEN | switch).items(), name
         assert not [one for one in deploy.environment(service, GIVEN) if "METRICS" in one], name

@@ -183,3 +183,16 @@ def test_force_without_claims_fails_and_says_so(operator: Operator, live: Live) 
     assert operator.task(run, "score_claims").state == "failed"
     assert "2025-01-01" in operator.log(run, "score_claims")
     assert live.seen == seen
+
+
+@pytest.mark.parametrize(("dag_id", "task_id"), [(ETL, "check_contract"), (SCORING, "wait_for_etl")])
+def test_a_backfill_with_a_data_date_is_refused_night_by_night(
+    operator: Operator, live: Live, dag_id: str, task_id: str
+) -> None:
+    seen, day = list(live.seen), NIGHTS[0] - timedelta(days=1)
+    operator.backfill(dag_id, day, day, dag_run_conf={"data_date": str(NIGHTS[0])}).raise_for_status()
+    run = operator.airflow.client.wait(run_of(operator, dag_id, day), timeout=TIMEOUT)
+    assert run.state == "failed"
+    assert f"would be made for data date {NIGHTS[0]}. Leave data_date out" in operator.log(run, task_id)
+    assert operator.task(run, task_id).try_number == 1, "another try would give the same"
+    assert live.seen == seen

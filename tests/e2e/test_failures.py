@@ -45,6 +45,7 @@ from tests.release.test_full_disk import fill
 pytestmark = pytest.mark.e2e_slow
 
 ETL, SCORING, WATCHDOG = "claims_normalized", "claims_risk_scoring", "claims_watchdog"
+ROLLBACK = "claims_scores_rollback"
 HEARTBEAT_TIMEOUT = 20
 DEADLINE = time_of_day(2, 1)
 MEGABYTES = 400
@@ -199,7 +200,7 @@ def stage_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
                 "CLAIMS_TEST_FAULTS": str(root / "faults.json"),
             }
             with LocalAirflow(root / "run", settings.instance_dir, env=environ) as airflow:
-                airflow.wait_for_dags([ETL, SCORING, WATCHDOG, "train_risk_model"])
+                airflow.wait_for_dags([ETL, SCORING, WATCHDOG, ROLLBACK, "train_risk_model"])
                 stage = Stage(airflow, settings, mails, slack, root)
                 if late := latest_due(DEADLINE) == data_date_of(now()):  # not between 01:00 and 02:01 WIB
                     be_late(stage)
@@ -517,6 +518,28 @@ def test_raw_files_missing_then_back(stage: Stage) -> None:
     assert stage.end(etl) == "success"
     stage.until(lambda: "[PULIH] ETL klaim" in stage.alerts()[-1], 30, "no word that all is well")
     stage.measured("raw files missing", alert=came - begun, scoring_failed=waited - triggered)
+
+
+def test_rollback_to_a_damaged_release(stage: Stage) -> None:
+    """It is refused and told; nothing changes for readers, and no retry is made of it."""
+    if len(store_of(stage.settings).releases()) < 2:
+        assert stage.end(stage.trigger()) == "success"
+    before = stage.live
+    chosen = next(release for release in store_of(stage.settings).releases() if release.id != before)
+    scores = chosen.path / "claims_ml_scores.parquet"
+    content = scores.read_bytes()
+    scores.chmod(0o644)
+    scores.write_bytes(content[:-1])
+    try:
+        begun = time.time()
+        run = stage.trigger(ROLLBACK, release=chosen.id, reason="test")
+        assert stage.end(run) == "failed"
+        came = stage.one_alert(run, "[GAGAL] Rollback skor: show_effect", "belum dilakukan", "releases rollback")
+    finally:
+        scores.write_bytes(content)
+        scores.chmod(0o444)
+    assert stage.live == before
+    stage.measured("rollback to a damaged release", alert_after_trigger=came - begun)
 
 
 def test_a_run_that_is_cleared_and_fails_again_is_told_again(stage: Stage) -> None:

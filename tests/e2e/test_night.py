@@ -213,6 +213,14 @@ def test_a_rollback_to_a_damaged_release_is_refused(night: Night) -> None:
     assert roll_back(night, reason="test", release=first) == "failed"
     assert night.states(ROLLBACK)["show_effect"] == "failed"
     assert store_of(night.settings).live_id() == second
+    wait_until(lambda: night.mails.mails and night.slack.messages, 20, "nobody was told")
+    (mail,) = night.mails.mails
+    assert mail["Subject"] == night.slack.texts[0] == "[GAGAL] Rollback skor: show_effect"
+    told = mail.get_body(("html",)).get_content()
+    assert f"not rolled back to {first}" in told
+    assert "belum dilakukan: run ini tidak mengubah rilis yang tayang" in told
+    night.mails.mails.clear()  # one too many would be among the next ones
+    night.slack.messages.clear()
     scores.write_bytes(content)
     scores.chmod(mode)
 

@@ -159,6 +159,37 @@ def test_a_retry_and_a_cleared_run_are_waited_for_and_count_when_they_succeed(wa
         waits.operator.until_task(waits.scoring[case], "wait_for_etl", "success", timeout=WITHIN_SECONDS)
 
 
+def test_the_deadline_counts_from_the_start_of_the_run_and_anew_when_it_is_cleared(
+    operator: Operator, waits: Waits
+) -> None:
+    """A task that is cleared in a running run is another try; a run that is cleared when it has ended is a new wait."""
+    client, day = operator.airflow.client, FIRST - timedelta(days=1)
+    operator.etl_run(day)
+    run = client.trigger(SCORING, scoring_tick(day))
+    operator.until_task(run, "wait_for_etl", "deferred")
+    assert 3.9 < hours_left(operator, run) <= 4
+    operator.sql("UPDATE dag_run SET start_date = start_date - interval '3 hours' WHERE run_id = %s", run.run_id)
+    body = {"dry_run": False, "dag_run_id": run.run_id, "task_ids": ["wait_for_etl"], "only_failed": False}
+    operator.api("POST", f"/dags/{SCORING}/clearTaskInstances", json=body).raise_for_status()
+    operator.until(lambda: hours_left(operator, run) < 2, what="not waiting again")
+    assert 0.9 < hours_left(operator, run) <= 1
+    client.mark(SCORING, run.run_id, "failed")
+    client.clear(SCORING, run.run_id)
+    operator.until(lambda: hours_left(operator, run) < 9, what="not waiting anew")
+    assert 3.9 < hours_left(operator, run) <= 4
+    client.mark(SCORING, run.run_id, "failed")
+
+
+def hours_left(operator: Operator, run: DagRun) -> float:
+    """Of a task that waits; 9 when none does."""
+    found = operator.sql(
+        "SELECT extract(epoch FROM trigger_timeout - now()) / 3600 FROM task_instance "
+        "WHERE run_id = %s AND state = 'deferred'",
+        run.run_id,
+    )
+    return float(found[0][0]) if found else 9
+
+
 def test_the_deadline_says_for_what_it_waited_and_how_long(waits: Waits) -> None:
     run = waits.scoring["too long"]
     waits.operator.sql(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 
 from ml.alerts.facts import Fate
-from ml.alerts.incidents import ETL_DAG, SCORING_DAG, WAITING_TASK, AlertKind
+from ml.alerts.incidents import ETL_DAG, ROLLBACK_DAG, SCORING_DAG, WAITING_TASK, AlertKind
 from ml.alerts.story import Story
 from ml.clock import etl_tick
 
 ROLLBACK = 'python -m ml.pipelines.releases rollback --reason "tulis alasannya"'
+LIST = "python -m ml.pipelines.releases list"
+SHOW = "python -m ml.pipelines.show_release"
 VERIFY = "python -m ml.pipelines.releases verify --all"
 
 
@@ -21,10 +23,13 @@ def next_commands(story: Story) -> list[str]:
     if story.readers.problem:
         return [VERIFY, ROLLBACK]
     if story.kind is AlertKind.WARNING:
-        return ["python -m ml.pipelines.show_release"]
+        return [SHOW]
     if story.kind is AlertKind.DEADLINE:
         unpause = [f"airflow dags unpause {dag_id}" for dag_id in (ETL_DAG, SCORING_DAG)]
         return [f"airflow dags list-runs {SCORING_DAG}", *unpause, f"airflow dags trigger {SCORING_DAG}"]
+    if story.dag_id == ROLLBACK_DAG:  # the same choice would be refused again; without --to it is the best one
+        done = story.outcome is not None and story.outcome.fate in (Fate.STAYS, Fate.REPLACED)
+        return [SHOW] if done else [LIST, ROLLBACK]
     again = run_again(story.dag_id, story.run_id or "")
     if story.outcome and story.outcome.fate is Fate.UNCHECKED:
         return [ROLLBACK, again]

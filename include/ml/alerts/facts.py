@@ -13,6 +13,7 @@ from ml.qc.logs import Snapshot, read_log, read_snapshots
 from ml.release import ReleaseError, ReleaseStore
 from ml.release.journal import Event as Step
 from ml.release.journal import Record
+from ml.rollback import through_airflow
 from ml.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,21 @@ def outcome_of(settings: Settings, run_id: str) -> Outcome:
         return Outcome(Fate.TAKEN_BACK, release_id)
     # Killed before its switch, the release was never seen.
     return Outcome(Fate.REPLACED if publication.event is Step.SWITCHED else Fate.NONE, release_id)
+
+
+def rollback_outcome(settings: Settings, run_id: str) -> Outcome:
+    """Look up in the release journal whether a run of the rollback DAG has put its release back."""
+    store = store_of(settings)
+    try:
+        journal, live = store.journal(), store.live_id()
+    except (ReleaseError, OSError):
+        log.exception("the release journal cannot be read")
+        return Outcome(None)
+    who = through_airflow(run_id)
+    own = [r.release_id for r in journal if r.event is Step.ROLLED_BACK and (r.who or "").endswith(who)]
+    if not own:
+        return Outcome(Fate.NONE)
+    return Outcome(Fate.STAYS if own[-1] == live else Fate.REPLACED, own[-1])
 
 
 def was_live_and_good(settings: Settings, data_date: date) -> bool:

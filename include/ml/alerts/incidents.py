@@ -15,6 +15,8 @@ from ml.alerts.events import AlertBook, Event, Kind, RunKey
 ETL_DAG = "claims_normalized"
 SCORING_DAG = "claims_risk_scoring"
 TRAINING_DAG = "train_risk_model"
+ROLLBACK_DAG = "claims_scores_rollback"
+"""Belongs to no night: each of its failures is an incident of its own."""
 WAITING_TASK = "wait_for_etl"
 DEADLINE_TASK = "deadline"
 """Stands for a task in what is told about a missed deadline, which is nobody's failure."""

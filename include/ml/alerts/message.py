@@ -13,11 +13,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ml.alerts import commands
 from ml.alerts.facts import Fate, ReaderView
-from ml.alerts.incidents import DEADLINE_TASK, ETL_DAG, SCORING_DAG, TRAINING_DAG, AlertKind
+from ml.alerts.incidents import DEADLINE_TASK, ETL_DAG, ROLLBACK_DAG, SCORING_DAG, TRAINING_DAG, AlertKind
 from ml.alerts.story import Story
 from ml.clock import JAKARTA
 
-NAMES = {ETL_DAG: "ETL klaim", SCORING_DAG: "Skor risiko klaim", TRAINING_DAG: "Pelatihan model"}
+NAMES = {
+    ETL_DAG: "ETL klaim",
+    SCORING_DAG: "Skor risiko klaim",
+    TRAINING_DAG: "Pelatihan model",
+    ROLLBACK_DAG: "Rollback skor",
+}
 COLOURS = {
     AlertKind.FAILED: "#b3261e",
     AlertKind.STILL: "#b3261e",
@@ -105,7 +110,8 @@ def _tag(story: Story) -> str:
 
 def _title(story: Story) -> str:
     failed = story.kind in (AlertKind.FAILED, AlertKind.STILL) and story.task_id
-    return f"{NAMES.get(story.dag_id, story.dag_id)}, data {_day(story.data_date)}" + (f": {failed}" if failed else "")
+    night = "" if story.dag_id == ROLLBACK_DAG else f", data {_day(story.data_date)}"
+    return f"{NAMES.get(story.dag_id, story.dag_id)}{night}" + (f": {failed}" if failed else "")
 
 
 def _parts(story: Story, now: datetime) -> list[_Part]:
@@ -117,7 +123,9 @@ def _parts(story: Story, now: datetime) -> list[_Part]:
     unchecked = story.outcome is not None and story.outcome.fate is Fate.UNCHECKED
     warning = "BELUM LOLOS QC: " if unchecked else ""
     parts.append(_Part("Yang dilihat auditor sekarang", warning + _readers(story.readers, now)))
-    if restored := _restored(story):
+    if story.dag_id == ROLLBACK_DAG:
+        parts.append(_Part("Rollback", _rolled_back(story)))
+    elif restored := _restored(story):
         parts.append(_Part("Pemulihan", restored))
     if story.waiting_run and story.kind is AlertKind.RECOVERED:
         parts.append(_Part("Perhatikan", "skor data ini gagal karena menunggu ETL, dan harus diulang."))
@@ -170,6 +178,16 @@ def _restored(story: Story) -> str | None:
         Fate.UNCHECKED: f"GAGAL: rilis {made} belum lolos QC tetapi masih tayang. Kembalikan sekarang dengan tangan.",
         None: "TIDAK DIKETAHUI: jurnal rilis tidak terbaca.",
     }[story.outcome.fate]
+
+
+def _rolled_back(story: Story) -> str:
+    """Whether the release that an operator chose has been put back before the run failed."""
+    release = story.outcome.release_id if story.outcome else None
+    return {
+        Fate.STAYS: f"sudah dilakukan: rilis {release} tayang; yang gagal langkah sesudahnya.",
+        Fate.REPLACED: f"sudah dilakukan, tetapi rilis {release} sudah digantikan rilis lain.",
+        None: "TIDAK DIKETAHUI: jurnal rilis tidak terbaca.",
+    }.get(story.outcome.fate if story.outcome else None, "belum dilakukan: run ini tidak mengubah rilis yang tayang.")
 
 
 def _figures(story: Story) -> list[_Figure]:

@@ -7,8 +7,17 @@ from datetime import date, datetime
 
 from ml.alerts import incidents
 from ml.alerts.events import AlertBook, Event, Kind, RunKey
-from ml.alerts.facts import Fate, Outcome, ReaderView, newest_snapshot, outcome_of, reader_view, was_live_and_good
-from ml.alerts.incidents import DEADLINE_TASK, SCORING_DAG, WAITING_TASK, AlertKind
+from ml.alerts.facts import (
+    Fate,
+    Outcome,
+    ReaderView,
+    newest_snapshot,
+    outcome_of,
+    reader_view,
+    rollback_outcome,
+    was_live_and_good,
+)
+from ml.alerts.incidents import DEADLINE_TASK, ROLLBACK_DAG, SCORING_DAG, WAITING_TASK, AlertKind
 from ml.qc.logs import Snapshot
 from ml.settings import Settings
 
@@ -53,7 +62,7 @@ def failure_story(settings: Settings, book: AlertBook, run: RunKey, data_date: d
         settings: of the instance.
         book: with the failures of the run's tasks, as far as they could be noted.
         run: the failed attempt.
-        data_date: of the run.
+        data_date: of the run; None for a rollback, which belongs to no night.
     """
     events = book.events()
     failure = incidents.failure_of(events, run)
@@ -75,7 +84,7 @@ def failure_story(settings: Settings, book: AlertBook, run: RunKey, data_date: d
         nights=max(len(nights), 1),
         since=min(nights, default=None),
         readers=readers,
-        outcome=outcome_of(settings, run.run_id) if run.dag_id == SCORING_DAG else None,
+        outcome=_outcome(settings, run),
         snapshot=snapshot or newest_snapshot(settings, release_id=readers.release_id),
         of_run=snapshot is not None,
         waiting_run=incidents.waiting_run_of(events, run.dag_id, data_date),
@@ -87,6 +96,8 @@ def success_story(
 ) -> Story | None:
     """Return what is to be told about a good run: that an incident is over, or QC's warnings; None for neither.
 
+    None for a rollback, too: whoever triggers it looks at it, and what failed before may have been done by a command.
+
     Args:
         settings: of the instance.
         book: with what was told so far.
@@ -94,8 +105,10 @@ def success_story(
         data_date: of the run.
         warnings: of its QC.
     """
+    if run.dag_id == ROLLBACK_DAG:
+        return None
     events = book.events()
-    outcome = outcome_of(settings, run.run_id) if run.dag_id == SCORING_DAG else None
+    outcome = _outcome(settings, run)
     if outcome and outcome.fate not in (Fate.STAYS, Fate.ARCHIVED):
         return None  # nothing was published: that is no recovery, whatever state Airflow calls it
     ended = [
@@ -162,6 +175,12 @@ def deadline_story(settings: Settings, book: AlertBook, data_date: date, moment:
         readers=readers,
         snapshot=newest_snapshot(settings, release_id=readers.release_id),
     )
+
+
+def _outcome(settings: Settings, run: RunKey) -> Outcome | None:
+    """What a run that changes what readers see has left."""
+    look_up = {SCORING_DAG: outcome_of, ROLLBACK_DAG: rollback_outcome}.get(run.dag_id)
+    return look_up(settings, run.run_id) if look_up else None
 
 
 def told(story: Story) -> Event:
