@@ -49,7 +49,13 @@ def test_scores_equal_scikit_learns_bit_for_bit() -> None:
     matrix = learn_features(claims).matrix(claims)
     fitted = IsolationForest(n_estimators=TREES, contamination=CONTAMINATION, random_state=SEED).fit(matrix)
     other = learn_features(claims).matrix(claims_table(seed=9))
-    assert np.array_equal(from_sklearn(fitted).ml_score(other), -fitted.decision_function(other))
+    forest = from_sklearn(fitted)
+    assert np.array_equal(forest.ml_score(other), -fitted.decision_function(other))
+    alike = other[np.random.default_rng(1).integers(0, 50, 600)]
+    assert np.array_equal(forest.ml_score(alike), -fitted.decision_function(alike)), "claims that are alike"
+    zeros = np.array([0.0, -0.0, 0.0], dtype=np.float32)[:, None] * np.abs(other[:3])
+    assert np.array_equal(forest.ml_score(zeros), -fitted.decision_function(zeros))
+    assert forest.ml_score(other[:0]).shape == (0,)
 
 
 def test_saved_and_loaded_it_scores_the_same(model, tmp_path) -> None:
