@@ -90,6 +90,7 @@ def claims_scores_rollback() -> None:
         body="{{ ti.xcom_pull(task_ids='show_effect')['effect'] }}\n\nReason given: {{ params.reason }}",
         execution_timeout=None,
         response_timeout=timedelta(hours=12),
+        retries=0,  # nobody's answer is no error of the machinery: three questions would be told after 36 hours
     )
 
     @task(pool=PUBLISH_POOL, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
