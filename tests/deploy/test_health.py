@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def test_arguments_name_the_service_itself() -> None:
 def test_tells_well_from_ill(service: str, deaf: Container) -> None:
     part = PARTS[service][1]
     for status, expected in (("healthy", 0), ("unhealthy", 1), (None, 1)):
-        with _api_server(lambda status=status: _health(status, ill=part)) as port:  # type: ignore[misc]
+        with _api_server(partial(_health, status, ill=part)) as port:
             assert check(service, port, init=deaf.init.pid) == expected, status
     assert check(service, port, init=deaf.init.pid) != 0, "nobody answers any more"
     assert deaf.main.is_running()

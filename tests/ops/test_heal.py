@@ -42,7 +42,10 @@ class Patient:
 @pytest.fixture
 def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient]:
     airflow = LocalAirflow(tmp_path / "run", tmp_path / "instance")
-    asleep: Callable[[str, list[str]], Component] = lambda name, _: spawn(name, ["sleep", "60"], {}, tmp_path)  # noqa: E731
+
+    def asleep(name: str, _: list[str]) -> Component:
+        return spawn(name, ["sleep", "60"], {}, tmp_path)
+
     monkeypatch.setattr(airflow, "_spawn", asleep)
     found = Patient(airflow, dict(WELL))
     client: Any = type("Client", (), {"health": lambda _: found.health})()

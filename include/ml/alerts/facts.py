@@ -68,11 +68,10 @@ def reader_view(settings: Settings) -> ReaderView:
 def outcome_of(settings: Settings, run_id: str) -> Outcome:
     """Look up in the release journal what a run published and what became of it."""
     store = store_of(settings)
-    try:
-        journal, live = store.journal(), store.live_id()
-    except (ReleaseError, OSError):
-        log.exception("the release journal cannot be read")
+    seen = _journal_and_live(store)
+    if seen is None:
         return Outcome(None)
+    journal, live = seen
     publication = _publication(journal, run_id)
     if publication is None or publication.release_id is None:
         return Outcome(Fate.NONE)
@@ -90,17 +89,24 @@ def outcome_of(settings: Settings, run_id: str) -> Outcome:
 
 def rollback_outcome(settings: Settings, run_id: str) -> Outcome:
     """Look up in the release journal whether a run of the rollback DAG has put its release back."""
-    store = store_of(settings)
-    try:
-        journal, live = store.journal(), store.live_id()
-    except (ReleaseError, OSError):
-        log.exception("the release journal cannot be read")
+    seen = _journal_and_live(store_of(settings))
+    if seen is None:
         return Outcome(None)
+    journal, live = seen
     who = through_airflow(run_id)
     own = [r.release_id for r in journal if r.event is Step.ROLLED_BACK and (r.who or "").endswith(who)]
     if not own:
         return Outcome(Fate.NONE)
     return Outcome(Fate.STAYS if own[-1] == live else Fate.REPLACED, own[-1])
+
+
+def _journal_and_live(store: ReleaseStore) -> tuple[tuple[Record, ...], str | None] | None:
+    """The release journal and the live release's id; None where they cannot be read."""
+    try:
+        return store.journal(), store.live_id()
+    except (ReleaseError, OSError):
+        log.exception("the release journal cannot be read")
+        return None
 
 
 def was_live_and_good(settings: Settings, data_date: date) -> bool:

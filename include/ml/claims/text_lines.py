@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import TextIO, cast
 
 
-def open_bytes(path: Path) -> BinaryIO:
+def open_bytes(path: Path) -> BufferedIOBase:
     """Open a file as bytes, unpacked when its name ends in .gz."""
-    return cast(BinaryIO, (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb"))
+    return cast(BufferedIOBase, (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb"))
 
 
 def open_text(path: Path) -> TextIO:
@@ -23,7 +24,7 @@ def count_lines(path: Path) -> int:
     """Count lines that end in a line feed, a carriage return or both; a last one without an end counts too."""
     count, last, block = 0, b"\n", bytearray(1 << 20)
     with open_bytes(path) as stream:
-        while size := stream.readinto(block):  # type: ignore[attr-defined]  # both kinds have it
+        while size := stream.readinto(block):
             count += block.count(b"\n", 0, size)
             if returns := block.count(b"\r", 0, size):
                 count += returns - block.count(b"\r\n", 0, size)

@@ -84,7 +84,7 @@ def _distinct(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[n
     """Return the different rows and, for each row, its place among them.
 
     Claims are billed by tariff, so four in five are like another one of their batch to the forest (alike bit for bit:
-    0.0 and -0.0 count as different). To find them costs a hundredth of sending them through the trees.
+    0.0 and -0.0 count as different). To find them costs a fiftieth of sending all through the trees.
     """
     if not rows.size:
         return rows, np.zeros(len(rows), dtype=np.int32)

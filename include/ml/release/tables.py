@@ -63,8 +63,8 @@ def build(
             run(connection, "10_words.sql")
             same = {name: info[name] for name in ("model_version", "ruleset_version", "data_date", "scored_at")}
             run(connection, "20_high_risk.sql", **same)  # first, as it needs the most memory
-            # Nearly as small as what DuckDB finds by trying, in three quarters of the time. Not for claims_high_risk,
-            # which is searched by its texts.
+            # As small as what DuckDB finds by trying, in less time. Not for claims_high_risk, which is searched by its
+            # texts.
             connection.execute("SET force_compression = 'zstd'")
             run(connection, "30_scores.sql")
             if previous_scores is None:

@@ -1,7 +1,7 @@
 -- claims_high_risk: what the API reads, one row a claim: its scores with its claim, clustered by the API's filters,
 -- riskiest first. The claim's columns are named one by one so that a personal key (patient_key) never comes along.
 -- Texts that many claims share are sorted as numbers (10_words.sql), and what is the same for all claims is not sorted
--- at all: both together more than halve the memory.
+-- at all: both together nearly halve the memory.
 CREATE TABLE claims_high_risk AS
 WITH joined AS (
     SELECT
