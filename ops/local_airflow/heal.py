@@ -37,6 +37,7 @@ class Healer:
         self._patience = silent_seconds
         self._steady = steady_seconds
         self._well: dict[str, float] = {}
+        self._store_back = 0.0
 
     def look(self) -> None:
         """Heal what is ill now; call it every second or so.
@@ -46,13 +47,16 @@ class Healer:
             StoreError: PostgreSQL does not start again.
         """
         if self._stack.revive_store():
+            self._store_back = time.monotonic()
             self._say("PostgreSQL had ended; it runs again")
         silent = self._silent()
         for component in self._stack.components:
             ended = component.process.poll() is not None
             if not ended and component.name not in silent:
                 continue
-            if ended and time.monotonic() - component.started < self._steady:
+            # Who had started before the store came back may have ended for want of it.
+            own_fault = component.started > self._store_back
+            if ended and own_fault and time.monotonic() - component.started < self._steady:
                 raise StackError(ended_message(component))
             if not ended:
                 _kill(component)

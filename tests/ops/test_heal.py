@@ -80,6 +80,23 @@ def test_what_ends_right_after_its_start_is_for_a_person(patient: Patient) -> No
         patient.healer(steady_seconds=60).look()
 
 
+def test_what_ends_for_want_of_the_store_is_started_again_however_young(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = [True]
+    monkeypatch.setattr(patient.airflow, "revive_store", lambda: bool(away) and away.pop())
+    patient.kill("triggerer")
+    healer = patient.healer(steady_seconds=60)
+    healer.look()
+    assert patient.said == [
+        "PostgreSQL had ended; it runs again",
+        "Airflow's triggerer ended by itself; starting it again",
+    ]
+    patient.kill("triggerer")
+    with pytest.raises(StackError, match="triggerer"):
+        healer.look()
+
+
 def test_what_is_silent_for_long_is_ended_and_started_again(patient: Patient) -> None:
     healer, before = patient.healer(), patient.component("triggerer")
     healer.look()
