@@ -16,7 +16,7 @@ from sklearn.ensemble import IsolationForest
 from ml.model.anomaly import ANOMALY_COLUMNS
 from ml.model.artefact import DefaultModel, ModelError, default_model, load_model, make_default, save_model
 from ml.model.features import CATEGORICAL, NUMERIC, learn_features
-from ml.model.forest import from_sklearn
+from ml.model.forest import MOST_LEVELS, Forest, from_sklearn
 from ml.model.gate_file import read_gate_file, write_gate_file
 from ml.model.training import CONTAMINATION, SEED, TREES, changed_definitions, train
 from ml.rules import CHANNELS
@@ -56,6 +56,28 @@ def test_scores_equal_scikit_learns_bit_for_bit() -> None:
     zeros = np.array([0.0, -0.0, 0.0], dtype=np.float32)[:, None] * np.abs(other[:3])
     assert np.array_equal(forest.ml_score(zeros), -fitted.decision_function(zeros))
     assert forest.ml_score(other[:0]).shape == (0,)
+
+
+def test_a_claim_at_a_threshold_goes_where_scikit_learn_sends_it() -> None:
+    """Thresholds are float64 and claims float32: the nearest float32 may lie on either side of a threshold."""
+    matrix = np.random.default_rng(2).normal(size=(400, 3)).astype(np.float32)
+    fitted = IsolationForest(n_estimators=TREES, random_state=SEED).fit(matrix)
+    forest = from_sklearn(fitted)
+    nearest = forest.threshold[forest.left >= 0].astype(np.float32)
+    below, above = (np.nextafter(nearest, np.float32(end)) for end in (-np.inf, np.inf))
+    at = np.random.default_rng(3).choice(np.concatenate([nearest, below, above]), (2_000, 3))
+    assert np.array_equal(forest.ml_score(at), -fitted.decision_function(at))
+
+
+def test_a_tree_that_is_too_deep_is_refused_before_it_fills_the_memory() -> None:
+    nodes = 2 * (MOST_LEVELS + 1) + 1  # a chain: every left child splits again
+    left, right = np.full((2, nodes), -1)
+    inner = np.arange(0, nodes - 1, 2)
+    left[inner], right[inner] = inner + 2, inner + 1
+    zeros = np.zeros(nodes)
+    chain = Forest(1, 1.0, 0.0, np.array([0, nodes]), zeros.astype(np.int64), zeros, left, right, zeros)
+    with pytest.raises(ValueError, match="more than 16 levels"):
+        chain.ml_score(np.zeros((2, 1), dtype=np.float32))
 
 
 def test_saved_and_loaded_it_scores_the_same(model, tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -44,11 +45,25 @@ def check(settings: Settings, night: Night, *, rows: int | None = None, top_k: i
 # --- what a step loads
 
 
-def test_a_step_that_does_not_score_does_not_load_scikit_learn() -> None:
-    loaded = "import sys, ml.nightly; print([name for name in ('sklearn', 'pandas') if name in sys.modules])"
+def loaded_by(statements: str) -> list[str]:
+    """The heavy libraries that a process of its own has loaded after some statements."""
+    tell = "import sys; print([name for name in ('sklearn', 'scipy', 'pandas') if name in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT / "include")}
-    done = subprocess.run([sys.executable, "-c", loaded], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    command = [sys.executable, "-c", f"{statements}\n{tell}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return ast.literal_eval(done.stdout.splitlines()[-1])
+
+
+def test_a_step_that_does_not_score_loads_nothing_heavy() -> None:
+    assert loaded_by("import ml.nightly") == []
+
+
+@pytest.mark.parametrize("ruleset", ["RULESET_v1", "RULESET_v2"])
+def test_scoring_does_not_load_scikit_learn(settings: Settings, monkeypatch: pytest.MonkeyPatch, ruleset: str) -> None:
+    monkeypatch.setenv("RULESET_VERSION", ruleset)
+    score = "nightly.score(load_settings(), RunToken('night', 1))"
+    imports = "from ml import nightly; from ml.release import RunToken; from ml.settings import load_settings"
+    assert loaded_by(f"{imports}; {score}") == ["pandas"], "pyarrow's doing"
 
 
 # --- the data date
