@@ -45,8 +45,8 @@ def crowd(count: int = 200, **changes: str) -> Rows:
 
 @pytest.fixture
 def compared(raw_files: Callable[..., Path], make_settings: Callable[..., Settings]) -> Callable[..., Claims]:
-    def run(visits: Rows) -> Claims:
-        raw_files(visits, [diagnosis(0)])
+    def run(visits: Rows, diagnoses: Rows | None = None) -> Claims:
+        raw_files(visits, diagnoses or [diagnosis(0)])
         settings = make_settings()
         build, _ = start_build(settings, DATA_DATE, "test")
         run_sql_steps(settings, build)
@@ -148,6 +148,19 @@ def test_severity_that_the_stay_does_not_show(compared: Callable[..., Claims]) -
     assert odd["severity_share"] < 0.02 < 0.5 < honest["severity_share"]
     assert odd["evidence_upcoding"] > 4 > honest["evidence_upcoding"] + 2
     assert claims[claim_id(0)]["evidence_upcoding"] == 0, "ringan is nothing to code up to"
+
+
+def test_severity_that_the_secondary_diagnoses_do_not_bear_out(compared: Callable[..., Claims]) -> None:
+    """As long a stay as the heavy ones have, but they have five secondary diagnoses each and this one has none."""
+    ids = [claim_id(n, FACILITIES[n % 4]) for n in range(300, 340)]
+    longer = {"FKL19": "A-4-14-III", "FKL03": "2022-09-01", "FKL04": "2022-09-12"}
+    heavy = [claim(n, FKL02=key, FKL30=f"{n} - x", **longer) for n, key in enumerate(ids, start=300)]
+    ill = [{**diagnosis(0, f"E1{code}9"), "FKL02": key} for key in ids for code in range(5)]
+    claims = compared([*crowd(), *heavy, claim(900, FKL30="9999 - else", **longer)], ill)
+    odd, honest = claims[claim_id(900)], claims[ids[0]]
+    assert odd["los_share_low"] == honest["los_share_low"], "nothing is odd about the stay"
+    assert odd["severity_share"] < 0.3 < 0.9 < honest["severity_share"]
+    assert odd["evidence_upcoding"] > honest["evidence_upcoding"] + 1
 
 
 def test_a_dearer_group_than_the_admission_diagnosis_leads_to(compared: Callable[..., Claims]) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -81,7 +82,8 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str]] = {
         [*(heavy(n) for n in range(700, 740)), stay(900, FKL19="A-4-14-III", FKL04="2022-09-03")],
         [900],
         "upcoding",
-        "keparahan berat padahal LOS 2 hari: dari rawat inap A-4-14 selama itu hanya <0,1% yang wajar setinggi ini",
+        "keparahan berat padahal LOS 2 hari dengan 0 diagnosis sekunder: dari rawat inap A-4-14 seperti itu hanya "
+        "<0,1% yang wajar setinggi ini",
     ),
     "repeat billing": (
         [
@@ -189,6 +191,39 @@ def test_stays_as_short_and_top_ups_as_rare_as_said(night: pd.DataFrame) -> None
         alike = night[bases == base(row["inacbg_code"])]
         same = (alike["topup_codes"] == row["topup_codes"]).sum()
         assert figures["topup_share"] == pytest.approx((same - 0.5) / len(alike))
+
+
+def test_severity_as_unlikely_as_said(night: pd.DataFrame) -> None:
+    """P(severity or more | INA-CBG, at most as many secondary diagnoses, LOS), step by step as features.md has it."""
+    stays = night[(night["service_type"] == "RITL") & night["severity_level"].between(1, 3)].copy()
+    stays["base"], stays["ln_los"] = stays["inacbg_code"].map(base), np.log(stays["los"] + 0.5)
+    of_base = stays.groupby("base")["ln_los"].median()
+    of_level = stays.groupby(["base", "severity_level"])["ln_los"].agg(["median", "size"])
+    step = (stays["ln_los"] - stays["base"].map(of_base)).groupby(stays["severity_level"]).median()
+    rest = stays["ln_los"] - stays.groupby(["base", "severity_level"])["ln_los"].transform("median")
+    spread = rest.groupby(stays["severity_level"]).agg(lambda part: 1.4826 * (part - part.median()).abs().median())
+
+    def likelihood(row: pd.Series, level: int) -> float:
+        middle, count = of_level.loc[(row["base"], level)] if (row["base"], level) in of_level.index else (0.0, 0)
+        usual = (count * middle + 10 * (of_base[row["base"]] + step[level])) / (count + 10)
+        wide = max(spread[level], 0.3)
+        return math.exp(-(((row["ln_los"] - usual) / wide) ** 2) / 2) / wide + 0.001
+
+    checked = 0
+    for row, figures in with_reason(night, "upcoding"):
+        if "severity_share" not in figures:
+            continue
+        up_to = stays[stays["comorbidity_count"] <= row["comorbidity_count"]]
+        own, weight = stays.loc[row.name], {}
+        for level in (1, 2, 3):
+            left_out = int(level == row["severity_level"])
+            alike = ((up_to["base"] == own["base"]) & (up_to["severity_level"] == level)).sum() - left_out
+            anywhere = max((up_to["severity_level"] == level).sum() - left_out, 0.5 * left_out)
+            weight[level] = (alike + 20 * anywhere / len(up_to)) * likelihood(own, level)
+        share = sum(weight[level] for level in weight if level >= row["severity_level"]) / sum(weight.values())
+        assert figures["severity_share"] == pytest.approx(share)
+        checked += 1
+    assert checked > 20
 
 
 def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:

@@ -1,15 +1,18 @@
 -- How a severity fits the stay: the probability of at least this severity, given what the same diagnosis and
--- procedures bring elsewhere (the INA-CBG without its severity) and the length of the stay.
--- Grain: one row per INA-CBG without severity, severity and LOS of inpatient claims.
+-- procedures bring elsewhere (the INA-CBG without its severity), the secondary diagnoses and the length of the stay.
+-- Grain: one row per INA-CBG without severity, number of secondary diagnoses, LOS and severity of inpatient claims.
 -- Bayes: P(severity | LOS) is proportional to P(severity) x P(LOS | severity). P(severity) is the share within the
--- INA-CBG, drawn towards that of all stays by as much as 20 claims; ln(LOS + 0.5) is taken for normal about its median
--- for that severity, drawn towards what the severity means in general by as much as 10 claims; 0.001 keeps outliers
--- from deciding. Severity raised on paper shows here: the stay stays as short as that of the light cases.
+-- INA-CBG among stays with at most as many secondary diagnoses, drawn towards that of all such stays by as much as 20
+-- claims; ln(LOS + 0.5) is taken for normal about its median for that severity, drawn towards what the severity means
+-- in general by as much as 10 claims; 0.001 keeps outliers from deciding.
+-- Severity raised on paper shows here: the stay stays as short as that of the light cases, and little else is the
+-- matter with the patient that would make it heavy.
 CREATE OR REPLACE TABLE severity_peers AS
 WITH stays AS (
     SELECT
         inacbg_base,
         severity_level,
+        comorbidity_count,
         los,
         ln(los + 0.5) AS ln_los
     FROM care
@@ -35,31 +38,23 @@ by_level AS (
     GROUP BY inacbg_base, severity_level
 ),
 
-totals AS (
-    SELECT count(*) AS every_stay
-    FROM stays
-),
-
 levels AS (
     SELECT
         stays.severity_level,
-        count(*) / any_value(totals.every_stay) AS share,
         median(stays.ln_los - bases.ln_middle) AS ln_step,
         greatest(1.4826 * mad(stays.ln_los - by_level.ln_middle), 0.3) AS ln_spread
     FROM stays
-    CROSS JOIN totals
     INNER JOIN bases ON stays.inacbg_base = bases.inacbg_base
     INNER JOIN by_level
         ON stays.inacbg_base = by_level.inacbg_base AND stays.severity_level = by_level.severity_level
     GROUP BY stays.severity_level
 ),
 
-expected AS (
+lengths AS (
     SELECT
         bases.inacbg_base,
         levels.severity_level,
         levels.ln_spread,
-        (coalesce(by_level.level_n, 0) + 20 * levels.share) / (bases.base_n + 20) AS prior,
         (coalesce(by_level.level_n * by_level.ln_middle, 0) + 10 * (bases.ln_middle + levels.ln_step))
         / (coalesce(by_level.level_n, 0) + 10) AS ln_middle
     FROM bases
@@ -67,51 +62,119 @@ expected AS (
     LEFT JOIN by_level ON bases.inacbg_base = by_level.inacbg_base AND levels.severity_level = by_level.severity_level
 ),
 
+counted AS (
+    SELECT
+        inacbg_base,
+        comorbidity_count,
+        count(*) AS stays,
+        count(*) FILTER (severity_level = 1) AS stays_1,
+        count(*) FILTER (severity_level = 2) AS stays_2,
+        count(*) FILTER (severity_level = 3) AS stays_3
+    FROM stays
+    GROUP BY inacbg_base, comorbidity_count
+),
+
+of_all AS (
+    SELECT
+        comorbidity_count,
+        sum(sum(stays)) OVER up_to AS stays,
+        sum(sum(stays_1)) OVER up_to AS stays_1,
+        sum(sum(stays_2)) OVER up_to AS stays_2,
+        sum(sum(stays_3)) OVER up_to AS stays_3
+    FROM counted
+    GROUP BY comorbidity_count
+    WINDOW up_to AS (ORDER BY comorbidity_count)
+),
+
+of_base AS (
+    SELECT
+        inacbg_base,
+        comorbidity_count,
+        sum(stays) OVER up_to AS stays,
+        sum(stays_1) OVER up_to AS stays_1,
+        sum(stays_2) OVER up_to AS stays_2,
+        sum(stays_3) OVER up_to AS stays_3,
+        sum(stays_2 + 2 * stays_3) OVER whole / sum(stays) OVER whole AS severity_expected
+    FROM counted
+    WINDOW
+        whole AS (PARTITION BY inacbg_base),
+        up_to AS (PARTITION BY inacbg_base ORDER BY comorbidity_count)
+),
+
+priors AS (
+    SELECT
+        of_base.inacbg_base,
+        of_base.comorbidity_count,
+        of_base.severity_expected,
+        of_base.stays_1 + 20 * of_all.stays_1 / of_all.stays AS prior_1,
+        of_base.stays_2 + 20 * of_all.stays_2 / of_all.stays AS prior_2,
+        of_base.stays_3 + 20 * of_all.stays_3 / of_all.stays AS prior_3,
+        -- Without a claim of that severity.
+        greatest(of_base.stays_2 - 1, 0) + 20 * greatest(of_all.stays_2 - 1, 0.5) / of_all.stays AS other_2,
+        greatest(of_base.stays_3 - 1, 0) + 20 * greatest(of_all.stays_3 - 1, 0.5) / of_all.stays AS other_3
+    FROM of_base
+    INNER JOIN of_all ON of_base.comorbidity_count = of_all.comorbidity_count
+),
+
 seen AS (
     SELECT DISTINCT
         inacbg_base,
+        comorbidity_count,
         los,
         ln_los
     FROM stays
 ),
 
-weighed AS (
+likelihoods AS (
     SELECT
-        seen.inacbg_base,
-        seen.los,
-        expected.severity_level,
-        expected.prior,
-        expected.prior
-        * (exp(-(((seen.ln_los - expected.ln_middle) / expected.ln_spread) ** 2) / 2) / expected.ln_spread + 0.001)
-            AS weight
+        seen.*,
+        lengths.severity_level,
+        exp(-(((seen.ln_los - lengths.ln_middle) / lengths.ln_spread) ** 2) / 2) / lengths.ln_spread + 0.001
+            AS likelihood
     FROM seen
-    INNER JOIN expected ON seen.inacbg_base = expected.inacbg_base
+    INNER JOIN lengths ON seen.inacbg_base = lengths.inacbg_base
 ),
 
 -- Pivoted, as the order in which three numbers are added must not be left to the threads.
 pivoted AS (
     SELECT
         inacbg_base,
+        comorbidity_count,
         los,
-        coalesce(any_value(weight) FILTER (severity_level = 1), 0) AS weight_1,
-        coalesce(any_value(weight) FILTER (severity_level = 2), 0) AS weight_2,
-        coalesce(any_value(weight) FILTER (severity_level = 3), 0) AS weight_3,
-        coalesce(any_value(prior) FILTER (severity_level = 2), 0)
-        + 2 * coalesce(any_value(prior) FILTER (severity_level = 3), 0) AS severity_expected
-    FROM weighed
-    GROUP BY inacbg_base, los
+        coalesce(any_value(likelihood) FILTER (severity_level = 1), 0) AS likelihood_1,
+        coalesce(any_value(likelihood) FILTER (severity_level = 2), 0) AS likelihood_2,
+        coalesce(any_value(likelihood) FILTER (severity_level = 3), 0) AS likelihood_3
+    FROM likelihoods
+    GROUP BY inacbg_base, comorbidity_count, los
+),
+
+weighed AS (
+    SELECT
+        pivoted.inacbg_base,
+        pivoted.comorbidity_count,
+        pivoted.los,
+        priors.severity_expected,
+        priors.prior_1 * pivoted.likelihood_1 AS weight_1,
+        priors.prior_2 * pivoted.likelihood_2 AS weight_2,
+        priors.prior_3 * pivoted.likelihood_3 AS weight_3,
+        priors.other_2 * pivoted.likelihood_2 AS other_2,
+        priors.other_3 * pivoted.likelihood_3 AS other_3
+    FROM pivoted
+    INNER JOIN priors
+        ON pivoted.inacbg_base = priors.inacbg_base AND pivoted.comorbidity_count = priors.comorbidity_count
 )
 
 SELECT
-    pivoted.inacbg_base,
-    pivoted.los,
+    weighed.inacbg_base,
+    weighed.comorbidity_count,
+    weighed.los,
     levels.severity_level,
     -- In steps above I: 0 for I, 1 for II, 2 for III.
-    pivoted.severity_expected,
+    weighed.severity_expected,
     CASE levels.severity_level
         WHEN 1 THEN 1.0
-        WHEN 2 THEN (pivoted.weight_2 + pivoted.weight_3) / (pivoted.weight_1 + pivoted.weight_2 + pivoted.weight_3)
-        ELSE pivoted.weight_3 / (pivoted.weight_1 + pivoted.weight_2 + pivoted.weight_3)
+        WHEN 2 THEN (weighed.other_2 + weighed.weight_3) / (weighed.weight_1 + weighed.other_2 + weighed.weight_3)
+        ELSE weighed.other_3 / (weighed.weight_1 + weighed.weight_2 + weighed.other_3)
     END AS severity_share
-FROM pivoted
+FROM weighed
 CROSS JOIN levels

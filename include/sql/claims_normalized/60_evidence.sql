@@ -52,6 +52,7 @@ WITH compared AS (
             care.service_type = 'RITL'
             AND care.inacbg_base = severity.inacbg_base
             AND care.severity_level = severity.severity_level
+            AND care.comorbidity_count = severity.comorbidity_count
             AND care.los = severity.los
     LEFT JOIN admission_peers AS admission
         ON

@@ -49,7 +49,8 @@ WITH known AS (
 
 SELECT
     *, -- noqa: AM04
-    -- Upcoding: a severity that does not fit the stay, or a dearer INA-CBG than the admission diagnosis leads to.
+    -- Upcoding: a severity that does not fit stay and secondary diagnoses, or a dearer INA-CBG than the admission
+    -- diagnosis leads to.
     CASE WHEN own_severity > 0 THEN greatest(own_severity + 3 * habit_severity, 0.01) ELSE 0 END AS by_severity,
     greatest(by_severity, own_code_creep) AS evidence_upcoding,
     CASE

@@ -9,7 +9,7 @@ CASE feature
     WHEN 'day_price' THEN 'tagihan per hari rawat ' || times_id(exp(day_price_ln), 1) || ' median klaim sejenis'
     WHEN 'short_stay' THEN format('LOS {} hari, {} yang sejenis sesingkat ini', los, percent_id(los_low))
     WHEN 'long_stay' THEN format('LOS {} hari, {} yang sejenis selama ini', los, percent_id(1 - los_low))
-    WHEN 'severity' THEN percent_id(severity) || ' rawat inap selama itu wajar separah ini'
+    WHEN 'severity' THEN percent_id(severity) || ' rawat inap seperti itu wajar separah ini'
     WHEN 'admission' THEN percent_id(admission) || ' klaim dengan diagnosis masuk itu ditagih dengan INA-CBG ini'
     WHEN 'topup' THEN 'top-up dimiliki ' || percent_id(topup) || ' klaim sejenis'
     WHEN 'comorbidity'
@@ -34,7 +34,7 @@ CASE feature
     WHEN 'day_price' THEN 'billed ' || times_en(exp(day_price_ln), 1) || ' the median of similar claims per day of stay'
     WHEN 'short_stay' THEN format('LOS {} days, {} of similar stays as short', los, percent_en(los_low))
     WHEN 'long_stay' THEN format('LOS {} days, {} of similar stays as long', los, percent_en(1 - los_low))
-    WHEN 'severity' THEN 'so severe would be expected of ' || percent_en(severity) || ' of stays that long'
+    WHEN 'severity' THEN 'so severe would be expected of ' || percent_en(severity) || ' of such stays'
     WHEN 'admission' THEN percent_en(admission) || ' of claims with that admission diagnosis are billed as this INA-CBG'
     WHEN 'topup' THEN 'a top-up that ' || percent_en(topup) || ' of similar claims have'
     WHEN 'comorbidity'

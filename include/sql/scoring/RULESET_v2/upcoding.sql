@@ -1,5 +1,5 @@
--- Reasons of the channel upcoding, by what says more: the severity against the stay, or the INA-CBG against the
--- admission diagnosis. Grain: one row per claim. Input: suspects.
+-- Reasons of the channel upcoding, by what says more: the severity against the stay and its secondary diagnoses, or the
+-- INA-CBG against the admission diagnosis. Grain: one row per claim. Input: suspects.
 SELECT
     claim_id,
     'upcoding' AS code,
@@ -7,9 +7,11 @@ SELECT
     if(
         upcoding_by = 'severity',
         format(
-            'keparahan {} padahal LOS {} hari: dari rawat inap {} selama itu hanya {} yang wajar setinggi ini',
+            'keparahan {} padahal LOS {} hari dengan {} diagnosis sekunder: dari rawat inap {} seperti itu hanya {} '
+            'yang wajar setinggi ini',
             severity_group,
             los,
+            comorbidity_count,
             inacbg_base(inacbg_code),
             percent_id(severity_share)
         ),
@@ -26,9 +28,11 @@ SELECT
     if(
         upcoding_by = 'severity',
         format(
-            'severity {} after {} days: of {} stays that long only {} would be expected to be as severe',
+            'severity {} after {} days with {} secondary diagnoses: of such stays of {} only {} would be expected to '
+            'be as severe',
             severity_group,
             los,
+            comorbidity_count,
             inacbg_base(inacbg_code),
             percent_en(severity_share)
         ),
@@ -44,7 +48,10 @@ SELECT
     ) AS text_en,
     if(
         upcoding_by = 'severity',
-        json_object('severity_level', severity_level, 'los', los, 'severity_share', severity_share),
+        json_object(
+            'severity_level', severity_level, 'los', los, 'comorbidity_count', comorbidity_count,
+            'severity_share', severity_share
+        ),
         json_object(
             'admission_diagnosis', admission_diagnosis, 'admission_share', admission_share, 'admissions', admissions,
             'admission_price_ratio', admission_price_ratio
