@@ -118,12 +118,31 @@ def evaluate(
         labelled = make_labelled_set(config, name, folder, threads=threads, memory_limit=memory_limit)
         with tempfile.TemporaryDirectory(prefix="scoring-", dir=work) as scratch:
             score = partial(score_set, folder=Path(scratch) / "it", threads=threads, memory_limit=memory_limit)
-            scores = _ruled_scores(labelled, rulesets, plan.models, score) | _plain_scores(labelled, plan.models)
-        providers = Providers.of(labelled)
-        facts.append(_facts(setting, seed, labelled, providers))
-        found = [*_claim_figures(labelled, scores), *_provider_figures(labelled, providers, scores, provider_scorer)]
+            found = judge(labelled, rulesets, plan.models, score, provider_scorer)
+        facts.append(_facts(setting, seed, labelled, Providers.of(labelled)))
         figures += [Figure(setting, seed, *figure) for figure in found]
     return Evaluation(plan, tuple(facts), tuple(figures))
+
+
+def judge(
+    labelled: LabelledSet,
+    rulesets: dict[str, Ruleset],
+    models: int,
+    score: Callable[..., Floats],
+    provider_scorer: ProviderScorer = provider_scores,
+) -> list[tuple[str, str, str, float]]:
+    """Take all figures of one set: level, scorer, measure and value, as in `Figure`.
+
+    Args:
+        labelled: the set.
+        rulesets: ours and the one of before, by scorer (`OURS`, `RULES_V1`).
+        models: how many models are trained on it.
+        score: `score_set` with all but set, model and ruleset decided.
+        provider_scorer: how our claims' scores become providers' scores.
+    """
+    scores = _ruled_scores(labelled, rulesets, models, score) | _plain_scores(labelled, models)
+    providers = Providers.of(labelled)
+    return [*_claim_figures(labelled, scores), *_provider_figures(labelled, providers, scores, provider_scorer)]
 
 
 def _ruled_scores(

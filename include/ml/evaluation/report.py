@@ -83,7 +83,8 @@ def is_tuned(setting: Setting, seed: int) -> bool:
     return setting in TUNED_SETTINGS and seed in TUNED_SEEDS
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -106,7 +107,7 @@ def _sets(evaluation: Evaluation) -> str:
         for setting in plan.settings
     ]
     head = ("setting", "what it is", "fraudulent claims", "providers", "of them bad")
-    return lines[0] + "\n\n" + "\n".join(lines[1:]) + "\n\n" + _table(head, rows)
+    return lines[0] + "\n\n" + "\n".join(lines[1:]) + "\n\n" + table(head, rows)
 
 
 def _counts(sets: list[SetFacts]) -> list[str]:
@@ -137,13 +138,14 @@ def _reading(plan: Plan) -> str:
 
 def _summary(evaluation: Evaluation) -> str:
     rows = [
-        (_bold(scorer), *(spread(evaluation.values("claims", scorer, measure)) for measure in MEASURES))
+        (bold(scorer), *(spread(evaluation.values("claims", scorer, measure)) for measure in MEASURES))
         for scorer in CLAIM_SCORERS
     ]
-    return _table(("scorer", *MEASURES.values()), rows)
+    return table(("scorer", *MEASURES.values()), rows)
 
 
-def _bold(scorer: str) -> str:
+def bold(scorer: str) -> str:
+    """Return a scorer's name as tables have it: ours stands out."""
     return f"**{scorer}**" if scorer == OURS else scorer
 
 
@@ -159,16 +161,16 @@ def _wins(evaluation: Evaluation) -> str:
             cells.append(f"{sum(ahead)} of {len(ahead)}")
         rows.append((rival, *cells))
     head = (f"sets in which {OURS} is ahead of", *(MEASURES[measure] for measure in measures))
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _claims(evaluation: Evaluation) -> str:
     rows = [
-        (setting.value, _bold(scorer), *(spread(evaluation.values("claims", scorer, m, setting)) for m in MEASURES))
+        (setting.value, bold(scorer), *(spread(evaluation.values("claims", scorer, m, setting)) for m in MEASURES))
         for setting in evaluation.plan.settings
         for scorer in CLAIM_SCORERS
     ]
-    return _table(("setting", "scorer", *MEASURES.values()), rows)
+    return table(("setting", "scorer", *MEASURES.values()), rows)
 
 
 def _recalls(evaluation: Evaluation) -> str:
@@ -182,12 +184,12 @@ def _recalls(evaluation: Evaluation) -> str:
         for setting in evaluation.plan.settings
         for kind in FRAUD_TYPES
     ]
-    return _table(("setting", "fraud type", *map(_bold, scorers)), rows)
+    return table(("setting", "fraud type", *map(bold, scorers)), rows)
 
 
 def _providers(evaluation: Evaluation) -> str:
     rows = [
-        (setting.value, _bold(scorer), *(spread(found[measure]) for measure in PROVIDER_MEASURES))
+        (setting.value, bold(scorer), *(spread(found[measure]) for measure in PROVIDER_MEASURES))
         for setting in evaluation.plan.settings
         for scorer in PROVIDER_SCORERS
         if any((found := {m: evaluation.values("providers", scorer, m, setting) for m in PROVIDER_MEASURES}).values())
@@ -197,7 +199,7 @@ def _providers(evaluation: Evaluation) -> str:
         f"Where fewer than 50 providers are bad, P@50 cannot reach 1: see {BEST}. A setting without bad providers is "
         "left out.\n\n"
     )
-    return note + _table(("setting", "scorer", *PROVIDER_MEASURES.values()), rows)
+    return note + table(("setting", "scorer", *PROVIDER_MEASURES.values()), rows)
 
 
 def _versions() -> str:
