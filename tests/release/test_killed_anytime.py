@@ -132,10 +132,11 @@ class Victim:
         self.store.rollback(self.good, reason="back again", who="ops")
 
 
-def test_killed_at_random_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kills", [100, pytest.param(KILLS, marks=pytest.mark.slow)])
+def test_killed_at_random_times(tmp_path: Path, capsys: pytest.CaptureFixture[str], kills: int) -> None:
     def work(worker: int) -> Victim:
         victim = Victim(tmp_path / f"worker{worker}", SEED + worker)
-        while victim.died.total() < KILLS // WORKERS:
+        while victim.died.total() < kills // WORKERS:
             victim.one_round()
         return victim
 
@@ -147,4 +148,4 @@ def test_killed_at_random_times(tmp_path: Path, capsys: pytest.CaptureFixture[st
         print(f"\n  {died.total()} processes killed at work, {ended} more ended first; seed {SEED}; 0 mixed, 0 lost.")
         for where, times in sorted(died.items()):
             print(f"    {times:4}  {where}")
-    assert died.total() == KILLS // WORKERS * WORKERS
+    assert died.total() == kills // WORKERS * WORKERS
