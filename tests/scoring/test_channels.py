@@ -31,6 +31,8 @@ from tests.scoring.conftest import DATA_DATE, claims_table
 
 RULESET = load_ruleset("RULESET_v2")
 TYPOLOGIES = [channel.code for channel in RULESET.channels if channel.role == "typology"]
+FACTS = [code for code in TYPOLOGIES if code != "short_stay"]
+"""Typologies that read different facts: upcoding and short_stay are of one."""
 NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
 
 evidences = arrays.arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1e5))
@@ -89,13 +91,23 @@ def test_a_new_strongest_typology_raises_the_risk(values, code) -> None:
     assert risk(raised) > risk(values) or values[CHANNELS.index(code)] == raised[CHANNELS.index(code)]
 
 
-@given(surprises, st.permutations(range(len(TYPOLOGIES))))
+@given(surprises, st.permutations(range(len(FACTS))))
 def test_no_typology_is_preferred_over_another(values, order) -> None:
     """With the weights taken off (they are in the surprises already), only the sizes count."""
+    values[[CHANNELS.index(code) for code in TYPOLOGIES if code not in FACTS]] = 0
     swapped = values.copy()
-    places = [CHANNELS.index(code) for code in TYPOLOGIES]
+    places = [CHANNELS.index(code) for code in FACTS]
     swapped[places] = values[[places[index] for index in order]]
     assert risk(swapped) == pytest.approx(risk(values), rel=1e-12)
+
+
+@given(surprises)
+def test_typologies_that_read_the_same_fact_count_once(values) -> None:
+    pair = [CHANNELS.index(code) for code in ("upcoding", "short_stay")]
+    once, swapped = values.copy(), values.copy()
+    once[pair] = values[pair].max(), 0
+    swapped[pair] = values[pair[::-1]]
+    assert risk(values) == risk(once) == risk(swapped)
 
 
 @given(surprises)

@@ -45,13 +45,17 @@ class Flag(BaseModel):
 
 
 class Channel(BaseModel):
-    """A typology of fraud, or a context that makes one more likely; read from the column `evidence_<code>`."""
+    """A typology of fraud, or a context that makes one more likely; read from the column `evidence_<code>`.
+
+    Typologies of one `fact` read the same of a claim: it counts once, as the one of them says that says most.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     code: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     role: Literal["typology", "context"]
     weight: float = Field(ge=0, le=10)
+    fact: str = ""
     meaning: str
     source: str
 

@@ -75,13 +75,18 @@ def combine(surprises: Surprises, ruleset: Ruleset, anomaly_score: Array) -> Cha
     """Combine surprises as the ruleset's `combination` says; rises with each of them.
 
     The largest typology leads; the others and the contexts add to it, each only beyond what is common and only so much.
-    Summed in the ruleset's order, so that the same claim has the same score bit for bit wherever it is scored.
+    Of typologies that read the same fact only the largest counts. Summed in the ruleset's order, so that the same claim
+    has the same score bit for bit wherever it is scored.
     """
     limits = ruleset.thresholds
     none = np.zeros_like(anomaly_score)
-    typologies = [surprises[channel.code] for channel in ruleset.channels if channel.role == "typology"]
+    by_fact: dict[str, Array] = {}
+    for channel in ruleset.channels:
+        if channel.role == "typology":
+            fact = channel.fact or channel.code
+            by_fact[fact] = np.maximum(by_fact.get(fact, none), surprises[channel.code])
     lead, others = none, none
-    for surprise in typologies:
+    for surprise in by_fact.values():
         # The smaller of the two is no leader: it counts among the others.
         others = others + _part(np.minimum(lead, surprise), limits["other_from"], limits["other_span"])
         lead = np.maximum(lead, surprise)
