@@ -90,8 +90,13 @@ SELECT
     )::BIGINT AS excess_amount,
     -- The peers' standard deviations above their median price, or above the claim's own tariff; beyond 20 only by the
     -- logarithm, as 100 are hardly odder. Within honest peers prices hardly spread: 5% is the least that counts as one.
-    -- Wide peers say less. (least() and greatest() pass over NULL.)
-    greatest(price_ln_ratio, CASE WHEN price_level <= 2 THEN tariff_ln_ratio END, 0)
+    -- Wide peers say less. So does a bill at exactly its own tariff, by half: a tariff beyond the peers' may be raised
+    -- along, but more often the facility has another one. (least() and greatest() pass over NULL.)
+    greatest(
+        price_ln_ratio * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1),
+        CASE WHEN price_level <= 2 THEN tariff_ln_ratio END,
+        0
+    )
     / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2) AS deviations_above,
     least(deviations_above, 20) + ln(greatest(deviations_above - 19, 1)) AS own_inflated_bill,
     -- Beyond 1 in 150 a short stay is not odder but a different case.
