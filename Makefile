@@ -26,7 +26,7 @@ status: ## Say what is running
 test: lint types ## Check style, SQL and types, and run the tests
 	@$(PY) -m pytest
 
-e2e: setup ## Run all end-to-end tests, and what else `make test` leaves out (about 30 minutes)
+e2e: setup ## Run all end-to-end tests, and what else `make test` leaves out (half an hour or more)
 	@$(PY) -m pytest -m 'e2e or e2e_slow or slow' tests
 
 lint: setup ## Check Python style and format, and the SQL
