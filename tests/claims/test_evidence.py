@@ -192,6 +192,36 @@ def test_the_later_of_two_bills_is_the_repeat_unless_repeats_are_usual(compared:
     assert second["evidence_repeat"] > 1 > max(claims[claim_id(n)]["evidence_repeat"] for n in range(300, 350))
 
 
+def test_the_same_bill_again_in_a_series_whose_bills_differ(compared: Callable[..., Claims]) -> None:
+    """A series is honest, and yet one of its bills was pasted: same facility, INA-CBG, diagnoses and amount."""
+    treatment = {"FKL18": "Z491", "FKL17A": "Z49", "FKL19": "N-3-15-0", "FKL10": "1", "FKL30": "3995 - dialysis"}
+    days = {n: f"2022-09-{1 + 2 * (n % 50 // 5):02d}" for n in range(300, 350)}
+    series = [claim(n, **treatment, PSTV01=f"{n % 5}", FKL03=day, FKL04=day) for n, day in days.items()]
+    pasted = claim(900, **treatment, PSTV01="4", FKL03="2022-09-20", FKL04="2022-09-20")  # the last one is of the 19th
+    differing = [diagnosis(n, f"J{100 + n % 50 // 5}") for n in range(300, 349)]
+    claims = compared([*crowd(), *series, pasted], [*differing, diagnosis(349, "J999"), diagnosis(900, "J999")])
+    honest, odd = claims[claim_id(349)], claims[claim_id(900)]
+    assert (honest["repeat_identical"], odd["repeat_identical"]) == (False, True)
+    assert honest["repeat_share"] == pytest.approx((46 - 0.5) / 51), "how usual any repeat is"
+    assert odd["repeat_share"] == pytest.approx((1 - 0.5) / 51), "how usual an identical one is"
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [{"FKL02": claim_id(901, 8188)}, {"FKL19": "A-4-14-II"}, {"FKL47": "2500100"}, {"secondary": "J999"}],
+    ids=["facility", "INA-CBG", "amount", "secondary diagnoses"],
+)
+def test_a_repeat_is_identical_only_in_everything(compared: Callable[..., Claims], difference: dict[str, str]) -> None:
+    again = {"PSTV01": "7", "FKL30": "9301 - something", "FKL04": "2022-09-09"}
+    other = {"FKL03": "2022-09-03"} | difference
+    secondary = other.pop("secondary", None)
+    diagnoses = [diagnosis(901, secondary)] if secondary else None
+    claims = compared([*crowd(), claim(900, **again), claim(901, **again | other)], diagnoses)
+    second = claims[other.get("FKL02", claim_id(901))]
+    assert second["repeat_after_days"] == 2
+    assert second["repeat_identical"] is False
+
+
 def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
     pieces = [
         claim(900, PSTV01="7", FKL03="2022-09-01", FKL04="2022-09-03", FKL30="1 - a"),

@@ -92,6 +92,16 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str]] = {
         ],
         [901],
         "repeat",
+        "tagihan yang sama persis (pasien, faskes, INA-CBG, diagnosis A010 dan diagnosis sekunder, tindakan, nilai) "
+        "sudah diajukan 2 hari sebelumnya; biasanya hanya 16,7% klaim begini",
+    ),
+    "repeat billing, at another price": (
+        [
+            stay(900, PSTV01="7", FKL30="9301 - something", FKL04="2022-09-09"),
+            stay(901, PSTV01="7", FKL30="9301 - something", FKL03="2022-09-03", FKL04="2022-09-09", FKL47="2499900"),
+        ],
+        [901],
+        "repeat",
         "pasien, diagnosis A010 dan tindakan yang sama sudah ditagih 2 hari sebelumnya; biasanya hanya 16,7% klaim "
         "begini",
     ),
@@ -231,12 +241,21 @@ def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
     for row, figures in with_reason(night, "repeat"):
         own = by_patient[row["patient_key"]]
         same = own[
-            (own["primary_diagnosis"] == row["primary_diagnosis"])
-            & (own["procedure_codes"] == row["procedure_codes"])
-            & (own["claim_id"] != row["claim_id"])
+            (own["primary_diagnosis"] == row["primary_diagnosis"]) & (own["procedure_codes"] == row["procedure_codes"])
         ]
-        gaps = (row["admission_date"] - same["admission_date"]).map(lambda gap: gap.days)
-        assert figures["repeat_after_days"] == min(gap for gap in gaps if gap >= 0)
+        same = same.reset_index(drop=True).sort_values(["admission_date", "claim_id"])
+        before = same.shift()[same["claim_id"] == row["claim_id"]]
+        assert figures["repeat_after_days"] == (row["admission_date"] - before["admission_date"].iloc[0]).days
+        alike = ["facility_key", "inacbg_code", "comorbidity_count", "amount_claimed"]
+        if figures["repeat_identical"]:
+            assert (before[alike] == row[alike]).all(axis=1).any()
+        else:
+            care = night[
+                (night["primary_diagnosis"] == row["primary_diagnosis"])
+                & (night["procedure_codes"] == row["procedure_codes"])
+            ]
+            repeated = (care["repeat_after_days"] <= 3).sum()
+            assert figures["repeat_share"] == pytest.approx((repeated - 0.5) / len(care))
     for row, figures in with_reason(night, "fragmentation"):
         own = by_patient[row["patient_key"]]
         same = own[

@@ -1,18 +1,32 @@
 -- Repeat billing: claims of one patient with the same primary diagnosis and the same procedures.
 -- Grain: one row per claim that has such another. duplicate_gap_days: days from its admission to the nearest other one
 -- (RULESET_v1); repeat_after_days: days since the one before it, NULL for the first: the later bill is the repeat.
+-- repeat_identical: the one before is the very same bill: facility, INA-CBG, secondary diagnoses and amount too.
 -- repeat_share: how usual a repeat within 3 days is for that diagnosis and those procedures (dialysis comes back every
--- third day), the claim itself left out; NULL where the claim is no such repeat.
+-- third day), the claim itself left out; where the bills are identical, how usual identical ones are: honest series are
+-- alike, but seldom to the last diagnosis. NULL where the claim is no repeat within 3 days.
 -- A window over neighbours instead of a correlated EXISTS: one sort instead of a search per claim.
 CREATE OR REPLACE TABLE repeats AS
-WITH neighbours AS (
+WITH bills AS (
+    SELECT
+        claim_id,
+        patient_key,
+        primary_diagnosis,
+        procedure_codes,
+        admission_date,
+        hash(facility_key, care_digest, amount_claimed) AS bill
+    FROM care
+),
+
+neighbours AS (
     SELECT
         claim_id,
         primary_diagnosis,
         procedure_codes,
         admission_date - lag(admission_date) OVER same_care AS since_earlier,
-        lead(admission_date) OVER same_care - admission_date AS until_later
-    FROM care
+        lead(admission_date) OVER same_care - admission_date AS until_later,
+        lag(bill) OVER same_care = bill AS identical
+    FROM bills
     WINDOW same_care AS (
         PARTITION BY patient_key, primary_diagnosis, procedure_codes
         ORDER BY admission_date, claim_id
@@ -24,7 +38,8 @@ usual AS (
         primary_diagnosis,
         procedure_codes,
         count(*) AS claims,
-        count(*) FILTER (since_earlier <= 3) AS repeated
+        count(*) FILTER (since_earlier <= 3) AS repeated,
+        count(*) FILTER (since_earlier <= 3 AND identical) AS identical
     FROM neighbours
     GROUP BY primary_diagnosis, procedure_codes
 )
@@ -33,7 +48,12 @@ SELECT
     neighbours.claim_id,
     least(neighbours.since_earlier, neighbours.until_later)::INTEGER AS duplicate_gap_days,
     neighbours.since_earlier::INTEGER AS repeat_after_days,
-    if(neighbours.since_earlier <= 3, (usual.repeated - 0.5) / usual.claims, NULL) AS repeat_share
+    neighbours.identical AS repeat_identical,
+    if(
+        neighbours.since_earlier <= 3,
+        (if(neighbours.identical, usual.identical, usual.repeated) - 0.5) / usual.claims,
+        NULL
+    ) AS repeat_share
 FROM neighbours
 INNER JOIN usual
     ON

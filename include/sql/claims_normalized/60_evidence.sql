@@ -23,6 +23,7 @@ WITH compared AS (
         if(care.topup_amount > 0, topup.topup_share, NULL) AS topup_share,
         repeats.duplicate_gap_days,
         repeats.repeat_after_days,
+        repeats.repeat_identical,
         repeats.repeat_share,
         fragments.fragment_gap_days,
         fragments.fragment_share,

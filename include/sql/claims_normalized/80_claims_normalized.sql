@@ -133,6 +133,7 @@ SELECT
     channels.upcoding_by,
     channels.topup_share,
     channels.repeat_after_days,
+    channels.repeat_identical,
     channels.repeat_share,
     channels.fragment_gap_days,
     channels.fragment_share,
