@@ -21,7 +21,7 @@ def normalize(settings, data_date: date = DATA_DATE, run_id: str = "test") -> di
     build, _ = start_build(settings, data_date, run_id)
     run_sql_steps(settings, build)
     published = publish_claims(settings, build)
-    rows = duckdb.sql(f"FROM '{published.path}'").to_arrow_table().to_pylist()
+    rows = duckdb.sql(f"FROM '{published.path}' ORDER BY claim_id").to_arrow_table().to_pylist()
     return {row["claim_id"]: row for row in rows}
 
 

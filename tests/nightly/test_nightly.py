@@ -59,6 +59,20 @@ def test_a_step_that_does_not_score_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("ruleset", ["RULESET_v1", "RULESET_v2"])
+def test_the_scores_stand_in_the_order_in_which_a_release_is_built(settings: Settings, ruleset: str) -> None:
+    """Otherwise a release would be right, but sorted in one part, with twice the memory."""
+    scored = nightly.score(settings, RunToken("in-order", 1), ruleset_version=ruleset)
+    claims = f"read_parquet('{settings.data}/claims_normalized.parquet', file_row_number = TRUE)"
+    as_sorted = f"SELECT claim_id FROM {claims} ORDER BY service_type, severity_group, province_code, claim_id"
+    as_written = f"SELECT claim_id FROM {claims} ORDER BY file_row_number"
+    scores = f"FROM read_parquet('{scored.folder}/claims_ml_scores.parquet', file_row_number = TRUE)"
+    assert duckdb.sql(as_written).fetchall() == duckdb.sql(as_sorted).fetchall()
+    assert (
+        duckdb.sql(f"SELECT claim_id {scores} ORDER BY file_row_number").fetchall() == duckdb.sql(as_sorted).fetchall()
+    )
+
+
+@pytest.mark.parametrize("ruleset", ["RULESET_v1", "RULESET_v2"])
 def test_scoring_does_not_load_scikit_learn(settings: Settings, monkeypatch: pytest.MonkeyPatch, ruleset: str) -> None:
     monkeypatch.setenv("RULESET_VERSION", ruleset)
     score = "nightly.score(load_settings(), RunToken('night', 1))"

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from ml.claims.etl import FILE_ORDER
 from ml.release import Candidate, Published, ReleaseStore, RunToken
 from ml.rules import CHANNELS
 from tests.claims_columns import ORDINARY, PROVIDER
@@ -149,15 +151,24 @@ def write_candidate(
     rows: int = ROWS,
     change: Callable[[list[dict[str, Any]]], None] | None = None,
     schema: pa.Schema = SCORES_SCHEMA,
+    in_file_order: bool = False,
 ) -> Candidate:
-    """Write both Parquet files of a candidate; `change` may alter the scores' rows first."""
+    """Write both Parquet files of a candidate; `change` may alter the scores' rows first.
+
+    They stand in the order of the claim ids, or as the ETL writes them (`in_file_order`).
+    """
     folder.mkdir(parents=True)
     scores, claims = folder / "claims_ml_scores.parquet", folder / "claims_normalized.parquet"
     score_rows = [score_row(n, model, day) for n in range(rows)]
+    claim_rows = claims_table(rows, day)
+    if in_file_order:
+        order = pc.sort_indices(claim_rows, [(column, "ascending") for column in FILE_ORDER.split(", ")])
+        claim_rows = claim_rows.take(order)
+        score_rows = [score_rows[n] for n in order.to_pylist()]
     if change is not None:
         change(score_rows)
     pq.write_table(pa.Table.from_pylist(score_rows, schema=schema), scores)
-    pq.write_table(claims_table(rows, day), claims)
+    pq.write_table(claim_rows, claims)
     return Candidate(
         scores=scores,
         scores_sha256=hashlib.sha256(scores.read_bytes()).hexdigest(),

@@ -103,8 +103,46 @@ def test_the_backup_is_what_was_live_before(publish: Publish) -> None:
     assert empty == sql(first.path / "analytics.duckdb", describe.format("claims_ml_scores"))
 
 
-def test_what_the_api_reads_is_joined_and_clustered_without_personal_keys(publish: Publish) -> None:
-    database = publish("night").path / "analytics.duckdb"
+def _backwards(rows: list[dict[str, Any]]) -> None:
+    rows.reverse()
+
+
+PARTS: list[tuple[dict[str, Any], int, int]] = [
+    ({"in_file_order": True}, 1, 5),  # RITL and one province, then RJTL and four
+    ({"in_file_order": True}, 100, 3),
+    ({"in_file_order": True}, ROWS, 1),
+    ({"in_file_order": True, "change": _backwards}, 1, 1),
+    ({"in_file_order": False}, 1, 1),
+]
+
+
+@pytest.mark.parametrize(("how", "part_rows", "parts"), PARTS)
+def test_the_parts_of_a_release_are_whole_clusters_that_hold_every_claim(
+    make_candidate: MakeCandidate, how: dict[str, Any], part_rows: int, parts: int
+) -> None:
+    candidate = make_candidate(**how)
+    with duckdb.connect() as connection:
+        for name, file in (("scores", candidate.scores), ("claims", candidate.claims)):
+            connection.read_parquet(str(file), file_row_number=True).create_view(name)
+        found = tables.run(connection, "15_parts.sql", part_rows=part_rows)
+        assert len(found) == parts
+        assert [first for first, _ in found] == [0, *(last + 1 for _, last in found[:-1])]
+        assert found[-1][1] == ROWS - 1
+        if parts > 1:
+            for first, last in found:
+                cut = f"file_row_number BETWEEN {first} AND {last}"
+                clusters = "SELECT DISTINCT service_type, severity_group, province_code FROM claims WHERE"
+                inside = connection.sql(f"{clusters} {cut}").fetchall()
+                outside = connection.sql(f"{clusters} NOT ({cut})").fetchall()
+                assert not {*inside} & {*outside}
+
+
+@pytest.mark.parametrize(("how", "part_rows", "_parts"), PARTS)
+def test_what_the_api_reads_is_joined_and_clustered_without_personal_keys(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any], part_rows: int, _parts: int
+) -> None:
+    monkeypatch.setattr(tables, "PART_ROWS", part_rows)
+    database = publish("night", **how).path / "analytics.duckdb"
     columns = [name for (name,) in sql(database, "SELECT column_name FROM (DESCRIBE claims_high_risk)")]
     assert {"risk_score", "flags", "reasons", "amount_claimed", "facility_key", "peer_p90"} <= set(columns)
     assert not {"patient_key", "family_key"} & set(columns)

@@ -27,6 +27,7 @@ from ml.sql import sql_text
 
 KEEP_DATES = 7
 METADATA_KEY = b"claims_normalized"
+FILE_ORDER = "service_type, severity_group, province_code, claim_id"
 
 
 class NoClaimsError(RuntimeError):
@@ -136,9 +137,10 @@ def _write_claims(settings: Settings, build: EtlBuild, target: Path, done: Path)
     unfinished = build.warehouse.parent / "claims_normalized.parquet"
     with duckdb.connect(str(build.warehouse), config=duckdb_config(settings, build.warehouse.parent)) as connection:
         metadata = {"data_date": str(build.data_date), "contract": json.loads(contract)}
-        # Sorted, so that the file does not depend on the order of the raw rows.
+        # Sorted, so that the file does not depend on the order of the raw rows; by the API's filters first, so that a
+        # release can sort the claims part by part.
         connection.execute(
-            f"COPY (SELECT * FROM claims_normalized ORDER BY claim_id) TO '{_escaped(unfinished)}' "
+            f"COPY (SELECT * FROM claims_normalized ORDER BY {FILE_ORDER}) TO '{_escaped(unfinished)}' "
             f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 122880, "
             f"KV_METADATA {{{METADATA_KEY.decode()}: '{_escaped(json.dumps(metadata))}'}})"
         )

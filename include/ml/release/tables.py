@@ -33,6 +33,10 @@ SCORES_SCHEMA = {
 }
 """Columns of `claims_ml_scores` and of the Parquet file, with DuckDB's names of their types."""
 
+PART_ROWS = 300_000
+"""Claims of `claims_high_risk` that are sorted at a time; one cluster of its filters may be more. Smaller parts do not
+lower the memory of a million claims any more, as the other tables need as much."""
+
 PERSONAL_COLUMNS = {"patient_key", "family_key"}
 """Keys of persons: they stay out of what is served."""
 
@@ -59,10 +63,10 @@ def build(
         with duckdb.connect(database, config=config) as connection:
             for name, file in (("scores", scores), ("claims", claims)):
                 path = str(file).replace("'", "''")  # a view takes no parameters
-                connection.execute(f"CREATE TEMP VIEW {name} AS FROM read_parquet('{path}')")
-            run(connection, "10_words.sql")
+                rows = f"read_parquet('{path}', file_row_number = TRUE)"
+                connection.execute(f"CREATE TEMP VIEW {name} AS FROM {rows}")
             same = {name: info[name] for name in ("model_version", "ruleset_version", "data_date", "scored_at")}
-            run(connection, "20_high_risk.sql", **same)  # first, as it needs the most memory
+            _build_high_risk(connection, same)  # first, as it needs the most memory
             # As small as what DuckDB finds by trying, in less time. Not for claims_high_risk, which is searched by its
             # texts.
             connection.execute("SET force_compression = 'zstd'")
@@ -79,6 +83,15 @@ def build(
             connection.execute("CHECKPOINT")
     except duckdb.Error as error:
         raise ReleaseError(f"the tables of the release could not be built: {error}") from error
+
+
+def _build_high_risk(connection: duckdb.DuckDBPyConnection, same: Mapping[str, str]) -> None:
+    run(connection, "10_words.sql")
+    select = sql_text("release/20_high_risk.sql")
+    parts = run(connection, "15_parts.sql", part_rows=PART_ROWS) or [(0, 0)]
+    for number, (first_row, last_row) in enumerate(parts):
+        into = "CREATE TABLE claims_high_risk AS" if number == 0 else "INSERT INTO claims_high_risk"
+        connection.execute(f"{into}\n{select}", {**same, "first_row": first_row, "last_row": last_row})
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def _score_by_flags(settings: Settings, claims: Path, run: ScoringRun, target: P
     by_forest = ml_scores(claims, model, threads=settings.threads)
     with duckdb.connect(config=duckdb_config(settings, target.parent)) as connection:
         connection.execute(sql_text("scoring/00_macros.sql"))
-        connection.read_parquet(str(claims)).create_view("claims")
+        connection.read_parquet(str(claims), file_row_number=True).create_view("claims")
         connection.register("ml_scores", by_forest)
         connection.register("scoring_run", _one_row(run))
         _register_ruleset(connection, ruleset)

@@ -1,9 +1,18 @@
 -- claims_high_risk: what the API reads, one row a claim: its scores with its claim, clustered by the API's filters,
--- riskiest first. The claim's columns are named one by one so that a personal key (patient_key) never comes along.
--- Texts that many claims share are sorted as numbers (10_words.sql), and what is the same for all claims is not sorted
--- at all: both together nearly halve the memory.
-CREATE TABLE claims_high_risk AS
-WITH joined AS (
+-- riskiest first. Here those of one part (15_parts.sql), to be put behind the parts before it. The claim's columns are
+-- named one by one so that a personal key (patient_key) never comes along. Texts that many claims share are sorted as
+-- numbers (10_words.sql), and what is the same for all claims is not sorted at all.
+WITH part_of_scores AS (
+    SELECT * FROM scores -- noqa: AM04
+    WHERE file_row_number BETWEEN $first_row AND $last_row
+),
+
+part_of_claims AS (
+    SELECT * FROM claims -- noqa: AM04
+    WHERE file_row_number BETWEEN $first_row AND $last_row
+),
+
+joined AS (
     SELECT
         scores.claim_id,
         scores.ml_score,
@@ -57,8 +66,8 @@ WITH joined AS (
         claims.los_share_low,
         claims.provider.risk_score AS provider_risk_score,
         claims.provider.rank AS provider_rank
-    FROM scores
-    INNER JOIN claims ON scores.claim_id = claims.claim_id
+    FROM part_of_scores AS scores
+    INNER JOIN part_of_claims AS claims ON scores.claim_id = claims.claim_id
 ),
 
 riskiest_first AS (

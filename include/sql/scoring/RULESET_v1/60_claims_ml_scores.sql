@@ -1,4 +1,4 @@
--- claims_ml_scores: what is published. Grain: one row per claim, sorted by claim id.
+-- claims_ml_scores: what is published. Grain: one row per claim, in the order of the claims.
 -- Input: scored, written_reasons, claims, scoring_run (versions, dates and an empty `channels`, one row).
 SELECT
     scored.claim_id,
@@ -18,4 +18,4 @@ FROM scored
 CROSS JOIN scoring_run
 INNER JOIN claims ON scored.claim_id = claims.claim_id
 LEFT JOIN written_reasons ON scored.claim_id = written_reasons.claim_id
-ORDER BY scored.claim_id
+ORDER BY claims.file_row_number
