@@ -26,7 +26,8 @@ def size_of(folder: Path) -> int:
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_symlink())
 
 
-def test_twenty_nights_stay_within_bounds(
+@pytest.mark.slow
+def test_many_nights_stay_within_bounds(
     settings: Settings, store: ReleaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Red when anything a night writes (release, claims, warehouse, work, journal aside) is never collected."""

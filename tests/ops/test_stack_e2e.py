@@ -110,6 +110,7 @@ def test_the_death_of_a_component_is_noticed(stack: LocalAirflow) -> None:  # th
         stack.check_alive()
 
 
+@pytest.mark.e2e_slow
 def test_nothing_is_left_after_kill_9_and_down(tmp_path: Path) -> None:
     run_dir, port = tmp_path / "run", free_port("127.0.0.1")
     environ = os.environ | {

@@ -133,6 +133,7 @@ SCENARIOS = {
     "rollback": Scenario(older_and_good, to_roll_back, ("good", "older"), ("good", "older")),
     "record QC": Scenario(failed, to_record_qc, ("night",), ("night", "good")),
 }
+SLOW = {"first publish", "collection"}
 CALLS = ["publish", "restore", "recover", "rollback", "record QC"]
 
 
@@ -147,7 +148,9 @@ def seccomp(tmp_path_factory: pytest.TempPathFactory) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SCENARIOS]
+)
 def test_each_fault(
     tmp_path: Path, candidates: Candidates, capsys: pytest.CaptureFixture[str], seccomp: bool, name: str
 ) -> None:

@@ -36,7 +36,13 @@ from tests.release.power import (
 
 SEEDS = 2  # random disks a moment, besides the three orderly ones
 FIRST, SECOND = RunToken("night", 1), RunToken("night", 2)
-PUBLISH = ("over", "first", "archived", "collect")  # the quick one first: the mutation check stops at the first red
+# The quick one first: the mutation check stops at the first red.
+PUBLISH = (
+    "over",
+    pytest.param("first", marks=pytest.mark.slow),
+    "archived",
+    pytest.param("collect", marks=pytest.mark.slow),
+)
 
 
 @dataclass(frozen=True)
