@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ml.model.anomaly import ANOMALY_COLUMNS
 from ml.model.artefact import RiskModel
@@ -23,6 +24,9 @@ from ml.sql import sql_text
 
 BATCH_ROWS = 61_440
 """Claims a batch, and a row group of the result."""
+
+MOST_REASONS = 3
+"""As in 50_written_reasons.sql."""
 
 FIGURES = (
     "claim_id", "facility_key", "service_type", "severity_group", "severity_level", "facility_class", "ward_class",
@@ -174,8 +178,8 @@ def _reasons(
     for code, surprise in scores.surprises.items():
         suspects = suspects.append_column(f"surprise_{code}", pa.array(surprise[rows]))
     if ANOMALY in scores.surprises:
-        odd = scores.surprises[ANOMALY][rows] >= limits["reason_from"]
-        for name, column in anomaly_names(suspects, odd, run.model).items():
+        told = _tells_of_the_forest(scores, run.ruleset)[rows]
+        for name, column in anomaly_names(suspects, told, run.model).items():
             suspects = suspects.append_column(name, column)
     connection.register("suspects", suspects)
     said = connection.sql(_all_reasons(run.ruleset), params={"reason_from": limits["reason_from"]}).to_arrow_table()
@@ -186,6 +190,17 @@ def _reasons(
     place = np.asarray(pc.index_in(written.column("claim_id"), value_set=suspects.column("claim_id").combine_chunks()))
     result[rows[place]] = written.column("reasons").to_pylist()
     return pa.array(result, pa.string())
+
+
+def _tells_of_the_forest(scores: ChannelScores, ruleset: Ruleset) -> NDArray[np.bool_]:
+    """Claims whose reasons have room for the anomaly channel's: what it names takes the forest long to find out."""
+    reason_from = ruleset.thresholds["reason_from"]
+    strength = (
+        next(channel.weight for channel in ruleset.channels if channel.code == ANOMALY) * scores.surprises[ANOMALY]
+    )
+    typologies = [scores.surprises[channel.code] for channel in ruleset.channels if channel.role == "typology"]
+    stronger = sum(((other >= reason_from) & (other > strength)).astype(np.int8) for other in typologies)
+    return (scores.surprises[ANOMALY] >= reason_from) & (stronger < MOST_REASONS)
 
 
 def _all_reasons(ruleset: Ruleset) -> str:
