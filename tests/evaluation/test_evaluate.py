@@ -131,7 +131,8 @@ def test_every_scorer_stands_beside_the_best_possible(evaluation: Evaluation) ->
 def test_models_differ_in_their_seed_and_the_amount_in_nothing(evaluation: Evaluation) -> None:
     """At 3,000 claims chance alone shares a third of the top 1,000."""
     assert evaluation.values("claims", AMOUNT, OVERLAP) == [1.0, 1.0]
-    assert all(0.5 < value < 1 for value in evaluation.values("claims", OURS, OVERLAP))
+    ours = evaluation.values("claims", OURS, OVERLAP)
+    assert 0.5 < min(ours) < 1, "the seed changes something, and not much"
     assert all(0.2 < value < 0.45 for value in evaluation.values("claims", RANDOM, OVERLAP))
 
 
