@@ -24,7 +24,7 @@ from ml.rules import CHANNELS, load_ruleset
 from ml.rules.ruleset import COMBINATION_THRESHOLDS, Ruleset
 from ml.scoring.audit import audit_candidate
 from ml.scoring.by_channels import SCORES_SCHEMA, ScoringRun, columns_of, write_scores
-from ml.scoring.channels import combine
+from ml.scoring.channels import channel_scores, combine
 from ml.scoring.score import score_claims
 from ml.sql import sql_text
 from tests.scoring.conftest import DATA_DATE, claims_table
@@ -129,6 +129,21 @@ def test_the_documented_anchor_points() -> None:
     with_context = alone.copy()
     with_context[CHANNELS.index("provider")] = 2.0
     assert risk(with_context) == pytest.approx(3.4 / 6.4), "a context adds its weight, 0.2, times its surprise"
+
+
+@pytest.mark.parametrize("code", TYPOLOGIES)
+def test_a_probability_among_peers_surprises_no_more_than_it_says(model, code: str) -> None:
+    """Where few claims have a top-up at all, any is rare among all claims, also one that a tenth of its peers have."""
+    (channel,) = (channel for channel in RULESET.channels if channel.code == code)
+    evidence = [None, *np.arange(0.0, 16.0, 0.5)]
+    claims = claims_table([{f"evidence_{code}": value} for value in evidence], dull=0)
+    found = channel_scores(claims, model, RULESET).surprises[code] / channel.weight
+    by_rank = model.calibration.of(code, np.array([np.nan, *evidence[1:]]))
+    said = np.array([0.0, *evidence[1:]]) / np.log(10)
+    bound = np.maximum(said, RULESET.thresholds["rank_alone_to"])
+    assert found == pytest.approx(np.minimum(by_rank, bound) if channel.probability else by_rank)
+    assert code != "topup" or (by_rank > bound).any(), "the bound would not be seen"
+    assert (np.diff(found) >= 0).all()
 
 
 ODD: list[dict[str, Any]] = [

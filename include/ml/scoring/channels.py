@@ -67,6 +67,8 @@ def channel_scores(claims: pa.Table | pa.RecordBatch, model: RiskModel, ruleset:
         code = channel.code
         evidence = anomaly_score if code == ANOMALY else as_floats(claims.column(EVIDENCE + code))
         found = model.calibration.of(code, evidence)
+        if channel.probability:
+            found = np.minimum(found, _most_surprise(evidence, ruleset.thresholds["rank_alone_to"]))
         surprises[code] = found * channel.weight if channel.role == "typology" else found
     return combine(surprises, ruleset, anomaly_score)
 
@@ -106,6 +108,13 @@ def combine(surprises: Surprises, ruleset: Ruleset, anomaly_score: Array) -> Cha
         typologies=_to_unit(total, half),
         risk=_to_unit(with_context, half),
     )
+
+
+def _most_surprise(evidence: Array, rank_alone_to: float) -> Array:
+    """What evidence in nats may say at most: its rank among all claims where that is not rarer than `rank_alone_to`,
+    beyond it only as much as the probability among its peers. Where few claims have any evidence of a kind, the most
+    extreme one is rare among all claims whatever it is."""
+    return np.asarray(np.fmax(evidence / np.log(10.0), rank_alone_to))  # fmax passes over missing evidence
 
 
 def _part(surprise: Array, start: float, span: float) -> Array:
