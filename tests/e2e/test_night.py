@@ -194,7 +194,6 @@ def test_a_rollback_from_the_form(night: Night) -> None:
     assert night.states(ROLLBACK)["approve"] == "skipped"
 
 
-@pytest.mark.e2e_slow
 def test_a_rollback_that_is_asked_about(night: Night) -> None:
     first, second = night.live
     form = {"reason": "tariffs were right", "release": second, "review": True}
