@@ -140,8 +140,8 @@ def test_a_probability_among_peers_surprises_no_more_than_it_says(model, code: s
     found = channel_scores(claims, model, RULESET).surprises[code] / channel.weight
     by_rank = model.calibration.of(code, np.array([np.nan, *evidence[1:]]))
     said = np.array([0.0, *evidence[1:]]) / np.log(10)
-    bound = np.maximum(said, RULESET.thresholds["rank_alone_to"])
-    assert found == pytest.approx(np.minimum(by_rank, bound) if channel.probability else by_rank)
+    bound = np.full(len(said), np.inf) if channel.rank_alone_to is None else np.maximum(said, channel.rank_alone_to)
+    assert found == pytest.approx(np.minimum(by_rank, bound))
     assert code != "topup" or (by_rank > bound).any(), "the bound would not be seen"
     assert (np.diff(found) >= 0).all()
 

@@ -17,7 +17,7 @@ RULES = Path(__file__).parent
 COMBINATION_THRESHOLDS = frozenset(
     {
         "lead_full_to", "lead_beyond", "other_from", "other_span", "other_share", "context_from", "context_span",
-        "half_at", "flag_from", "reason_from", "reasons_from_risk", "rank_alone_to",
+        "half_at", "flag_from", "reason_from", "reasons_from_risk",
     }
 )  # fmt: skip
 """What a ruleset with channels must say about their combination; its `combination` tells what each is."""
@@ -48,8 +48,8 @@ class Channel(BaseModel):
     """A typology of fraud, or a context that makes one more likely; read from the column `evidence_<code>`.
 
     Typologies of one `fact` read the same of a claim: it counts once, as the one of them says that says most.
-    `probability`: the evidence is minus the natural logarithm of a probability among the claim's peers (and of its
-    provider's habit), and beyond the threshold `rank_alone_to` the surprise is no more than that says.
+    With `rank_alone_to` the evidence is minus the natural logarithm of a probability among the claim's peers (and of
+    its provider's habit), and beyond that the surprise is no more than this probability's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,7 +58,7 @@ class Channel(BaseModel):
     role: Literal["typology", "context"]
     weight: float = Field(ge=0, le=10)
     fact: str = ""
-    probability: bool = False
+    rank_alone_to: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     meaning: str
     source: str
 

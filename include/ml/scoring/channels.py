@@ -67,8 +67,8 @@ def channel_scores(claims: pa.Table | pa.RecordBatch, model: RiskModel, ruleset:
         code = channel.code
         evidence = anomaly_score if code == ANOMALY else as_floats(claims.column(EVIDENCE + code))
         found = model.calibration.of(code, evidence)
-        if channel.probability:
-            found = np.minimum(found, _most_surprise(evidence, ruleset.thresholds["rank_alone_to"]))
+        if channel.rank_alone_to is not None:
+            found = np.minimum(found, _most_surprise(evidence, channel.rank_alone_to))
         surprises[code] = found * channel.weight if channel.role == "typology" else found
     return combine(surprises, ruleset, anomaly_score)
 
