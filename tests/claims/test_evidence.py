@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -240,15 +241,45 @@ def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
 
 def test_one_text_pasted_for_several_patients(compared: Callable[..., Claims]) -> None:
     same = {"FKL30": "1234 - the same", "FKL03": "2022-09-10", "FKL04": "2022-09-13"}
-    clones = [claim(n, **same) for n in range(900, 904)]
+    clones = [claim(n, **same) for n in range(900, 905)]
     claims = compared([*crowd(), *clones, claim(910, FKL30="1234 - the same", FKL03="2022-02-10", FKL04="2022-02-13")])
     odd = claims[claim_id(900)]
-    assert odd["clone_count"] == 3, "the one seven months before is not of the same month"
-    assert odd["clone_expected"] == pytest.approx(55 * 61 / 365 * 0.5 / 151), "nobody elsewhere has this text"
-    deviance = 3 * math.log(3 / odd["clone_expected"]) - 3 + odd["clone_expected"]
-    habit = math.log((4 - 1 + 2) / (4 * 55 / 205 + 2))
+    assert odd["clone_count"] == 4, "the one seven months before is not of the same month"
+    days = (date(2022, 9, 10) - date(2022, 1, 1)).days + 1
+    assert odd["clone_expected"] == pytest.approx(56 * 61 / days * 0.5 / 151), "nobody elsewhere has this text"
+    deviance = 4 * math.log(4 / odd["clone_expected"]) - 4 + odd["clone_expected"]
+    habit = math.log((5 - 1 + 2) / (5 * 56 / 206 + 2))
     assert odd["evidence_clone"] == pytest.approx(deviance + 1.5 * habit)
     assert claims[claim_id(910)]["evidence_clone"] == 0
+
+
+def test_a_facility_that_treats_one_diagnosis_in_the_usual_way_clones_nothing(compared: Callable[..., Claims]) -> None:
+    # Elsewhere the crowd has other diagnoses, and the few with this one have the same procedure and price, too.
+    dialysis = {"FKL18": "N185", "FKL18A": "N185 Chronic kidney disease", "FKL30": "3995 - haemodialysis"}
+    own = [claim(n, **dialysis, FKL03="2022-09-10", FKL04="2022-09-13") for n in range(900, 930)]
+    elsewhere = [claim(n, FKL02=claim_id(n, 8188), **dialysis) for n in range(700, 710)]
+    claims = compared([*crowd(), *own, *elsewhere])
+    assert {claims[claim_id(n)]["evidence_clone"] for n in range(900, 930)} == {0}
+
+
+def test_a_facility_with_another_tariff_has_no_habit_of_inflating(compared: Callable[..., Claims]) -> None:
+    teaching = {"FKL32": "3500000", "FKL47": "3500000"}
+    own = [claim(n, FKL02=claim_id(n, 8191), **teaching, FKL30=f"{n} - x") for n in range(300, 340)]
+    claims = compared([*crowd(), *own])
+    one = claims[claim_id(300, 8191)]
+    assert one["evidence_inflated_bill"] == pytest.approx(0.5 * math.log(1.4) / 0.05), "no habit is counted in"
+    assert one["provider"]["deviance"] == 0
+
+
+def test_where_nothing_is_alike_the_own_tariff_says_what_is_too_much(compared: Callable[..., Claims]) -> None:
+    """A rare, dear INA-CBG: its peers are all stays of that severity, and their price says nothing about it."""
+    dear = {"FKL19": "M-1-04-I", "FKL30": "8151 - hip", "FKL32": "30000000"}
+    claims = compared([*crowd(), claim(900, **dear, FKL47="30000000"), claim(901, **dear, FKL47="60000000")])
+    usual, inflated = claims[claim_id(900)], claims[claim_id(901)]
+    assert usual["price_level"] == inflated["price_level"] == 4
+    assert (usual["excess_amount"], inflated["excess_amount"]) == (0, 30_000_000)
+    assert inflated["evidence_inflated_bill"] >= math.log(2) / 0.05
+    assert inflated["evidence_inflated_bill"] > 1.9 * usual["evidence_inflated_bill"]
 
 
 def test_a_provider_that_does_it_often_makes_each_case_weigh_more(compared: Callable[..., Claims]) -> None:

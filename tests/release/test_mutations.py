@@ -24,6 +24,11 @@ PACKAGE = PROJECT_ROOT / "include" / "ml"
 FSYNCS = list(without_each_fsync(PACKAGE))
 MUTATIONS = [*FSYNCS, *BY_HAND]
 SLOW = {
+    "release/room.py: _settle without fsync_folder(folder)",
+    "rename before seal",
+    "release/journal.py: _write without fsync_folder(self.path.parent)",
+    "collect: deleted before renamed",
+    "files.py: fsync_folder without os.fsync(descriptor)",
     "files.py: make_folders without fsync_folder(folder.parent)",
     "files.py: point_link without fsync_folder(link.parent)",
     "release/durable.py: write_new without os.fsync(file.fileno())",

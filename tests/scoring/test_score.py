@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml.claims.etl import NoClaimsError
 from ml.files import sha256_of
 from ml.rules import RulesetError, load_ruleset
 from ml.scoring.audit import AuditError, audit_candidate, require_audited
@@ -205,6 +206,12 @@ def test_only_the_very_bytes_that_were_audited_count_as_audited(settings, write_
         audit_candidate(settings, candidate)
     with pytest.raises(AuditError, match="has not passed its audit"):
         require_audited(candidate)
+
+
+def test_claims_of_another_version_are_refused_with_what_to_do(settings, write_claims, model, tmp_path) -> None:
+    claims = write_claims(claims_table([]).drop_columns(["stay_as_short", "provider"]))
+    with pytest.raises(NoClaimsError, match=r"no column provider, stay_as_short; .* --data-date 2022-12-31"):
+        score_claims(settings, claims, model, load_ruleset("RULESET_v2"), tmp_path / "candidate", NOW)
 
 
 def test_an_unknown_ruleset_is_named() -> None:

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from ml.model.anomaly import ANOMALY_COLUMNS
 from ml.model.artefact import RiskModel
@@ -25,16 +24,13 @@ from ml.sql import sql_text
 BATCH_ROWS = 61_440
 """Claims a batch, and a row group of the result."""
 
-MOST_REASONS = 3
-"""As in 50_written_reasons.sql."""
-
 FIGURES = (
     "claim_id", "facility_key", "service_type", "severity_group", "severity_level", "facility_class", "ward_class",
     "tariff_region", "inacbg_code", "inacbg_tariff", "primary_diagnosis", "admission_diagnosis", "los",
     "comorbidity_count", "procedure_count", "amount_claimed", "topup_amount", "topup_codes", "excess_amount",
-    "price_level", "price_n", "price_median", "stay_level", "stay_n", "admissions", "admission_price_ratio",
-    "upcoding_by", "repeat_after_days", "repeat_identical", "repeat_share", "fragment_gap_days", "fragment_share",
-    "clone_count", "clone_expected", "readmission_after_days",
+    "price_level", "price_n", "price_median", "stay_level", "stay_n", "stay_as_short", "admissions",
+    "admission_price_ratio", "upcoding_by", "repeat_after_days", "repeat_identical", "repeat_share",
+    "fragment_gap_days", "fragment_share", "clone_count", "clone_expected", "readmission_after_days",
 )  # fmt: skip
 """What the reasons name, besides the anomaly features."""
 PROVIDER = ("claims", "risk_score", "rank", "providers", "pattern", "observed", "expected")
@@ -178,11 +174,12 @@ def _reasons(
     for code, surprise in scores.surprises.items():
         suspects = suspects.append_column(f"surprise_{code}", pa.array(surprise[rows]))
     if ANOMALY in scores.surprises:
-        told = _tells_of_the_forest(scores, run.ruleset)[rows]
+        told = scores.surprises[ANOMALY][rows] >= limits["flag_from"]
         for name, column in anomaly_names(suspects, told, run.model).items():
             suspects = suspects.append_column(name, column)
     connection.register("suspects", suspects)
-    said = connection.sql(_all_reasons(run.ruleset), params={"reason_from": limits["reason_from"]}).to_arrow_table()
+    from_surprise = {name: limits[name] for name in ("reason_from", "flag_from")}
+    said = connection.sql(_all_reasons(run.ruleset), params=from_surprise).to_arrow_table()
     connection.register("all_reasons", said)
     written = connection.sql(sql_text("scoring/50_written_reasons.sql")).to_arrow_table()
     for name in ("suspects", "all_reasons"):
@@ -192,17 +189,6 @@ def _reasons(
     return pa.array(result, pa.string())
 
 
-def _tells_of_the_forest(scores: ChannelScores, ruleset: Ruleset) -> NDArray[np.bool_]:
-    """Claims whose reasons have room for the anomaly channel's: what it names takes the forest long to find out."""
-    reason_from = ruleset.thresholds["reason_from"]
-    strength = (
-        next(channel.weight for channel in ruleset.channels if channel.code == ANOMALY) * scores.surprises[ANOMALY]
-    )
-    typologies = [scores.surprises[channel.code] for channel in ruleset.channels if channel.role == "typology"]
-    stronger = sum(((other >= reason_from) & (other > strength)).astype(np.int8) for other in typologies)
-    return (scores.surprises[ANOMALY] >= reason_from) & (stronger < MOST_REASONS)
-
-
 def _all_reasons(ruleset: Ruleset) -> str:
     """Every channel's reasons in one statement; a context's strength is weighed, so that it stands after typologies."""
     parts = []
@@ -210,7 +196,8 @@ def _all_reasons(ruleset: Ruleset) -> str:
         weight = channel.weight if channel.role == "context" else 1.0
         statement = sql_text(f"scoring/{ruleset.version}/{channel.code}.sql")
         parts.append(
-            f"SELECT claim_id, code, {weight!r} * strength AS strength, text_id, text_en, figures::VARCHAR AS figures\n"
+            f"SELECT claim_id, code, {weight!r} * strength AS strength, telling, text_id, text_en, "
+            "figures::VARCHAR AS figures\n"
             f"FROM ({statement})"
         )
     return "\nUNION ALL\n".join(parts)

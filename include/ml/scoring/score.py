@@ -10,13 +10,14 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from ml.claims.etl import ClaimsFile
+from ml.claims.etl import ClaimsFile, NoClaimsError
 from ml.files import sha256_of
 from ml.model.artefact import RiskModel
 from ml.release import Candidate
 from ml.rules import Ruleset
-from ml.scoring.by_channels import BATCH_ROWS, SCORES_SCHEMA, ScoringRun, write_scores
+from ml.scoring.by_channels import BATCH_ROWS, SCORES_SCHEMA, ScoringRun, columns_of, write_scores
 from ml.scoring.explain import ml_reasons
 from ml.scoring.stream import ml_scores
 from ml.settings import Settings, duckdb_config
@@ -42,12 +43,16 @@ def score_claims(
         ruleset: the ruleset to score with.
         folder: where the candidate is written; emptied first.
         scored_at: the moment put on every row (UTC).
+
+    Raises:
+        NoClaimsError: the claims lack a column, as another version of the ETL has made them.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     scores = folder / "claims_ml_scores.parquet"
     run = ScoringRun(model, ruleset, claims.data_date, scored_at)
     if ruleset.channels:
+        _require_columns(claims, columns_of(ruleset))
         write_scores(claims.path, run, scores, threads=settings.threads)
     else:
         _score_by_flags(settings, claims.path, run, scores)
@@ -65,6 +70,16 @@ def score_claims(
     )
     (folder / "candidate.json").write_text(json.dumps(asdict(candidate), default=str))
     return candidate
+
+
+def _require_columns(claims: ClaimsFile, wanted: list[str]) -> None:
+    missing = sorted({name.split(".")[0] for name in wanted} - set(pq.read_schema(claims.path).names))
+    if missing:
+        raise NoClaimsError(
+            f"{claims.path}: no column {', '.join(missing)}; another version of this program made the file. Run the "
+            "ETL again: the DAG claims_normalized, or python -m ml.pipelines.normalize_claims "
+            f"--data-date {claims.data_date}"
+        )
 
 
 def _score_by_flags(settings: Settings, claims: Path, run: ScoringRun, target: Path) -> None:

@@ -1,4 +1,4 @@
--- How short a stay is among its peers: the share of them at most as long (mid-rank), and their median LOS in days.
+-- How short a stay is among its peers: how many of them are at most as long, and their share by mid-rank.
 -- Grain: one row per INA-CBG, discharge status and LOS of inpatient claims. Peers have the same INA-CBG (severity
 -- included) and left in the same way, as who dies or is referred leaves early; where those are fewer than
 -- 2 x min_peers, the same INA-CBG; where those are, the same case-mix group, case type and severity.
@@ -52,6 +52,7 @@ SELECT
     los,
     stay_level,
     [exit_n, code_n, group_n][stay_level]::INTEGER AS stay_n,
+    [exit_up_to, code_up_to, group_up_to][stay_level]::INTEGER AS stay_as_short,
     CASE stay_level
         WHEN 1 THEN (exit_up_to - claims / 2) / exit_n
         WHEN 2 THEN (code_up_to - code_alike / 2) / code_n

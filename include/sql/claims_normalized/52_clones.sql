@@ -1,37 +1,46 @@
 -- Cloned claims: the same care at the same amount, billed by one facility for several patients within a month.
 -- Grain: one row per claim that has such others. clone_count: other patients' claims admitted up to 30 days before or
 -- after with the same INA-CBG, diagnoses, procedures and amount. clone_expected: how many there would be if the
--- facility's patients with that INA-CBG were like those elsewhere (the rest of the country has that text with that
--- frequency, half a claim where it is nowhere).
+-- facility's patients with that INA-CBG and primary diagnosis were like those elsewhere (the rest of the country has
+-- that text with that frequency, half a claim where it is nowhere). Which diagnoses a facility treats is its own.
 -- Only where fewer than one is expected is it worth counting: most outpatient visits are honestly alike.
 CREATE OR REPLACE TABLE clones AS
 WITH texts AS (
     SELECT
         inacbg_code,
+        primary_diagnosis,
         facility_key,
         care_digest,
         count(*) AS own_alike
     FROM care
-    GROUP BY inacbg_code, facility_key, care_digest
+    GROUP BY inacbg_code, primary_diagnosis, facility_key, care_digest
+),
+
+-- The part of the file's days that lie within a month of a claim.
+near AS (
+    SELECT least(61 / (max(admission_date) - min(admission_date) + 1), 1) AS share
+    FROM care
 ),
 
 compared AS (
     SELECT
         *,
-        sum(own_alike) OVER (PARTITION BY inacbg_code) AS all_code,
-        sum(own_alike) OVER (PARTITION BY inacbg_code, facility_key) AS own_code,
+        sum(own_alike) OVER (PARTITION BY inacbg_code, primary_diagnosis) AS all_code,
+        sum(own_alike) OVER (PARTITION BY inacbg_code, primary_diagnosis, facility_key) AS own_code,
         sum(own_alike) OVER (PARTITION BY care_digest) AS all_alike
     FROM texts
 ),
 
 rare AS (
     SELECT
-        facility_key,
-        care_digest,
-        own_code::BIGINT * (61 / 365.0)::DOUBLE
-        * ((all_alike - own_alike)::BIGINT + 0.5) / ((all_code - own_code)::BIGINT + 1) AS clone_expected
+        compared.facility_key,
+        compared.care_digest,
+        compared.own_code::BIGINT * near.share
+        * ((compared.all_alike - compared.own_alike)::BIGINT + 0.5)
+        / ((compared.all_code - compared.own_code)::BIGINT + 1) AS clone_expected
     FROM compared
-    WHERE own_alike > 1
+    CROSS JOIN near
+    WHERE compared.own_alike > 1
 ),
 
 suspects AS (

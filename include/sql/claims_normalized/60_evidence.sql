@@ -13,6 +13,7 @@ WITH compared AS (
         ln(greatest(care.amount_claimed, 1) / nullif(care.inacbg_tariff + care.topup_amount, 0)) AS tariff_ln_ratio,
         stay.stay_level,
         stay.stay_n,
+        stay.stay_as_short,
         stay.los_share_low,
         severity.severity_share,
         severity.severity_expected,
@@ -78,28 +79,35 @@ SELECT
     -- What only the comparisons needed of care stays there.
     * EXCLUDE ( -- noqa: AM04
         patient_key, admission_date, discharge_date, los, service_type, severity_group, inacbg_code, inacbg_group,
-        facility_class, ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status,
+        ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status,
         inacbg_tariff, topup_amount, topup_codes, care_digest, ln_price
     ),
-    -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; unusual top-ups
-    -- (fewer than 1 in 100 claims of that INA-CBG have them) would not have been brought at all.
+    -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; peers of other INA-CBGs
+    -- (price_level 3 and 4) bring what their care costs, so there the tariff alone says it. Unusual top-ups (fewer than
+    -- 1 in 100 claims of that INA-CBG have them) would not have been brought at all.
     greatest(
         amount_claimed
-        - least(price_median, nullif(inacbg_tariff, 0))
+        - coalesce(
+            least(if(price_level <= 2, price_median, NULL), nullif(inacbg_tariff, 0)),
+            price_median
+        )
         - if(topup_share < 0.01, 0, topup_amount),
         0
     )::BIGINT AS excess_amount,
     -- The peers' standard deviations above their median price, or above the claim's own tariff; beyond 20 only by the
     -- logarithm, as 100 are hardly odder. Within honest peers prices hardly spread: 5% is the least that counts as one.
-    -- Wide peers say less. So does a bill at exactly its own tariff, by half: a tariff beyond the peers' may be raised
-    -- along, but more often the facility has another one. (least() and greatest() pass over NULL.)
+    -- Peers of other INA-CBGs say less about the price, and nothing about how the bill spreads about its own tariff. A
+    -- bill at exactly its own tariff says less, too, by half: a tariff beyond the peers' may be raised along, but more
+    -- often the facility has another one. (least() and greatest() pass over NULL.)
     greatest(
-        price_ln_ratio * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1),
-        CASE WHEN price_level <= 2 THEN tariff_ln_ratio END,
+        price_ln_ratio * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1)
+        / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2),
+        tariff_ln_ratio / sqrt(if(price_level <= 2, price_ln_spread, 0) ** 2 + 0.05 ** 2),
         0
-    )
-    / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2) AS deviations_above,
+    ) AS deviations_above,
     least(deviations_above, 20) + ln(greatest(deviations_above - 19, 1)) AS own_inflated_bill,
+    -- Shows the pattern: not where only the tariff is another one, which all claims of such a facility have.
+    own_inflated_bill > 2 AND coalesce(tariff_ln_ratio > 0.01, TRUE) AS inflated_bill,
     -- Beyond 1 in 150 a short stay is not odder but a different case.
     CASE WHEN los_share_low IS NOT NULL THEN least(-ln(los_share_low), 5) ELSE 0 END AS own_short_stay,
     CASE WHEN severity_level >= 2 THEN coalesce(-ln(severity_share), 0) ELSE 0 END AS own_severity,

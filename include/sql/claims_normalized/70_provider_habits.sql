@@ -1,6 +1,8 @@
 -- How often a provider's claims show each pattern, against what its case mix would bring: the sums behind its habits.
 -- Grain: one row per provider. observed_<pattern>: claims that show it (steps of severity above I for severity);
--- expected_<pattern>: the sum over its claims of how often claims of that INA-CBG (without severity) show it anywhere.
+-- expected_<pattern>: the sum over its claims of how often claims of that INA-CBG (without severity) show it anywhere;
+-- severity among facilities of its class, drawn towards that of all by as much as 50 claims: the heavy cases are
+-- referred to the large hospitals.
 -- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
 CREATE OR REPLACE TABLE provider_habits AS
 WITH shown AS (
@@ -8,7 +10,8 @@ WITH shown AS (
         claim_id,
         facility_key,
         inacbg_base,
-        (own_inflated_bill > 2)::INTEGER AS inflated_bill,
+        facility_class,
+        inflated_bill::INTEGER AS inflated_bill,
         (own_short_stay > 3)::INTEGER AS short_stay,
         greatest(coalesce(severity_level, 1) - 1, 0)::INTEGER AS severity,
         (own_topup > 3)::INTEGER AS topup,
@@ -22,6 +25,7 @@ by_case AS (
     SELECT
         facility_key,
         inacbg_base,
+        facility_class,
         count(*) AS claims,
         sum(inflated_bill) AS inflated_bill,
         sum(short_stay) AS short_stay,
@@ -31,7 +35,7 @@ by_case AS (
         sum(fragmentation) AS fragmentation,
         sum(clone) AS clone
     FROM shown
-    GROUP BY facility_key, inacbg_base
+    GROUP BY facility_key, inacbg_base, facility_class
 ),
 
 anywhere AS (
@@ -47,6 +51,25 @@ anywhere AS (
         sum(clone) AS clone
     FROM by_case
     GROUP BY inacbg_base
+),
+
+in_class AS (
+    SELECT
+        inacbg_base,
+        facility_class,
+        sum(claims) AS claims,
+        sum(severity) AS severity
+    FROM by_case
+    GROUP BY inacbg_base, facility_class
+),
+
+severities AS (
+    SELECT
+        in_class.inacbg_base,
+        in_class.facility_class,
+        (in_class.severity + 50 * anywhere.severity / anywhere.claims) / (in_class.claims + 50) AS usual
+    FROM in_class
+    INNER JOIN anywhere ON in_class.inacbg_base = anywhere.inacbg_base
 )
 
 SELECT
@@ -61,11 +84,12 @@ SELECT
     sum(own.clone)::BIGINT AS observed_clone,
     sum((1e6 * own.claims * anywhere.inflated_bill / anywhere.claims)::BIGINT) / 1e6 AS expected_inflated_bill,
     sum((1e6 * own.claims * anywhere.short_stay / anywhere.claims)::BIGINT) / 1e6 AS expected_short_stay,
-    sum((1e6 * own.claims * anywhere.severity / anywhere.claims)::BIGINT) / 1e6 AS expected_severity,
+    sum((1e6 * own.claims * severities.usual)::BIGINT) / 1e6 AS expected_severity,
     sum((1e6 * own.claims * anywhere.topup / anywhere.claims)::BIGINT) / 1e6 AS expected_topup,
     sum((1e6 * own.claims * anywhere.repeat / anywhere.claims)::BIGINT) / 1e6 AS expected_repeat,
     sum((1e6 * own.claims * anywhere.fragmentation / anywhere.claims)::BIGINT) / 1e6 AS expected_fragmentation,
     sum((1e6 * own.claims * anywhere.clone / anywhere.claims)::BIGINT) / 1e6 AS expected_clone
 FROM by_case AS own
 INNER JOIN anywhere ON own.inacbg_base = anywhere.inacbg_base
+INNER JOIN severities ON own.inacbg_base = severities.inacbg_base AND own.facility_class = severities.facility_class
 GROUP BY own.facility_key

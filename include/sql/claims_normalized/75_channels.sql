@@ -15,7 +15,7 @@ WITH known AS (
             AS habit_severity,
         greatest(
             ln(
-                (habits.observed_inflated_bill - (evidence.own_inflated_bill > 2)::INTEGER + 2)
+                (habits.observed_inflated_bill - evidence.inflated_bill::INTEGER + 2)
                 / (habits.expected_inflated_bill + 2)
             ),
             0

@@ -123,6 +123,7 @@ SELECT
     channels.excess_amount,
     channels.stay_level,
     channels.stay_n,
+    channels.stay_as_short,
     channels.los_share_low,
     channels.severity_expected,
     channels.severity_share,

@@ -33,6 +33,19 @@ if(share < 0.001, '<0.1%', printf('%.1f', 100 * share) || '%');
 
 CREATE OR REPLACE TEMP MACRO percent_id(share) AS replace(percent_en(share), '.', ',');
 
+-- A fact that a tenth of the peers share, or fewer, is worth telling, and told with "only".
+CREATE OR REPLACE TEMP MACRO is_rare(share) AS coalesce(share <= 0.1, FALSE);
+
+CREATE OR REPLACE TEMP MACRO only_id(share) AS if(is_rare(share), 'hanya ', '');
+
+CREATE OR REPLACE TEMP MACRO only_en(share) AS if(is_rare(share), 'only ', '');
+
+-- The percentile rank of a share by mid-rank.
+CREATE OR REPLACE TEMP MACRO percentile_en(share) AS
+CASE WHEN share < 0.001 THEN '<0.1' WHEN share > 0.999 THEN '>99.9' ELSE printf('%.1f', 100 * share) END;
+
+CREATE OR REPLACE TEMP MACRO percentile_id(share) AS replace(percentile_en(share), '.', ',');
+
 CREATE OR REPLACE TEMP MACRO count_en(number) AS format('{:,}', number::BIGINT);
 
 CREATE OR REPLACE TEMP MACRO count_id(number) AS replace(count_en(number), ',', '.');

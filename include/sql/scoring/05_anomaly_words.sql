@@ -7,14 +7,19 @@ CASE feature
     WHEN 'price' THEN 'tagihan ' || times_id(exp(price_ln), 1) || ' median klaim sejenis'
     WHEN 'tariff' THEN 'tagihan ' || times_id(exp(tariff_ln), 1) || ' tarif INA-CBG-nya sendiri'
     WHEN 'day_price' THEN 'tagihan per hari rawat ' || times_id(exp(day_price_ln), 1) || ' median klaim sejenis'
-    WHEN 'short_stay' THEN format('LOS {} hari, {} yang sejenis sesingkat ini', los, percent_id(los_low))
-    WHEN 'long_stay' THEN format('LOS {} hari, {} yang sejenis selama ini', los, percent_id(1 - los_low))
+    WHEN 'short_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
+    WHEN 'long_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
     WHEN 'severity' THEN percent_id(severity) || ' rawat inap seperti itu wajar separah ini'
     WHEN 'admission' THEN percent_id(admission) || ' klaim dengan diagnosis masuk itu ditagih dengan INA-CBG ini'
     WHEN 'topup' THEN 'top-up dimiliki ' || percent_id(topup) || ' klaim sejenis'
     WHEN 'comorbidity'
-        THEN format('{} diagnosis sekunder, {} yang sejenis sebanyak ini', comorbidities, percent_id(comorbidity))
-    WHEN 'procedures' THEN format('{} tindakan, {} yang sejenis sebanyak ini', procedures, percent_id(procedure))
+        THEN
+            format(
+                '{} diagnosis sekunder, persentil ke-{} klaim sejenis', comorbidities, percentile_id(1 - comorbidity)
+            )
+    WHEN
+        'procedures'
+        THEN format('{} tindakan, persentil ke-{} klaim sejenis', procedures, percentile_id(1 - procedure))
     WHEN 'readmission'
         THEN
             format(
@@ -32,18 +37,18 @@ CASE feature
     WHEN 'price' THEN 'billed ' || times_en(exp(price_ln), 1) || ' the median of similar claims'
     WHEN 'tariff' THEN 'billed ' || times_en(exp(tariff_ln), 1) || ' its own INA-CBG tariff'
     WHEN 'day_price' THEN 'billed ' || times_en(exp(day_price_ln), 1) || ' the median of similar claims per day of stay'
-    WHEN 'short_stay' THEN format('LOS {} days, {} of similar stays as short', los, percent_en(los_low))
-    WHEN 'long_stay' THEN format('LOS {} days, {} of similar stays as long', los, percent_en(1 - los_low))
+    WHEN 'short_stay' THEN format('LOS {} days, percentile {} of similar stays', los, percentile_en(los_low))
+    WHEN 'long_stay' THEN format('LOS {} days, percentile {} of similar stays', los, percentile_en(los_low))
     WHEN 'severity' THEN 'so severe would be expected of ' || percent_en(severity) || ' of such stays'
     WHEN 'admission' THEN percent_en(admission) || ' of claims with that admission diagnosis are billed as this INA-CBG'
     WHEN 'topup' THEN 'a top-up that ' || percent_en(topup) || ' of similar claims have'
     WHEN 'comorbidity'
         THEN
             format(
-                '{} secondary diagnoses, {} of similar claims have as many', comorbidities, percent_en(comorbidity)
+                '{} secondary diagnoses, percentile {} of similar claims', comorbidities, percentile_en(1 - comorbidity)
             )
     WHEN 'procedures'
-        THEN format('{} procedures, {} of similar claims have as many', procedures, percent_en(procedure))
+        THEN format('{} procedures, percentile {} of similar claims', procedures, percentile_en(1 - procedure))
     WHEN 'readmission'
         THEN
             format(

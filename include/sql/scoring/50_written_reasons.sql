@@ -1,10 +1,19 @@
 -- The reasons of each claim that has any: up to three, strongest first, as a JSON array. Grain: one row per claim.
--- Input: all_reasons (claim_id, code, strength, text_id, text_en, figures).
+-- A fact that is usual among the peers is told only where it is the strongest (the provider's habit raised it).
+-- Input: all_reasons (claim_id, code, strength, telling, text_id, text_en, figures).
 WITH ranked AS (
     SELECT
         *,
         row_number() OVER (PARTITION BY claim_id ORDER BY strength DESC, code ASC) AS place
     FROM all_reasons
+),
+
+told AS (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY claim_id ORDER BY place) AS told_place
+    FROM ranked
+    WHERE telling OR place = 1
 )
 
 SELECT
@@ -12,9 +21,9 @@ SELECT
     '['
     || string_agg(
         json_object('code', code, 'text_id', text_id, 'text_en', text_en, 'figures', figures::JSON)::VARCHAR, ','
-        ORDER BY place
+        ORDER BY told_place
     )
     || ']' AS reasons
-FROM ranked
-WHERE place <= 3
+FROM told
+WHERE told_place <= 3
 GROUP BY claim_id

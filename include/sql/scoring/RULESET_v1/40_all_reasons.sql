@@ -5,6 +5,7 @@ SELECT
     raised_flags.claim_id,
     raised_flags.code,
     ruleset_flags.weight AS strength,
+    TRUE AS telling,
     raised_flags.text_id,
     raised_flags.text_en,
     raised_flags.figures
@@ -15,6 +16,7 @@ SELECT
     claim_id,
     code,
     strength,
+    TRUE AS telling,
     text_id,
     text_en,
     figures::JSON AS figures

@@ -1,9 +1,10 @@
 -- Reasons of the channel anomaly: the one or two figures without which the forest would find the claim less odd.
--- Grain: one row per claim. Input: suspects.
+-- Only where it stands out: a context tells less than a typology. Grain: one row per claim. Input: suspects.
 SELECT
     claim_id,
     'anomaly' AS code,
     surprise_anomaly AS strength,
+    TRUE AS telling,
     'gabungan besaran yang tidak lazim: ' || concat_ws(
         '; ',
         coalesce(
@@ -40,4 +41,4 @@ SELECT
         'first', odd_first, 'first_drop', odd_first_drop, 'second', odd_second, 'second_drop', odd_second_drop
     ) AS figures
 FROM suspects
-WHERE surprise_anomaly >= $reason_from
+WHERE surprise_anomaly >= $flag_from

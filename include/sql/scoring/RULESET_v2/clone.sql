@@ -3,6 +3,7 @@ SELECT
     claim_id,
     'clone' AS code,
     surprise_clone AS strength,
+    TRUE AS telling,
     format(
         '{} pasien lain di faskes ini ditagih persis sama ({}, diagnosis, tindakan, {}) dalam 30 hari; wajarnya {}',
         clone_count,

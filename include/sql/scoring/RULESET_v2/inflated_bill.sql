@@ -1,5 +1,6 @@
 -- Reasons of the channel inflated_bill: the bill without top-ups against the peers' median, and the whole bill against
--- the claim's own tariff where it is above it. Grain: one row per claim. Input: suspects.
+-- the claim's own tariff and top-ups where it is above them. Peers of other INA-CBGs (price_level 3 and 4) are named
+-- only where the tariff says nothing. Grain: one row per claim. Input: suspects.
 WITH described AS (
     SELECT
         *,
@@ -12,39 +13,73 @@ WITH described AS (
             price_level, inacbg_code, replace(severity_group, '_', ' '), facility_class,
             'ward class', ward_class, 'region', tariff_region
         ) AS peers_en,
-        coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff
+        coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
+        price_level <= 2 OR NOT above_tariff AS against_peers
     FROM suspects
     WHERE surprise_inflated_bill >= $reason_from
+),
+
+phrased AS (
+    SELECT
+        *,
+        format(
+            '{} median {} klaim {}({}{})',
+            times_id(price, price_median),
+            count_id(price_n),
+            if(price_level <= 2, 'sejenis ', 'lain '),
+            peers_id,
+            if(price_level = 1, '', '; disesuaikan kelas dan regionalnya')
+        ) AS by_peers_id,
+        format(
+            '{} the median of {} {} claims ({}{})',
+            times_en(price, price_median),
+            count_en(price_n),
+            if(price_level <= 2, 'similar', 'other'),
+            peers_en,
+            if(price_level = 1, '', '; adjusted to its class and region')
+        ) AS by_peers_en,
+        format(
+            '{} tarif INA-CBG-nya sendiri{} ({})',
+            times_id(exp(tariff_ln_ratio), 1),
+            if(topup_amount > 0, ' dan top-up', ''),
+            rupiah_id(inacbg_tariff + topup_amount)
+        ) AS by_tariff_id,
+        format(
+            '{} its own INA-CBG tariff{} ({})',
+            times_en(exp(tariff_ln_ratio), 1),
+            if(topup_amount > 0, ' and top-ups', ''),
+            rupiah_en(inacbg_tariff + topup_amount)
+        ) AS by_tariff_en
+    FROM described
 )
 
 SELECT
     claim_id,
     'inflated_bill' AS code,
     surprise_inflated_bill AS strength,
-    format(
-        'tagihan {} = {} median {} klaim sejenis ({})',
-        rupiah_id(price),
-        times_id(price, price_median),
-        count_id(price_n),
-        peers_id
-    ) || if(
-        above_tariff,
-        format(', {} tarif INA-CBG-nya sendiri ({})', times_id(exp(tariff_ln_ratio), 1), rupiah_id(inacbg_tariff)),
-        ''
-    ) AS text_id,
-    format(
-        'billed {} = {} the median of {} similar claims ({})',
-        rupiah_en(price),
-        times_en(price, price_median),
-        count_en(price_n),
-        peers_en
-    ) || if(
-        above_tariff,
-        format(', {} its own INA-CBG tariff ({})', times_en(exp(tariff_ln_ratio), 1), rupiah_en(inacbg_tariff)),
-        ''
-    ) AS text_en,
+    above_tariff OR price >= 1.1 * price_median AS telling,
+    'tagihan ' || CASE
+        WHEN NOT against_peers THEN rupiah_id(amount_claimed) || ' = ' || by_tariff_id
+        WHEN NOT above_tariff THEN rupiah_id(price) || ' = ' || by_peers_id
+        WHEN topup_amount = 0 THEN rupiah_id(price) || ' = ' || by_peers_id || ', ' || by_tariff_id
+        ELSE
+            format(
+                '{} tanpa top-up = {}; {} dengan top-up = {}',
+                rupiah_id(price), by_peers_id, rupiah_id(amount_claimed), by_tariff_id
+            )
+    END AS text_id,
+    'billed ' || CASE
+        WHEN NOT against_peers THEN rupiah_en(amount_claimed) || ' = ' || by_tariff_en
+        WHEN NOT above_tariff THEN rupiah_en(price) || ' = ' || by_peers_en
+        WHEN topup_amount = 0 THEN rupiah_en(price) || ' = ' || by_peers_en || ', ' || by_tariff_en
+        ELSE
+            format(
+                '{} without top-ups = {}; {} with them = {}',
+                rupiah_en(price), by_peers_en, rupiah_en(amount_claimed), by_tariff_en
+            )
+    END AS text_en,
     json_object(
         'price', price, 'price_median', price_median, 'price_n', price_n, 'price_level', price_level,
-        'inacbg_tariff', inacbg_tariff, 'excess_amount', excess_amount
+        'inacbg_tariff', inacbg_tariff, 'topup_amount', topup_amount, 'excess_amount', excess_amount
     ) AS figures
-FROM described
+FROM phrased

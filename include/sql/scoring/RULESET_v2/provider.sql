@@ -3,6 +3,7 @@ SELECT
     claim_id,
     'provider' AS code,
     surprise_provider AS strength,
+    TRUE AS telling,
     format(
         'faskes {}: {} {} dari {} klaim, wajarnya {}; peringkat risiko {} dari {} faskes',
         facility_key,

@@ -3,27 +3,30 @@ SELECT
     claim_id,
     'repeat' AS code,
     surprise_repeat AS strength,
+    is_rare(repeat_share) AS telling,
     format(
         if(
             repeat_identical,
             'tagihan yang sama persis (pasien, faskes, INA-CBG, diagnosis {} dan diagnosis sekunder, tindakan, nilai) '
-            || 'sudah diajukan {} hari sebelumnya; biasanya hanya {} klaim begini',
+            || 'sudah diajukan {} hari sebelumnya; biasanya {}{} klaim begini',
             'pasien, diagnosis {} dan tindakan yang sama sudah ditagih {} hari sebelumnya; '
-            || 'biasanya hanya {} klaim begini'
+            || 'biasanya {}{} klaim begini'
         ),
         primary_diagnosis,
         repeat_after_days,
+        only_id(repeat_share),
         percent_id(repeat_share)
     ) AS text_id,
     format(
         if(
             repeat_identical,
             'the very same bill (patient, facility, INA-CBG, diagnosis {} and secondary diagnoses, procedures, amount) '
-            || 'came {} days before; usually only {} of such claims have one',
-            'same patient, diagnosis {} and procedures were billed {} days before; usually only {} of such claims are'
+            || 'came {} days before; usually {}{} of such claims have one',
+            'same patient, diagnosis {} and procedures were billed {} days before; usually {}{} of such claims are'
         ),
         primary_diagnosis,
         repeat_after_days,
+        only_en(repeat_share),
         percent_en(repeat_share)
     ) AS text_en,
     json_object(

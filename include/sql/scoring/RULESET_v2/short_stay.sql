@@ -2,6 +2,8 @@
 WITH described AS (
     SELECT
         *,
+        stay_as_short / stay_n AS share_as_short,
+        coalesce(price_ln_ratio > -0.05, FALSE) AS in_full,
         -- What makes the peers of a stay alike (claims_normalized/43_stay_peers.sql).
         if(
             stay_level = 3,
@@ -16,24 +18,29 @@ SELECT
     claim_id,
     'short_stay' AS code,
     surprise_short_stay AS strength,
+    is_rare(share_as_short) AS telling,
     format(
-        'LOS {} hari, ditagih penuh {}: hanya {} dari {} rawat inap sejenis ({}) sesingkat ini',
+        'LOS {} hari, ditagih {}{}: {}{} dari {} rawat inap sejenis ({}) sesingkat ini',
         los,
+        if(in_full, 'penuh ', ''),
         rupiah_id(amount_claimed),
-        percent_id(los_share_low),
+        only_id(share_as_short),
+        count_id(stay_as_short),
         count_id(stay_n),
-        peers
+        peers || if(stay_level = 1, ', cara pulang yang sama', '')
     ) AS text_id,
     format(
-        'LOS {} days, billed in full {}: only {} of {} similar stays ({}) are as short',
+        'LOS {} days, billed {}{}: {}{} of {} similar stays ({}) are as short',
         los,
+        if(in_full, 'in full ', ''),
         rupiah_en(amount_claimed),
-        percent_en(los_share_low),
+        only_en(share_as_short),
+        count_en(stay_as_short),
         count_en(stay_n),
-        peers
+        peers || if(stay_level = 1, ', discharged in the same way', '')
     ) AS text_en,
     json_object(
-        'los', los, 'los_share_low', los_share_low, 'stay_n', stay_n, 'stay_level', stay_level,
+        'los', los, 'stay_as_short', stay_as_short, 'stay_n', stay_n, 'stay_level', stay_level,
         'amount_claimed', amount_claimed
     ) AS figures
 FROM described

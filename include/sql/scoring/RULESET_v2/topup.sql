@@ -3,17 +3,20 @@ SELECT
     claim_id,
     'topup' AS code,
     surprise_topup AS strength,
+    is_rare(topup_share) AS telling,
     format(
-        'top-up {} sebesar {}: hanya {} klaim {} memilikinya',
+        'top-up {} sebesar {}: {}{} klaim {} memilikinya',
         topup_codes,
         rupiah_id(topup_amount),
+        only_id(topup_share),
         percent_id(topup_share),
         inacbg_base(inacbg_code)
     ) AS text_id,
     format(
-        'top-up {} of {}: only {} of {} claims have it',
+        'top-up {} of {}: {}{} of {} claims have it',
         topup_codes,
         rupiah_en(topup_amount),
+        only_en(topup_share),
         percent_en(topup_share),
         inacbg_base(inacbg_code)
     ) AS text_en,

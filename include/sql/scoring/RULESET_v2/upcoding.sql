@@ -4,22 +4,25 @@ SELECT
     claim_id,
     'upcoding' AS code,
     surprise_upcoding AS strength,
+    is_rare(if(upcoding_by = 'severity', severity_share, admission_share)) AS telling,
     if(
         upcoding_by = 'severity',
         format(
-            'keparahan {} padahal LOS {} hari dengan {} diagnosis sekunder: dari rawat inap {} seperti itu hanya {} '
+            'keparahan {} padahal LOS {} hari dengan {} diagnosis sekunder: dari rawat inap {} seperti itu {}{} '
             'yang wajar setinggi ini',
             severity_group,
             los,
             comorbidity_count,
             inacbg_base(inacbg_code),
+            only_id(severity_share),
             percent_id(severity_share)
         ),
         format(
-            'masuk dengan diagnosis {}, ditagih {}: hanya {} dari {} klaim dengan diagnosis masuk itu, tarifnya {} '
+            'masuk dengan diagnosis {}, ditagih {}: {}{} dari {} klaim dengan diagnosis masuk itu, tarifnya {} '
             'yang biasa',
             admission_diagnosis,
             inacbg_base(inacbg_code),
+            only_id(admission_share),
             percent_id(admission_share),
             count_id(admissions),
             times_id(admission_price_ratio, 1)
@@ -28,19 +31,21 @@ SELECT
     if(
         upcoding_by = 'severity',
         format(
-            'severity {} after {} days with {} secondary diagnoses: of such stays of {} only {} would be expected to '
+            'severity {} after {} days with {} secondary diagnoses: of such stays of {} {}{} would be expected to '
             'be as severe',
             severity_group,
             los,
             comorbidity_count,
             inacbg_base(inacbg_code),
+            only_en(severity_share),
             percent_en(severity_share)
         ),
         format(
-            'admitted with {}, billed as {}: only {} of {} claims with that admission diagnosis are, at {} the usual '
+            'admitted with {}, billed as {}: {}{} of {} claims with that admission diagnosis are, at {} the usual '
             'price',
             admission_diagnosis,
             inacbg_base(inacbg_code),
+            only_en(admission_share),
             percent_en(admission_share),
             count_en(admissions),
             times_en(admission_price_ratio, 1)
