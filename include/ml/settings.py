@@ -67,9 +67,10 @@ class Settings(BaseSettings):
     )
     min_peers: int = Field(
         default=20,
-        ge=2,
+        ge=1,
         validation_alias="CLAIMS_MIN_PEERS",
-        description="Claims a peer group must have; a smaller one is widened step by step.",
+        description="Claims a peer group must have; a smaller one is widened step by step. With 1 RULESET_v1 has the "
+        "peer groups of the system before.",
     )
     ruleset_version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
         default="RULESET_v2",
