@@ -126,6 +126,16 @@ def test_a_first_model_without_any_scale_is_refused(
     assert any("gave no scale for upcoding, inflated_bill" in refusal for refusal in report.refusals), report.refusals
 
 
+def test_the_first_model_of_few_claims_may_lack_scales(
+    claims: pa.Table, trained_on: Train, instance: Settings, ruleset: Ruleset
+) -> None:
+    """A new instance with a small export: its auditors get scores, and the report says on what they rest."""
+    few = trained_on(with_evidence(claims.slice(0, 200), lambda _, values: values * 0))
+    report = judge(few, None, instance, ruleset)
+    assert report.passed, report.refusals
+    assert any("they gave no scale for upcoding, inflated_bill" in note for note in report.notes), report.notes
+
+
 def test_a_model_that_ranks_the_wrong_way_round_is_refused(
     good: RiskModel, instance: Settings, ruleset: Ruleset
 ) -> None:

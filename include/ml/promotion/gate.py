@@ -34,6 +34,7 @@ from ml.promotion.report import (
     Quality,
     Scale,
     SetFigures,
+    blank_scales,
     refusals_of,
 )
 from ml.promotion.scales import is_of_another_kind, scales_of
@@ -62,6 +63,8 @@ Twice the standard deviation of the difference between two models that differ in
 claims (another seed of the generator, eight of them): benchmarks/bench_gate.py measures it.
 """
 FEW_CLAIMS = 10_000
+VERY_FEW_CLAIMS = 1_000
+"""Fewer may lack evidence of most kinds by chance."""
 DECIDED_BY = (*MADE_BY, "ml/scoring", "sql/scoring", "ml/model", "sql/model", "ml/promotion", "ml/evaluation")
 """Folders under `include` that the gate's figures depend on, besides the ruleset."""
 
@@ -123,15 +126,27 @@ def judge(
         scales=scales,
         newest=shift,
         # RULESET_v1's own formula finds less than sorting by amount (docs/evaluation.md): no model can mend that.
-        refusals=refusals_of(measures, scales, changed, beats_amount=has_channels),
+        refusals=refusals_of(
+            measures,
+            scales,
+            changed,
+            beats_amount=has_channels,
+            first_of_few=against is None and current is None and _rows(candidate) < VERY_FEW_CLAIMS,
+        ),
         notes=(*notes, *_notes(candidate, scales, current)),
     )
 
 
+def _rows(candidate: RiskModel) -> int:
+    return int(candidate.training.get("calibration_rows", 0))
+
+
 def _notes(candidate: RiskModel, scales: tuple[Scale, ...], current: RiskModel | None) -> Iterator[str]:
-    rows = candidate.training.get("calibration_rows", 0)
+    rows = _rows(candidate)
     if rows < FEW_CLAIMS:
         yield f"trained on {rows:,} claims only: what is rarer than one in {rows:,} is a guess"
+        if blank := blank_scales(scales):
+            yield f"they gave no scale for {', '.join(blank)}: train anew when there are more"
     off = [f"{each.channel} {each.candidate:+.2f}" for each in scales if abs(each.candidate) > SCALE_TOLERANCE]
     if current is None and off:
         yield (

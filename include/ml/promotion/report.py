@@ -134,8 +134,18 @@ BLANK = 0.1
 """A scale that reaches less says nothing: every claim with evidence is as common as any."""
 
 
+def blank_scales(scales: tuple[Scale, ...]) -> list[str]:
+    """Return the channels of which the training claims had no evidence, or all the same."""
+    return [each.channel for each in scales if each.reaches < BLANK]
+
+
 def refusals_of(
-    measures: tuple[Measure, ...], scales: tuple[Scale, ...], changed: list[str], *, beats_amount: bool
+    measures: tuple[Measure, ...],
+    scales: tuple[Scale, ...],
+    changed: list[str],
+    *,
+    beats_amount: bool,
+    first_of_few: bool = False,
 ) -> tuple[str, ...]:
     """Return why a candidate must not become the default; empty when it may.
 
@@ -144,6 +154,8 @@ def refusals_of(
         scales: of the ruleset's typologies.
         changed: definitions of features that have changed since its training.
         beats_amount: whether it must find more than sorting by amount does; else more than chance.
+        first_of_few: whether it is the first model of an instance with few claims: that they lack evidence of some
+            kinds is no wonder, and without a model nobody gets scores.
     """
     found = []
     if changed:
@@ -161,8 +173,8 @@ def refusals_of(
                 f"{name} {each.candidate:.3f} is worse than the current model's {each.current:.3f} by more than the "
                 f"{each.tolerance:.3f} that chance explains"
             )
-    blank = [each.channel for each in scales if each.reaches < BLANK]
-    if scales and len(blank) > len(scales) / 2:
+    blank = blank_scales(scales)
+    if not first_of_few and scales and len(blank) > len(scales) / 2:
         found.append(f"its training claims gave no scale for {', '.join(blank)}: they had no evidence, or all the same")
     off = [
         f"{each.channel} {each.candidate:+.2f} ({each.current:+.2f})"
