@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -11,14 +12,20 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from ml.claims.contract import ContractError
 from ml.evaluation.figures import AMOUNT, AUC, BEST, OURS, P50, RECALL_OF
 from ml.evaluation.metrics import precision_at, roc_auc
 from ml.evaluation.own_files import FilesEvaluation, evaluate_files, read_labels
 from ml.evaluation.own_files_report import write_files_report
 from ml.pipelines import evaluate_files as command
 from ml.sample import GeneratorConfig, generate, write
+from ml.settings import Settings
 
 UNTIL = date(2022, 12, 31)
+
+
+def instance(folder: Path, **limits: str) -> Settings:
+    return Settings(_env_file=None, CLAIMS_INSTANCE_DIR=folder, **limits)
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +39,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(files: Path, tmp_path_factory: pytest.TempPathFactory) -> FilesEvaluation:
-    work = tmp_path_factory.mktemp("work")
-    found = evaluate_files(files / "raw", files / "labels.parquet", UNTIL, "RULESET_v2", work)
-    assert list(work.iterdir()) == [], "claims were left behind"
+    settings = instance(tmp_path_factory.mktemp("instance"))
+    found = evaluate_files(files / "raw", files / "labels.parquet", UNTIL, "RULESET_v2", settings)
+    assert list((settings.work / "evaluation").iterdir()) == [], "claims were left behind"
     return found
 
 
@@ -75,7 +82,7 @@ def test_labels_of_providers_alone_judge_providers_alone(
     providers = truth.groupby("facility")["is_bad_provider"].any()
     labels = tmp_path / "providers.csv"
     providers.rename_axis("facility_key").reset_index().to_csv(labels, index=False)
-    alone = evaluate_files(files / "raw", labels, UNTIL, "RULESET_v2", tmp_path / "work")
+    alone = evaluate_files(files / "raw", labels, UNTIL, "RULESET_v2", instance(tmp_path / "instance"))
     assert (alone.frauds, alone.bad_providers) == (0, found.bad_providers)
     assert alone.value("providers", OURS, AUC) == found.value("providers", OURS, AUC)
     assert "P@1000" not in write_files_report(alone)
@@ -123,7 +130,22 @@ def test_labels_of_other_claims_are_refused(files: Path, tmp_path: Path) -> None
     labels = tmp_path / "labels.csv"
     labels.write_text("claim_id,fraud_type\n1,upcoding\n")
     with pytest.raises(ValueError, match=r"no claim or provider that it calls bad is among the 3,000 claims"):
-        evaluate_files(files / "raw", labels, UNTIL, "RULESET_v2", tmp_path / "work")
+        evaluate_files(files / "raw", labels, UNTIL, "RULESET_v2", instance(tmp_path / "instance"))
+
+
+def test_the_contract_is_the_instances_and_bad_rows_can_be_looked_at(files: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    shutil.copytree(files / "raw", raw)
+    visits = next(raw.glob("*fkrtl.csv"))
+    rows = pd.read_csv(visits, dtype=str, keep_default_na=False)
+    rows.loc[:59, "FKL47"] = "much"
+    rows.to_csv(visits, index=False)
+    with pytest.raises(ContractError, match="60 of 3,000 rows break the contract") as refused:
+        evaluate_files(raw, files / "labels.parquet", UNTIL, "RULESET_v2", instance(tmp_path / "instance"))
+    (quarantined,) = (tmp_path / "instance" / "work" / "evaluation").rglob("*.parquet")
+    assert str(quarantined) in str(refused.value)
+    lenient = instance(tmp_path / "lenient", CLAIMS_MAX_BAD_SHARE="0.05")
+    assert evaluate_files(raw, files / "labels.parquet", UNTIL, "RULESET_v2", lenient).claims == 2_940
 
 
 def test_empty_none_and_missing_are_honest(tmp_path: Path) -> None:

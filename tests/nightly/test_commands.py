@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+import duckdb
 import pytest
 from filelock import FileLock
 
 from ml import nightly
-from ml.pipelines import normalize_claims, refresh_ml_scores, train_model
+from ml.pipelines import normalize_claims, refresh_ml_scores, show_release, train_model
 from ml.release import ReleaseStore
 from ml.settings import PROJECT_ROOT, Settings
 from tests.nightly.conftest import Night, live_id
@@ -44,6 +45,21 @@ def test_a_refresh_publishes_checks_and_names_its_process(settings: Settings, st
     assert store.qc_passed(live.id) is True
     assert re.fullmatch(rf"cli__\d{{8}}T\d{{6}}Z-{os.getpid()}", live.manifest.run_id)
     assert list((settings.work / "scoring").iterdir()) == []
+
+
+@pytest.mark.parametrize(("by", "column"), [("risk", "risk_score"), ("excess", "excess_amount")])
+def test_the_live_claims_are_shown_by_risk_or_by_money(
+    publish: Publish, store: ReleaseStore, capsys: pytest.CaptureFixture[str], by: str, column: str
+) -> None:
+    publish("good", qc=True)
+    live = store.live()
+    assert live is not None
+    with duckdb.connect(str(live.database), read_only=True) as connection:
+        values = dict(connection.sql(f"SELECT claim_id, {column} FROM claims_high_risk").fetchall())
+    show_release.main(top=10, by=by, language="id")
+    claims = [match[1] for match in re.finditer(r"^ *\d+\. (\S+)  risk", capsys.readouterr().out, re.M)][:10]
+    assert [values[claim] for claim in claims] == sorted(values.values(), reverse=True)[:10]
+    assert ended(capsys, show_release.main, by="amount")[1].strip().endswith("--by: risk or excess")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -65,19 +65,17 @@ class _OwnSettings(Settings):
         return (init_settings,)
 
 
-def own_settings(folder: Path, *, raw: Path | None = None, threads: int = 2, memory_limit: str = "2GB") -> Settings:
+def own_settings(folder: Path, *, threads: int = 2, memory_limit: str = "2GB") -> Settings:
     """Return default settings whose instance is a folder, whatever the environment says.
 
     Args:
         folder: the instance.
-        raw: the folder of the raw files; the instance's own when none is given.
         threads: of DuckDB and the forest; no result depends on it.
         memory_limit: of DuckDB.
     """
     return _OwnSettings.model_validate(
         {
             "CLAIMS_INSTANCE_DIR": folder.absolute(),
-            "CLAIMS_RAW_DIR": raw and raw.absolute(),
             "CLAIMS_PATIENT_KEY_SECRET": SECRET,
             "CLAIMS_THREADS": threads,
             "CLAIMS_DUCKDB_MEMORY_LIMIT": memory_limit,

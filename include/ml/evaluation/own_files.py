@@ -5,7 +5,10 @@ looked at, or another team's synthetic ones.
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -14,13 +17,16 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import SecretStr
 
+from ml.claims.contract import ContractError
 from ml.claims.etl import publish_claims, run_sql_steps, start_build
 from ml.evaluation.evaluate import judge, score_set
 from ml.evaluation.figures import BASELINE, OURS, RULES_V1
-from ml.evaluation.labelled import LabelledSet, own_settings
+from ml.evaluation.labelled import SECRET, LabelledSet
 from ml.evaluation.metrics import HONEST
 from ml.rules import load_ruleset
+from ml.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -79,23 +85,19 @@ def evaluate_files(
     labels: Path,
     data_date: date,
     ruleset: str,
-    work: Path,
-    *,
-    threads: int = 2,
-    memory_limit: str = "2GB",
+    settings: Settings,
 ) -> FilesEvaluation:
     """Take raw files through the ETL, train a model on their claims, score them, and compare with the labels.
 
-    The pipeline never sees the labels. Nothing is kept.
+    The pipeline never sees the labels. Nothing is kept, but for the quarantine of files that break the contract.
 
     Args:
         raw: the folder of the two raw files.
         labels: the labels' file, see `read_labels`.
         data_date: Jakarta date; claims discharged later are not known.
         ruleset: the ruleset to judge.
-        work: for a temporary folder, which holds claims as the instance does.
-        threads: no figure depends on it.
-        memory_limit: of DuckDB.
+        settings: what the contract and the peer groups ask for, limits, and where the temporary folder is made; it
+            holds claims as the instance does.
 
     Raises:
         RawInputError: the raw files cannot be used.
@@ -104,15 +106,15 @@ def evaluate_files(
     """
     rulesets = {OURS: load_ruleset(ruleset), RULES_V1: load_ruleset(BASELINE)}
     known = read_labels(labels)
-    work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="own-files-", dir=work) as name:
-        folder = Path(name)
-        settings = own_settings(folder, raw=raw, threads=threads, memory_limit=memory_limit)
-        build, report = start_build(settings, data_date, "evaluation")
+    with _folder_of_its_own(settings.work / "evaluation") as folder:
+        own = settings.model_copy(
+            update={"instance_dir": folder, "raw_dir": raw.absolute(), "patient_key_secret": SecretStr(SECRET)}
+        )
+        build, report = start_build(own, data_date, "evaluation")
         for line in report.lines():
             log.info(line)
-        run_sql_steps(settings, build)
-        claims = publish_claims(settings, build)
+        run_sql_steps(own, build)
+        claims = publish_claims(own, build)
         told = pq.read_table(claims.path, columns=[CLAIM_ID, FACILITY]).to_pandas()
         told[FRAUD_TYPE] = known.fraud_types.reindex(told[CLAIM_ID], fill_value=HONEST).to_numpy()
         told["is_fraud"] = told[FRAUD_TYPE] != HONEST
@@ -120,7 +122,9 @@ def evaluate_files(
         if not (told["is_fraud"] | told[BAD_PROVIDER]).any():
             raise ValueError(f"{labels}: no claim or provider that it calls bad is among the {claims.rows:,} claims")
         labelled = LabelledSet(raw.name, claims, pa.Table.from_pandas(told, preserve_index=False))
-        score = partial(score_set, folder=folder / "scoring", threads=threads, memory_limit=memory_limit)
+        score = partial(
+            score_set, folder=folder / "scoring", threads=settings.threads, memory_limit=settings.memory_limit
+        )
         figures = judge(labelled, rulesets, 1, score)
     frauds = int(told["is_fraud"].sum())
     return FilesEvaluation(
@@ -134,6 +138,24 @@ def evaluate_files(
         strangers=int((known.fraud_types != HONEST).sum()) - frauds,
         figures=tuple(figures),
     )
+
+
+@contextmanager
+def _folder_of_its_own(parent: Path) -> Iterator[Path]:
+    """A folder that is gone afterwards, but for the quarantine where an error says to look into it."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="own-files-", dir=parent))
+    try:
+        yield folder
+    except ContractError:
+        for part in folder.iterdir():
+            if part.name != "quarantine":
+                shutil.rmtree(part, ignore_errors=True)
+        raise
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
 
 
 def read_labels(path: Path) -> Labels:

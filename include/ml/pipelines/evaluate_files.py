@@ -43,9 +43,7 @@ def main(
             labels,
             checked_data_date(data_date.date()) if data_date else data_date_of(now()),
             ruleset or settings.ruleset_version,
-            settings.work / "evaluation",
-            threads=settings.threads,
-            memory_limit=settings.memory_limit,
+            settings,
         )
     say(_as_json(found) if as_json else write_files_report(found))
 

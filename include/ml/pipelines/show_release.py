@@ -20,16 +20,26 @@ from ml.settings import Settings, SettingsError, load_settings
 from ml.sql import sql_text
 
 PROVIDERS_SHOWN = 3
+LISTS = {
+    "risk": ("riskiest_claims", "riskiest claims"),
+    "excess": ("most_recoverable_claims", "claims with most to recover"),
+}
+"""What the claims are sorted by -> the statement in include/sql/report, and the heading."""
 VERDICTS = {True: "[green]passed[/]", False: "[red]failed[/]", None: "[yellow]not checked yet[/]"}
 
 
 def main(
-    top: Annotated[int, typer.Option(min=1, max=1000, help="How many of the riskiest claims to list.")] = 10,
+    top: Annotated[int, typer.Option(min=1, max=1000, help="How many claims to list.")] = 10,
+    by: Annotated[
+        str, typer.Option(help="Sort the claims by risk, or by excess: the rupiah that an audit could recover.")
+    ] = "risk",
     language: Annotated[str, typer.Option(help="Language of the reasons: en or id.")] = "en",
 ) -> None:
     """Show the live release, its QC verdict, the riskiest claims with their reasons, and the files."""
     if language not in ("en", "id"):
         fail("--language: en or id")
+    if by not in LISTS:
+        fail(f"--by: {' or '.join(LISTS)}")
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -40,7 +50,7 @@ def main(
         fail(f"{settings.instance_dir}: no release is live yet. Make one: make run")
     console = Console(soft_wrap=True)
     _show_release(console, release, store.qc_passed(release.id))
-    _show_claims(console, release, top, language)
+    _show_claims(console, release, top, by, language)
     _show_providers(console, release, language)
     _show_places(console, settings, release)
 
@@ -64,9 +74,10 @@ def _show_release(console: Console, release: Release, qc_passed: bool | None) ->
         console.print(f"{name:>12}  {value}", highlight=False)
 
 
-def _show_claims(console: Console, release: Release, top: int, language: str) -> None:
-    rows = _rows(release, "riskiest_claims", top)
-    console.rule(f"the {len(rows)} riskiest claims")
+def _show_claims(console: Console, release: Release, top: int, by: str, language: str) -> None:
+    statement, heading = LISTS[by]
+    rows = _rows(release, statement, top)
+    console.rule(f"the {len(rows)} {heading}")
     for place, row in enumerate(rows, start=1):
         facts = (
             f"{row['service_type']} {row['severity_group']}, {row['inacbg_code']}, LOS {row['los']}, "
