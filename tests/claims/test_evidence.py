@@ -282,6 +282,13 @@ def test_where_nothing_is_alike_the_own_tariff_says_what_is_too_much(compared: C
     assert inflated["evidence_inflated_bill"] > 1.9 * usual["evidence_inflated_bill"]
 
 
+def test_the_same_code_for_outpatients_and_inpatients(compared: Callable[..., Claims]) -> None:
+    day_care = [claim(n, FKL10="1", FKL04="2022-09-01", FKL47="1000000", FKL30=f"{n} - x") for n in range(300, 310)]
+    claims = compared([*crowd(), *day_care])
+    assert len(claims) == 210
+    assert {row["price_level"] for row in claims.values()} == {1}
+
+
 def test_a_provider_that_does_it_often_makes_each_case_weigh_more(compared: Callable[..., Claims]) -> None:
     inflated = {"FKL47": "2900000"}
     habitual = [claim(n, **inflated, FKL30=f"{n} - x") for n in range(900, 912)]

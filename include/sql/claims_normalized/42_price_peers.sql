@@ -1,5 +1,5 @@
 -- The usual price of what was billed: median and spread (1.4826 x MAD) of ln(price) among peers.
--- Grain: one row per INA-CBG, facility class, ward class and tariff region. Peers, from the narrowest:
+-- Grain: one row per service type, INA-CBG, facility class, ward class and tariff region. Peers, from the narrowest:
 --   1 same INA-CBG, facility class, ward class and tariff region
 --   2 same INA-CBG, 3 same case-mix group, case type and severity, 4 same severity; each after taking off what class,
 --     ward and region add (price_levels), which is put back at the end
@@ -54,6 +54,7 @@ measured AS (
 
 wanted AS (
     SELECT DISTINCT
+        service_type,
         severity_group,
         inacbg_group,
         inacbg_code,
@@ -65,6 +66,7 @@ wanted AS (
 )
 
 SELECT
+    wanted.service_type,
     wanted.severity_group,
     wanted.inacbg_code,
     wanted.facility_class,

@@ -38,7 +38,8 @@ WITH compared AS (
     FROM care
     INNER JOIN price_peers AS price
         ON
-            care.inacbg_code = price.inacbg_code
+            care.service_type = price.service_type
+            AND care.inacbg_code = price.inacbg_code
             AND care.severity_group = price.severity_group
             AND care.facility_class = price.facility_class
             AND care.ward_class IS NOT DISTINCT FROM price.ward_class
