@@ -81,11 +81,13 @@ def test_labels_of_providers_alone_judge_providers_alone(
 ) -> None:
     providers = truth.groupby("facility")["is_bad_provider"].any()
     labels = tmp_path / "providers.csv"
+    providers.loc["99999"] = True
     providers.rename_axis("facility_key").reset_index().to_csv(labels, index=False)
     alone = evaluate_files(files / "raw", labels, UNTIL, "RULESET_v2", instance(tmp_path / "instance"))
     assert (alone.frauds, alone.bad_providers) == (0, found.bad_providers)
     assert alone.value("providers", OURS, AUC) == found.value("providers", OURS, AUC)
     assert "P@1000" not in write_files_report(alone)
+    assert "1 more bad providers of the labels have no claim here" in write_files_report(alone)
 
 
 def test_the_command_tells_what_it_left_out_and_keeps_nothing(
@@ -116,6 +118,8 @@ def test_the_command_tells_what_it_left_out_and_keeps_nothing(
         ("labels.txt", "claim_id,fraud_type\n", "a .csv or a .parquet file"),
         ("labels.csv", "claim,fraud\n1,upcoding\n", "has the columns claim, fraud; claim_id and fraud_type are needed"),
         ("labels.csv", "facility_key\n1\n", "has the columns facility_key; "),
+        ("labels.csv", "", r"labels.csv: cannot be read as .csv in UTF-8 \(No columns"),
+        ("labels.csv", 'claim_id,fraud_type\n"1,a\n', r"labels.csv: cannot be read as .csv in UTF-8 \("),
         ("labels.csv", "claim_id,fraud_type\n1,a\n2,b\n1,c\n", "row 3 is the second of claim_id 1"),
         ("labels.csv", "facility_key,is_bad_provider\n1,true\n2,maybe\n", "row 2: is_bad_provider is 'maybe'"),
     ],

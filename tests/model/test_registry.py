@@ -189,6 +189,20 @@ def test_an_unreadable_default_is_healed_by_a_promotion(registry: Registry, mode
     assert registry.default_version == models[0]
 
 
+def test_an_unreadable_default_is_still_known_from_the_log(registry: Registry, models: list[str]) -> None:
+    promote(registry, models[0])
+    promote(registry, models[1])
+    (registry.models / "default.json").write_text("{")
+    assert registry.default_version == models[1], "a candidate is compared with it"
+    with pytest.raises(NotJudgedError, match=f"against the present default .{models[1]}."):
+        registry.promote(models[2], conditions="x", who="x")
+    registry.promote(models[1], conditions="x", who="x")
+    assert registry.default is not None
+    assert registry.default.version == models[1], "the same again heals the file"
+    (registry.models / "default.json").write_text("{")
+    assert registry.demote(who="x", reason="y").version == models[0]
+
+
 def test_a_lock_that_is_held_is_named(registry: Registry, models: list[str]) -> None:
     with FileLock(registry.models / ".lock"), pytest.raises(PromotionError, match="was held by another process"):
         registry.record_trained(models[0], "raw/a.csv", "x")

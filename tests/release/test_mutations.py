@@ -24,6 +24,11 @@ PACKAGE = PROJECT_ROOT / "include" / "ml"
 FSYNCS = list(without_each_fsync(PACKAGE))
 MUTATIONS = [*FSYNCS, *BY_HAND]
 SLOW = {
+    "release/durable.py: remove_link without fsync_folder(link.parent)",
+    "release/build.py: seal without fsync_file(path)",
+    "two ancestors kept",
+    "files.py: fsync_file without os.fsync(descriptor)",
+    "collected in silence",
     "release/room.py: _settle without fsync_folder(folder)",
     "rename before seal",
     "release/journal.py: _write without fsync_folder(self.path.parent)",

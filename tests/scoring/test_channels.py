@@ -149,7 +149,7 @@ def test_a_probability_among_peers_surprises_no_more_than_it_says(model, code: s
 ODD: list[dict[str, Any]] = [
     {"evidence_inflated_bill": 9.4, "price_ln_ratio": 0.47, "amount_claimed": 3_200_000, "excess_amount": 1_200_000},
     {"evidence_clone": 30.0, "clone_count": 5, "clone_expected": 0.01, "evidence_repeat": 5.0, "repeat_after_days": 2,
-     "repeat_share": 0.004},
+     "repeat_share": 0.004, "repeat_alike": 3, "repeat_n": 700},
     {"los_share_low": None, "severity_share": None, "price_ln_ratio": None, "tariff_ln_ratio": None},
     {"province_name": "Papua Barat Daya", "facility_class": "a class nobody knows", "service_type": "a new service",
      "severity_group": "tidak_diketahui", "evidence_topup": 7.0, "topup_share": 0.001, "topup_codes": "DD-05-II"},

@@ -61,6 +61,7 @@ class FilesEvaluation:
         claims, frauds, providers, bad_providers: how many the set holds.
         strangers: fraudulent claims of the labels that are not among the claims: quarantined, discharged after the data
             date, or of other files.
+        unknown_providers: bad providers of the labels that have no claim here.
         figures: level, scorer, measure and value, as in `ml.evaluation.figures.Figure`.
     """
 
@@ -72,6 +73,7 @@ class FilesEvaluation:
     providers: int
     bad_providers: int
     strangers: int
+    unknown_providers: int
     figures: tuple[tuple[str, str, str, float], ...]
 
     def value(self, level: str, scorer: str, measure: str) -> float:
@@ -136,6 +138,7 @@ def evaluate_files(
         providers=told[FACILITY].nunique(),
         bad_providers=told[FACILITY][told[BAD_PROVIDER]].nunique(),
         strangers=int((known.fraud_types != HONEST).sum()) - frauds,
+        unknown_providers=len(known.bad_providers - {*told[FACILITY]}),
         figures=tuple(figures),
     )
 
@@ -171,12 +174,14 @@ def read_labels(path: Path) -> Labels:
         ValueError: another ending, a missing column, a claim or provider with two rows, or a value that is neither true
             nor false.
     """
-    if path.suffix == ".csv":
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    elif path.suffix == ".parquet":
-        rows = pd.read_parquet(path)
-    else:
+    if path.suffix not in (".csv", ".parquet"):
         raise ValueError(f"{path}: labels are a .csv or a .parquet file")
+    try:
+        is_csv = path.suffix == ".csv"
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False) if is_csv else pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # what pandas and pyarrow say of a damaged file does not name it
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path}: cannot be read as {path.suffix} in UTF-8 ({reason}); write it again") from error
     of_claims = CLAIM_ID in rows.columns
     key, needed = (CLAIM_ID, FRAUD_TYPE) if of_claims else (FACILITY, BAD_PROVIDER)
     if not {key, needed} <= {*rows.columns}:

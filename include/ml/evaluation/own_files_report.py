@@ -32,6 +32,8 @@ def _head(found: FilesEvaluation) -> str:
             f"{found.strangers:,} more fraudulent claims of the labels are not among them: quarantined, discharged "
             "after the data date, or of other files."
         )
+    if found.unknown_providers:
+        lines.append(f"{found.unknown_providers:,} more bad providers of the labels have no claim here.")
     lines.append(
         f"ours: risk_score and provider_risk_score of {found.ruleset}. What has no label counts as honest: where not "
         "all were looked at, precision is at least what is said."

@@ -146,7 +146,11 @@ def load_model(models: Path, version: str) -> RiskModel:
         ModelError: no such version, its files were altered, or the folder holds another file.
     """
     folder = models / version
-    advice = "Train one with python -m ml.pipelines.train_model, or name another with CLAIMS_MODEL_VERSION."
+    advice = (
+        "`python -m ml.pipelines.models list` shows those there are: name another with CLAIMS_MODEL_VERSION, or go "
+        "back to the default before with python -m ml.pipelines.models demote --reason TEXT; python -m "
+        "ml.pipelines.train_model makes a new one."
+    )
     if Path(version).name != version or not (folder / "model.json").is_file():
         raise ModelError(f"{folder}: there is no model {version!r}. {advice}")
     try:
@@ -232,7 +236,10 @@ def default_model(models: Path) -> DefaultModel | None:
     try:
         return DefaultModel(**json.loads(path.read_text()))
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{path}: not readable ({error}). Run python -m ml.pipelines.train_model") from error
+        raise ModelError(
+            f"{path}: not readable ({error}). `python -m ml.pipelines.models log` tells the last default: make it the "
+            "default again with python -m ml.pipelines.models promote VERSION"
+        ) from error
 
 
 def make_default(models: Path, chosen: DefaultModel) -> None:

@@ -36,7 +36,10 @@ def main(
         int, typer.Option(min=1, max=20, help="Models trained on each set; the overlap is that of their pairs.")
     ] = DEFAULT.models,
     out: Annotated[Path, typer.Option(help="The document.")] = DOCUMENT,
-    plot: Annotated[Path, typer.Option(help="The plot, .svg or .png.")] = PLOT,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="The plot, .svg or .png. [default: docs/images/evaluation.svg, or beside another --out]"),
+    ] = None,
     work: Annotated[
         Path | None, typer.Option(help="Keeps the generated sets. [default: `work/evaluation` in the instance]")
     ] = None,
@@ -49,6 +52,7 @@ def main(
     set, less when the sets are there already.
     """
     plan_seeds, plan_settings = _seeds(seeds), _settings(settings)
+    plot = plot or (PLOT if out == DOCUMENT else out.with_suffix(".svg"))
     with failing_in_one_line(SettingsError, RulesetError, ValueError, verbose=verbose):
         draw, write_report = _writers(plot)
         chosen = load_settings()

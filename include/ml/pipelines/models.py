@@ -44,6 +44,10 @@ def list_models(as_json: Json = False, verbose: Verbose = False) -> None:
         registry = Registry.of(settings)
         log, default = registry.log.read(), registry.default_version
         entries = [_entry(settings, version, default, log) for version in registry.versions]
+    try:
+        _ = registry.default
+    except ModelError as error:
+        entries.append({"version": "default.json", "default": True, "problem": str(error)})
     if default and default not in registry.versions:
         entries.append({"version": default, "default": True, "problem": "default.json names it, but it is not there"})
     _print_json(entries) if as_json else report.show_list(entries)

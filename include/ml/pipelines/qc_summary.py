@@ -19,7 +19,7 @@ def main(
         Path | None, typer.Option(help="Folder of the QC logs. [default: `logs/` in the instance]")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help=f"Summary to write. [default: {SUMMARY_NAME} in the instance's `logs/`]")
+        Path | None, typer.Option(help=f"Summary to write. [default: {SUMMARY_NAME} in the folder of the logs]")
     ] = None,
 ) -> None:
     """Summarise all QC logs of a folder in one JSON file.
@@ -28,9 +28,8 @@ def main(
     the summary cannot be written.
     """
     try:
-        if logs_dir is None or output is None:
-            default = load_settings().logs
-            logs_dir, output = logs_dir or default, output or default / SUMMARY_NAME
+        logs_dir = logs_dir or load_settings().logs
+        output = output or logs_dir / SUMMARY_NAME
         summary = write_summary(logs_dir, output, live_release_id=_live_release_of(logs_dir))
     except (QcError, SettingsError) as error:
         typer.secho(f"ERROR: {error}", fg=typer.colors.RED, err=True)

@@ -107,7 +107,7 @@ def rollback(
     verbose: Verbose = False,
 ) -> None:
     """Make an earlier release live again, and write the QC summary anew. Refuses one that does not verify."""
-    if reason is None:
+    if reason is None or not reason.strip():  # a script's empty variable is no reason either
         reason = typer.prompt("Reason", err=True) if sys.stdin.isatty() else "no reason given"
     with failing_in_one_line(SettingsError, verbose=verbose):
         from ml.rollback import plan_rollback  # what scores and checks is slow to import

@@ -123,8 +123,9 @@ def adopt(settings: Settings, version: str, *, who: str | None = None) -> None:
     Raises:
         GateRefusedError, ModelError: see `promote_candidate`.
     """
-    default = Registry.of(settings).default_version
-    if default == version:
+    registry = Registry.of(settings)
+    default = registry.default_version
+    if default == version and registry.default_is_readable:
         log.info("%s is the default already", version)
     else:
         promote_candidate(settings, version, who=who)

@@ -65,11 +65,20 @@ class Registry:
 
     @property
     def default_version(self) -> str | None:
-        """The default's version; None where there is none, or `default.json` is unreadable (a promotion heals that)."""
-        try:
+        """The default's version; the log's last one where `default.json` is unreadable (a promotion heals that)."""
+        if self.default_is_readable:
             return self.default.version if self.default else None
+        path = defaults_so_far(self.log.read())
+        return path[-1] if path else None
+
+    @property
+    def default_is_readable(self) -> bool:
+        """Whether `default.json` is well-formed, or not there."""
+        try:
+            default_model(self.models)
         except ModelError:
-            return None
+            return False
+        return True
 
     def record_trained(self, version: str, trained_on: str, who: str, reason: str | None = None) -> None:
         """Note a training: on which raw file, and by whom.
@@ -77,7 +86,7 @@ class Registry:
         The same claims give the same version: where that is the default, only what it was trained on is new.
         """
         with self._locked():
-            default = self.default if self.default_version == version else None
+            default = self.default if self.default_is_readable and self.default_version == version else None
             if default and default.trained_on != trained_on:
                 make_default(self.models, replace(default, trained_on=trained_on))
             self.log.append(Entry(event=Event.TRAINED, version=version, trained_on=trained_on, who=who, reason=reason))
@@ -128,11 +137,11 @@ class Registry:
         load_model(self.models, version)
         with self._locked():
             previous = self.default_version
-            if previous == version:
+            if previous == version and self.default_is_readable:
                 raise PromotionError(f"{version} is the default already.")
             if not force:
                 self._refuse_demoted(version)
-            if not force and not self.has_passed(version, conditions):
+            if not force and previous != version and not self.has_passed(version, conditions):
                 raise NotJudgedError(
                     f"{version} has not passed the gate against the present default ({previous or 'none'}): "
                     f"python -m ml.pipelines.models promote {version}"

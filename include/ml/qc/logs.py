@@ -110,7 +110,7 @@ def read_log(log: Path) -> dict[str, Any]:
         QcError: the file is no QC log or cannot be read; the message is the reason, without the file's name.
     """
     if not is_log_name(log.name):
-        raise QcError("its name is not ml_scores_qc_<YYYYMMDDTHHMMSSZ>.json")
+        raise QcError("is not named ml_scores_qc_<YYYYMMDDTHHMMSSZ>.json")
     try:
         content = json.loads(log.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     except OSError as error:

@@ -30,6 +30,7 @@ SELECT
     admission_diagnosis,
     inacbg_base,
     admissions,
+    alike::INTEGER AS admission_alike,
     -- Without the claim itself; against the commonest, as some diagnoses lead to many INA-CBGs.
     (alike - 0.5) / admissions AS admission_share,
     (alike - 0.5) / commonest AS admission_share_of_usual,

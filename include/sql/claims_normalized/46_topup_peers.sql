@@ -14,5 +14,7 @@ WITH counted AS (
 SELECT
     inacbg_base,
     topup_codes,
-    (alike - 0.5) / (sum(alike) OVER (PARTITION BY inacbg_base))::BIGINT AS topup_share
+    alike::INTEGER AS topup_alike,
+    (sum(alike) OVER (PARTITION BY inacbg_base))::INTEGER AS topup_n,
+    (alike - 0.5) / topup_n AS topup_share
 FROM counted

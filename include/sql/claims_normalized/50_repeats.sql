@@ -4,7 +4,8 @@
 -- repeat_identical: the one before is the very same bill: facility, INA-CBG, secondary diagnoses and amount too.
 -- repeat_share: how usual a repeat within 3 days is for that diagnosis and those procedures (dialysis comes back every
 -- third day), the claim itself left out; where the bills are identical, how usual identical ones are: honest series are
--- alike, but seldom to the last diagnosis. NULL where the claim is no repeat within 3 days.
+-- alike, but seldom to the last diagnosis. NULL where the claim is no repeat within 3 days. repeat_alike of repeat_n
+-- claims are such repeats, the claim among them.
 -- A window over neighbours instead of a correlated EXISTS: one sort instead of a search per claim.
 CREATE OR REPLACE TABLE repeats AS
 WITH bills AS (
@@ -49,11 +50,10 @@ SELECT
     least(neighbours.since_earlier, neighbours.until_later)::INTEGER AS duplicate_gap_days,
     neighbours.since_earlier::INTEGER AS repeat_after_days,
     neighbours.identical AS repeat_identical,
-    if(
-        neighbours.since_earlier <= 3,
-        (if(neighbours.identical, usual.identical, usual.repeated) - 0.5) / usual.claims,
-        NULL
-    ) AS repeat_share
+    if(neighbours.since_earlier <= 3, if(neighbours.identical, usual.identical, usual.repeated), NULL)::INTEGER
+        AS repeat_alike,
+    if(neighbours.since_earlier <= 3, usual.claims, NULL)::INTEGER AS repeat_n,
+    (repeat_alike - 0.5) / repeat_n AS repeat_share
 FROM neighbours
 INNER JOIN usual
     ON

@@ -2,7 +2,7 @@
 -- discharge of one and the admission of the next. One stay billed as several looks like this.
 -- Grain: one row per such stay, the first as well as the later ones. fragment_gap_days: days to the nearest neighbour.
 -- fragment_share: how usual it is for that INA-CBG, the claim itself left out, drawn towards that of all stays by as
--- much as 20 stays (chemotherapy is given in courses).
+-- much as 20 stays (chemotherapy is given in courses); fragment_alike of fragment_n stays with it are such ones.
 CREATE OR REPLACE TABLE fragments AS
 WITH neighbours AS (
     SELECT
@@ -42,6 +42,8 @@ usual AS (
 SELECT
     gaps.claim_id,
     gaps.gap::INTEGER AS fragment_gap_days,
+    usual.continued::INTEGER AS fragment_alike,
+    usual.stays::INTEGER AS fragment_n,
     (usual.continued - 0.5 + 20 * usual.overall) / (usual.stays + 20) AS fragment_share
 FROM gaps
 INNER JOIN usual ON gaps.inacbg_base = usual.inacbg_base

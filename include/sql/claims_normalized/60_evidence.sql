@@ -18,15 +18,22 @@ WITH compared AS (
         severity.severity_share,
         severity.severity_expected,
         admission.admissions,
+        admission.admission_alike,
         admission.admission_share,
         admission.admission_share_of_usual,
         admission.admission_price_ratio,
+        if(care.topup_amount > 0, topup.topup_alike, NULL) AS topup_alike,
+        if(care.topup_amount > 0, topup.topup_n, NULL) AS topup_n,
         if(care.topup_amount > 0, topup.topup_share, NULL) AS topup_share,
         repeats.duplicate_gap_days,
         repeats.repeat_after_days,
         repeats.repeat_identical,
+        repeats.repeat_alike,
+        repeats.repeat_n,
         repeats.repeat_share,
         fragments.fragment_gap_days,
+        fragments.fragment_alike,
+        fragments.fragment_n,
         fragments.fragment_share,
         clones.clone_count,
         clones.clone_expected,
@@ -85,16 +92,15 @@ SELECT
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; peers of other INA-CBGs
     -- (price_level 3 and 4) bring what their care costs, so there the tariff alone says it. Unusual top-ups (fewer than
-    -- 1 in 100 claims of that INA-CBG have them) would not have been brought at all.
-    greatest(
-        amount_claimed
-        - coalesce(
-            least(if(price_level <= 2, price_median, NULL), nullif(inacbg_tariff, 0)),
-            price_median
-        )
-        - if(topup_share < 0.01, 0, topup_amount),
-        0
-    )::BIGINT AS excess_amount,
+    -- 1 in 100 claims of that INA-CBG have them) would not have been brought at all. Less than 1% of the bill is none:
+    -- a median is no price list.
+    amount_claimed
+    - coalesce(
+        least(if(price_level <= 2, price_median, NULL), nullif(inacbg_tariff, 0)),
+        price_median
+    )
+    - if(topup_share < 0.01, 0, topup_amount) AS above_usual,
+    if(above_usual > 0.01 * amount_claimed, above_usual, 0)::BIGINT AS excess_amount,
     -- The peers' standard deviations above their median price, or above the claim's own tariff; beyond 20 only by the
     -- logarithm, as 100 are hardly odder. Within honest peers prices hardly spread: 5% is the least that counts as one.
     -- Peers of other INA-CBGs say less about the price, and nothing about how the bill spreads about its own tariff. A

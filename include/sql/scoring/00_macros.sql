@@ -25,6 +25,25 @@ CASE peer_level
     ELSE severity
 END;
 
+-- How much an amount is above another one: beside the word for that other one.
+CREATE OR REPLACE TEMP MACRO above_en(amount, reference) AS
+if(
+    amount < 1.1 * reference,
+    printf('%.1f%% above ', 100 * (amount / reference - 1)),
+    times_en(amount, reference) || ' '
+);
+
+CREATE OR REPLACE TEMP MACRO above_id(amount, reference) AS
+if(
+    amount < 1.1 * reference,
+    replace(printf('%.1f%% di atas ', 100 * (amount / reference - 1)), '.', ','),
+    times_id(amount, reference) || ' '
+);
+
+CREATE OR REPLACE TEMP MACRO plural_en(number, one, many) AS if(number = 1, one, many);
+
+CREATE OR REPLACE TEMP MACRO days_en(number) AS number || if(number = 1, ' day', ' days');
+
 CREATE OR REPLACE TEMP MACRO decimal_id(figure) AS replace(printf('%.1f', figure), '.', ',');
 
 -- A share of claims in percent; what is below a tenth of a percent is said to be so.

@@ -9,9 +9,9 @@ CASE feature
     WHEN 'day_price' THEN 'tagihan per hari rawat ' || times_id(exp(day_price_ln), 1) || ' median klaim sejenis'
     WHEN 'short_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
     WHEN 'long_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
-    WHEN 'severity' THEN percent_id(severity) || ' rawat inap seperti itu wajar separah ini'
-    WHEN 'admission' THEN percent_id(admission) || ' klaim dengan diagnosis masuk itu ditagih dengan INA-CBG ini'
-    WHEN 'topup' THEN 'top-up dimiliki ' || percent_id(topup) || ' klaim sejenis'
+    WHEN 'severity' THEN 'sekitar ' || percent_id(severity) || ' rawat inap seperti itu wajar separah ini'
+    WHEN 'admission' THEN 'sekitar ' || percent_id(admission) || ' klaim dengan diagnosis masuk itu ber-INA-CBG ini'
+    WHEN 'topup' THEN 'top-up dimiliki sekitar ' || percent_id(topup) || ' klaim sejenis'
     WHEN 'comorbidity'
         THEN
             format(
@@ -23,7 +23,7 @@ CASE feature
     WHEN 'readmission'
         THEN
             format(
-                'masuk lagi {} hari setelah pulang, lazim pada {} rawat inap sejenis',
+                'masuk lagi {} hari setelah pulang, lazim pada sekitar {} rawat inap sejenis',
                 readmitted,
                 percent_id(readmission)
             )
@@ -37,23 +37,33 @@ CASE feature
     WHEN 'price' THEN 'billed ' || times_en(exp(price_ln), 1) || ' the median of similar claims'
     WHEN 'tariff' THEN 'billed ' || times_en(exp(tariff_ln), 1) || ' its own INA-CBG tariff'
     WHEN 'day_price' THEN 'billed ' || times_en(exp(day_price_ln), 1) || ' the median of similar claims per day of stay'
-    WHEN 'short_stay' THEN format('LOS {} days, percentile {} of similar stays', los, percentile_en(los_low))
-    WHEN 'long_stay' THEN format('LOS {} days, percentile {} of similar stays', los, percentile_en(los_low))
-    WHEN 'severity' THEN 'so severe would be expected of ' || percent_en(severity) || ' of such stays'
-    WHEN 'admission' THEN percent_en(admission) || ' of claims with that admission diagnosis are billed as this INA-CBG'
-    WHEN 'topup' THEN 'a top-up that ' || percent_en(topup) || ' of similar claims have'
+    WHEN 'short_stay' THEN format('LOS {}, percentile {} of similar stays', days_en(los), percentile_en(los_low))
+    WHEN 'long_stay' THEN format('LOS {}, percentile {} of similar stays', days_en(los), percentile_en(los_low))
+    WHEN 'severity' THEN 'so severe would be expected of about ' || percent_en(severity) || ' of such stays'
+    WHEN
+        'admission'
+        THEN 'about ' || percent_en(admission) || ' of claims with that admission diagnosis have this INA-CBG'
+    WHEN 'topup' THEN 'a top-up that about ' || percent_en(topup) || ' of similar claims have'
     WHEN 'comorbidity'
         THEN
             format(
-                '{} secondary diagnoses, percentile {} of similar claims', comorbidities, percentile_en(1 - comorbidity)
+                '{} secondary {}, percentile {} of similar claims',
+                comorbidities,
+                plural_en(comorbidities, 'diagnosis', 'diagnoses'),
+                percentile_en(1 - comorbidity)
             )
     WHEN 'procedures'
-        THEN format('{} procedures, percentile {} of similar claims', procedures, percentile_en(1 - procedure))
+        THEN format(
+            '{} {}, percentile {} of similar claims',
+            procedures,
+            plural_en(procedures, 'procedure', 'procedures'),
+            percentile_en(1 - procedure)
+        )
     WHEN 'readmission'
         THEN
             format(
-                'readmitted {} days after a discharge, usual for {} of similar stays',
-                readmitted,
+                'readmitted {} after a discharge, usual for about {} of similar stays',
+                days_en(readmitted),
                 percent_en(readmission)
             )
 END;

@@ -12,9 +12,11 @@ SELECT
         replace(printf('%.2g', clone_expected), '.', ',')
     ) AS text_id,
     format(
-        '{} other patients at this facility were billed exactly the same ({}, diagnoses, procedures, {}) within 30 '
-        'days; {} would be expected',
+        '{} other {} at this facility {} billed exactly the same ({}, diagnoses, procedures, {}) within 30 days; {} '
+        'would be expected',
         clone_count,
+        plural_en(clone_count, 'patient', 'patients'),
+        plural_en(clone_count, 'was', 'were'),
         inacbg_code,
         rupiah_en(amount_claimed),
         printf('%.2g', clone_expected)

@@ -1,6 +1,6 @@
 -- Reasons of the channel inflated_bill: the bill without top-ups against the peers' median, and the whole bill against
--- the claim's own tariff and top-ups where it is above them. Peers of other INA-CBGs (price_level 3 and 4) are named
--- only where the tariff says nothing. Grain: one row per claim. Input: suspects.
+-- the claim's own tariff and top-ups where it is above them. Peers of other INA-CBGs (price_level 3 and 4) and such as
+-- it does not exceed are named only where the tariff says nothing. Grain: one row per claim. Input: suspects.
 WITH described AS (
     SELECT
         *,
@@ -14,7 +14,7 @@ WITH described AS (
             'ward class', ward_class, 'region', tariff_region
         ) AS peers_en,
         coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
-        price_level <= 2 OR NOT above_tariff AS against_peers
+        NOT above_tariff OR (price_level <= 2 AND price > 1.01 * price_median) AS against_peers
     FROM suspects
     WHERE surprise_inflated_bill >= $reason_from
 ),
@@ -23,30 +23,30 @@ phrased AS (
     SELECT
         *,
         format(
-            '{} median {} klaim {}({}{})',
-            times_id(price, price_median),
+            '{}median {} klaim {}({}{})',
+            above_id(price, price_median),
             count_id(price_n),
             if(price_level <= 2, 'sejenis ', 'lain '),
             peers_id,
             if(price_level = 1, '', '; disesuaikan kelas dan regionalnya')
         ) AS by_peers_id,
         format(
-            '{} the median of {} {} claims ({}{})',
-            times_en(price, price_median),
+            '{}the median of {} {} claims ({}{})',
+            above_en(price, price_median),
             count_en(price_n),
             if(price_level <= 2, 'similar', 'other'),
             peers_en,
             if(price_level = 1, '', '; adjusted to its class and region')
         ) AS by_peers_en,
         format(
-            '{} tarif INA-CBG-nya sendiri{} ({})',
-            times_id(exp(tariff_ln_ratio), 1),
+            '{}tarif INA-CBG-nya sendiri{} ({})',
+            above_id(exp(tariff_ln_ratio), 1),
             if(topup_amount > 0, ' dan top-up', ''),
             rupiah_id(inacbg_tariff + topup_amount)
         ) AS by_tariff_id,
         format(
-            '{} its own INA-CBG tariff{} ({})',
-            times_en(exp(tariff_ln_ratio), 1),
+            '{}its own INA-CBG tariff{} ({})',
+            above_en(exp(tariff_ln_ratio), 1),
             if(topup_amount > 0, ' and top-ups', ''),
             rupiah_en(inacbg_tariff + topup_amount)
         ) AS by_tariff_en

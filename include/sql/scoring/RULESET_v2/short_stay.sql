@@ -30,14 +30,15 @@ SELECT
         peers || if(stay_level = 1, ', cara pulang yang sama', '')
     ) AS text_id,
     format(
-        'LOS {} days, billed {}{}: {}{} of {} similar stays ({}) are as short',
-        los,
+        'LOS {}, billed {}{}: {}{} of {} similar stays ({}) {} as short',
+        days_en(los),
         if(in_full, 'in full ', ''),
         rupiah_en(amount_claimed),
         only_en(share_as_short),
         count_en(stay_as_short),
         count_en(stay_n),
-        peers || if(stay_level = 1, ', discharged in the same way', '')
+        peers || if(stay_level = 1, ', discharged in the same way', ''),
+        plural_en(stay_as_short, 'is', 'are')
     ) AS text_en,
     json_object(
         'los', los, 'stay_as_short', stay_as_short, 'stay_n', stay_n, 'stay_level', stay_level,

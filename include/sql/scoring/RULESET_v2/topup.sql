@@ -3,23 +3,28 @@ SELECT
     claim_id,
     'topup' AS code,
     surprise_topup AS strength,
-    is_rare(topup_share) AS telling,
+    is_rare(topup_alike / topup_n) AS telling,
     format(
-        'top-up {} sebesar {}: {}{} klaim {} memilikinya',
+        'top-up {} sebesar {}: {}{} dari {} klaim {} memilikinya',
         topup_codes,
         rupiah_id(topup_amount),
-        only_id(topup_share),
-        percent_id(topup_share),
+        only_id(topup_alike / topup_n),
+        count_id(topup_alike),
+        count_id(topup_n),
         inacbg_base(inacbg_code)
     ) AS text_id,
     format(
-        'top-up {} of {}: {}{} of {} claims have it',
+        'top-up {} of {}: {}{} of {} {} claims {} it',
         topup_codes,
         rupiah_en(topup_amount),
-        only_en(topup_share),
-        percent_en(topup_share),
-        inacbg_base(inacbg_code)
+        only_en(topup_alike / topup_n),
+        count_en(topup_alike),
+        count_en(topup_n),
+        inacbg_base(inacbg_code),
+        plural_en(topup_alike, 'has', 'have')
     ) AS text_en,
-    json_object('topup_codes', topup_codes, 'topup_amount', topup_amount, 'topup_share', topup_share) AS figures
+    json_object(
+        'topup_codes', topup_codes, 'topup_amount', topup_amount, 'topup_alike', topup_alike, 'topup_n', topup_n
+    ) AS figures
 FROM suspects
 WHERE surprise_topup >= $reason_from

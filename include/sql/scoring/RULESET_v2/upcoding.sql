@@ -4,7 +4,7 @@ SELECT
     claim_id,
     'upcoding' AS code,
     surprise_upcoding AS strength,
-    is_rare(if(upcoding_by = 'severity', severity_share, admission_share)) AS telling,
+    is_rare(if(upcoding_by = 'severity', severity_share, admission_alike / admissions)) AS telling,
     if(
         upcoding_by = 'severity',
         format(
@@ -18,12 +18,12 @@ SELECT
             percent_id(severity_share)
         ),
         format(
-            'masuk dengan diagnosis {}, ditagih {}: {}{} dari {} klaim dengan diagnosis masuk itu, tarifnya {} '
+            'masuk dengan diagnosis {}, ditagih {}: {}{} dari {} rawat inap dengan diagnosis masuk itu, tarifnya {} '
             'yang biasa',
             admission_diagnosis,
             inacbg_base(inacbg_code),
-            only_id(admission_share),
-            percent_id(admission_share),
+            only_id(admission_alike / admissions),
+            count_id(admission_alike),
             count_id(admissions),
             times_id(admission_price_ratio, 1)
         )
@@ -31,23 +31,23 @@ SELECT
     if(
         upcoding_by = 'severity',
         format(
-            'severity {} after {} days with {} secondary diagnoses: of such stays of {} {}{} would be expected to '
-            'be as severe',
+            'severity {} after {} with {} secondary {}: of such stays of {} {}{} would be expected to be as severe',
             severity_group,
-            los,
+            days_en(los),
             comorbidity_count,
+            plural_en(comorbidity_count, 'diagnosis', 'diagnoses'),
             inacbg_base(inacbg_code),
             only_en(severity_share),
             percent_en(severity_share)
         ),
         format(
-            'admitted with {}, billed as {}: {}{} of {} claims with that admission diagnosis are, at {} the usual '
-            'price',
+            'admitted with {}, billed as {}: {}{} of {} stays with that admission diagnosis {}, at {} the usual price',
             admission_diagnosis,
             inacbg_base(inacbg_code),
-            only_en(admission_share),
-            percent_en(admission_share),
+            only_en(admission_alike / admissions),
+            count_en(admission_alike),
             count_en(admissions),
+            plural_en(admission_alike, 'is', 'are'),
             times_en(admission_price_ratio, 1)
         )
     ) AS text_en,
@@ -58,7 +58,7 @@ SELECT
             'severity_share', severity_share
         ),
         json_object(
-            'admission_diagnosis', admission_diagnosis, 'admission_share', admission_share, 'admissions', admissions,
+            'admission_diagnosis', admission_diagnosis, 'admission_alike', admission_alike, 'admissions', admissions,
             'admission_price_ratio', admission_price_ratio
         )
     ) AS figures
