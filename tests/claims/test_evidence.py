@@ -203,8 +203,10 @@ def test_the_same_bill_again_in_a_series_whose_bills_differ(compared: Callable[.
     claims = compared([*crowd(), *series, pasted], [*differing, diagnosis(349, "J999"), diagnosis(900, "J999")])
     honest, odd = claims[claim_id(349)], claims[claim_id(900)]
     assert (honest["repeat_identical"], odd["repeat_identical"]) == (False, True)
-    assert honest["repeat_share"] == pytest.approx((46 - 0.5) / 51), "how usual any repeat is"
-    assert odd["repeat_share"] == pytest.approx((1 - 0.5) / 51), "how usual an identical one is"
+    assert (honest["repeat_alike"], odd["repeat_alike"], odd["repeat_n"]) == (46, 1, 51)
+    overall = len(claims)
+    assert honest["repeat_share"] == pytest.approx((46 - 1 + 20 * 46 / overall) / (51 - 1 + 20)), "how usual any is"
+    assert odd["repeat_share"] == pytest.approx((1 - 1 + 20 * 1 / overall) / (51 - 1 + 20)), "an identical one"
 
 
 @pytest.mark.parametrize(
@@ -242,9 +244,9 @@ def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
 def test_one_text_pasted_for_several_patients(compared: Callable[..., Claims]) -> None:
     same = {"FKL30": "1234 - the same", "FKL03": "2022-09-10", "FKL04": "2022-09-13"}
     clones = [claim(n, **same) for n in range(900, 905)]
-    claims = compared([*crowd(), *clones, claim(910, FKL30="1234 - the same", FKL03="2022-02-10", FKL04="2022-02-13")])
+    claims = compared([*crowd(), *clones, claim(910, FKL30="1234 - the same", FKL03="2022-07-10", FKL04="2022-07-13")])
     odd = claims[claim_id(900)]
-    assert odd["clone_count"] == 4, "the one seven months before is not of the same month"
+    assert odd["clone_count"] == 4, "the one two months before is not of the same month"
     days = (date(2022, 9, 10) - date(2022, 1, 1)).days + 1
     assert odd["clone_expected"] == pytest.approx(56 * 61 / days * 0.5 / 151), "nobody elsewhere has this text"
     deviance = 4 * math.log(4 / odd["clone_expected"]) - 4 + odd["clone_expected"]
@@ -267,8 +269,52 @@ def test_a_facility_with_another_tariff_has_no_habit_of_inflating(compared: Call
     own = [claim(n, FKL02=claim_id(n, 8191), **teaching, FKL30=f"{n} - x") for n in range(300, 340)]
     claims = compared([*crowd(), *own])
     one = claims[claim_id(300, 8191)]
-    assert one["evidence_inflated_bill"] == pytest.approx(0.5 * math.log(1.4) / 0.05), "no habit is counted in"
-    assert one["provider"]["deviance"] == 0
+    assert one["own_ln_ratio"] == pytest.approx(math.log(1.4))
+    assert (one["evidence_inflated_bill"], one["excess_amount"], one["provider"]["deviance"]) == (0, 0, 0)
+    inflated = claim(900, FKL02=claim_id(900, 8191), FKL32="3500000", FKL47="4500000", FKL30="900 - x")
+    odd = compared([*crowd(), *own, inflated])[claim_id(900, 8191)]
+    assert odd["excess_amount"] == 1_000_000, "above its own tariff, as before"
+
+
+def test_a_specialist_house_bills_alike_all_the_year_round(compared: Callable[..., Claims]) -> None:
+    control = {"FKL18": "Z098", "FKL30": "9411 - mental status determination"}
+    visits = [
+        claim(900 + n, **control, FKL03=f"2022-{1 + n // 3:02d}-{1 + n % 3:02d}", FKL04=f"2022-{1 + n // 3:02d}-10")
+        for n in range(36)
+    ]
+    elsewhere = [claim(n, FKL02=claim_id(n, 8188), FKL18="Z098", FKL30=f"{n} - x") for n in range(700, 800)]
+    claims = compared([*crowd(), *visits, *elsewhere])
+    assert {claims[claim_id(900 + n)]["evidence_clone"] for n in range(36)} == {0}
+
+
+def test_a_symptom_at_admission_says_nothing_about_the_code(compared: Callable[..., Claims]) -> None:
+    def led_to(number: int, code: str, price: str) -> dict[str, str]:
+        own = {"FKL16": "R104", "FKL19": f"{code}-I", "FKL32": price, "FKL47": price, "FKL30": f"{number} - x"}
+        return claim(number, FKL02=claim_id(number, FACILITIES[number % 4])) | own
+
+    codes = {"K-4-17": "1000000", "N-4-10": "1500000", "K-4-18": "2000000"}
+    everywhere = [
+        led_to(300 + 40 * place + n, code, codes[code]) for place, code in enumerate(codes) for n in range(40)
+    ]
+    claims = compared([*crowd(), *everywhere, led_to(900, "K-1-20", "9000000")])
+    assert claims[claim_id(900)]["upcoding_by"] is None
+    usual = [led_to(500 + n, "K-4-17", "1000000") for n in range(200)]
+    claims = compared([*crowd(), *everywhere, *usual, led_to(900, "K-1-20", "9000000")])
+    assert claims[claim_id(900)]["upcoding_by"] == "admission", "most lead to one code"
+
+
+def test_who_dies_early_is_no_short_stay_and_not_coded_up(compared: Callable[..., Claims]) -> None:
+    heavy = [
+        claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL19="A-4-14-III", FKL04="2022-09-11", FKL30=f"{n} - x")
+        for n in range(300, 340)
+    ]
+    early = {"FKL19": "A-4-14-III", "FKL04": "2022-09-02", "FKL30": "9999 - else"}
+    died = claim(900, **early, FKL14="4")
+    home = claim(901, **early | {"FKL30": "9998 - else"})
+    claims = compared([*crowd(), *heavy, died, home])
+    assert claims[claim_id(900)]["usual_exit"] is False
+    assert claims[claim_id(900)]["evidence_short_stay"] < claims[claim_id(901)]["evidence_short_stay"]
+    assert claims[claim_id(900)]["evidence_upcoding"] < 0.5 * claims[claim_id(901)]["evidence_upcoding"]
 
 
 def test_where_nothing_is_alike_the_own_tariff_says_what_is_too_much(compared: Callable[..., Claims]) -> None:

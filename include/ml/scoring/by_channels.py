@@ -29,7 +29,8 @@ FIGURES = (
     "tariff_region", "inacbg_code", "inacbg_tariff", "primary_diagnosis", "admission_diagnosis", "los",
     "comorbidity_count", "procedure_count", "amount_claimed", "topup_amount", "topup_codes", "excess_amount",
     "price_level", "price_n", "price_median", "stay_level", "stay_n", "stay_as_short", "admissions",
-    "admission_alike", "admission_price_ratio", "upcoding_by", "topup_alike", "topup_n", "repeat_after_days",
+    "admission_alike", "admission_price_ratio", "upcoding_by", "topup_code", "topup_diagnosis", "topup_alike",
+    "topup_n", "own_ln_ratio", "usual_exit", "repeat_after_days",
     "repeat_identical", "repeat_alike", "repeat_n", "fragment_gap_days", "fragment_alike", "fragment_n", "clone_count",
     "clone_expected", "readmission_after_days",
 )  # fmt: skip

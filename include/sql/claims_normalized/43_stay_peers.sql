@@ -1,18 +1,30 @@
 -- How short a stay is among its peers: how many of them are at most as long, and their share by mid-rank.
 -- Grain: one row per INA-CBG, discharge status and LOS of inpatient claims. Peers have the same INA-CBG (severity
 -- included) and left in the same way, as who dies or is referred leaves early; where those are fewer than
--- 2 x min_peers, the same INA-CBG; where those are, the same case-mix group, case type and severity.
+-- 2 x min_peers, the same INA-CBG; where those are, the same case-mix group, case type and severity; these, too, left
+-- as most do (usual_exit: the commonest discharge status) or all otherwise.
 CREATE OR REPLACE TABLE stay_peers AS
-WITH counted AS (
+WITH usual AS (
+    SELECT stays.discharge_status
+    FROM care AS stays
+    WHERE stays.service_type = 'RITL'
+    GROUP BY stays.discharge_status
+    ORDER BY count(*) DESC, stays.discharge_status ASC
+    LIMIT 1
+),
+
+counted AS (
     SELECT
-        inacbg_code,
-        inacbg_group,
-        severity_group,
-        discharge_status,
-        los,
+        care.inacbg_code,
+        care.inacbg_group,
+        care.severity_group,
+        care.discharge_status,
+        care.los,
+        (care.discharge_status IS NOT DISTINCT FROM usual.discharge_status) AS usual_exit,
         count(*) AS claims
     FROM care
-    WHERE service_type = 'RITL'
+    CROSS JOIN usual
+    WHERE care.service_type = 'RITL'
     GROUP BY ALL
 ),
 
@@ -30,8 +42,8 @@ ranked AS (
     FROM counted
     WINDOW
         same_exit AS (PARTITION BY inacbg_code, discharge_status),
-        same_code AS (PARTITION BY inacbg_code),
-        same_group AS (PARTITION BY inacbg_group, severity_group)
+        same_code AS (PARTITION BY inacbg_code, usual_exit),
+        same_group AS (PARTITION BY inacbg_group, severity_group, usual_exit)
 ),
 
 chosen AS (
@@ -50,6 +62,7 @@ SELECT
     inacbg_code,
     discharge_status,
     los,
+    usual_exit,
     stay_level,
     [exit_n, code_n, group_n][stay_level]::INTEGER AS stay_n,
     [exit_up_to, code_up_to, group_up_to][stay_level]::INTEGER AS stay_as_short,

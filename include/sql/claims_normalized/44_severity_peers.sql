@@ -7,6 +7,7 @@
 -- in general by as much as 10 claims; 0.001 keeps outliers from deciding.
 -- Severity raised on paper shows here: the stay stays as short as that of the light cases, and little else is the
 -- matter with the patient that would make it heavy.
+-- severity_share_any_stay leaves the length out: for who died, was referred or left early.
 CREATE OR REPLACE TABLE severity_peers AS
 WITH stays AS (
     SELECT
@@ -154,6 +155,11 @@ weighed AS (
         pivoted.comorbidity_count,
         pivoted.los,
         priors.severity_expected,
+        priors.prior_1,
+        priors.prior_2,
+        priors.prior_3,
+        priors.other_2 AS other_prior_2,
+        priors.other_3 AS other_prior_3,
         priors.prior_1 * pivoted.likelihood_1 AS weight_1,
         priors.prior_2 * pivoted.likelihood_2 AS weight_2,
         priors.prior_3 * pivoted.likelihood_3 AS weight_3,
@@ -175,6 +181,14 @@ SELECT
         WHEN 1 THEN 1.0
         WHEN 2 THEN (weighed.other_2 + weighed.weight_3) / (weighed.weight_1 + weighed.other_2 + weighed.weight_3)
         ELSE weighed.other_3 / (weighed.weight_1 + weighed.weight_2 + weighed.other_3)
-    END AS severity_share
+    END AS severity_share,
+    CASE levels.severity_level
+        WHEN 1 THEN 1.0
+        WHEN 2
+            THEN
+                (weighed.other_prior_2 + weighed.prior_3)
+                / (weighed.prior_1 + weighed.other_prior_2 + weighed.prior_3)
+        ELSE weighed.other_prior_3 / (weighed.prior_1 + weighed.prior_2 + weighed.other_prior_3)
+    END AS severity_share_any_stay
 FROM weighed
 CROSS JOIN levels

@@ -31,8 +31,9 @@ SELECT
     inacbg_base,
     admissions,
     alike::INTEGER AS admission_alike,
-    -- Without the claim itself; against the commonest, as some diagnoses lead to many INA-CBGs.
+    -- Without the claim itself; against the commonest, where half of the claims lead to it: a symptom (abdominal pain,
+    -- fever) leads everywhere and says nothing about what to expect.
     (alike - 0.5) / admissions AS admission_share,
-    (alike - 0.5) / commonest AS admission_share_of_usual,
+    if(2 * commonest >= admissions, (alike - 0.5) / commonest, NULL) AS admission_share_of_usual,
     exp(ln_price - ln_usual) AS admission_price_ratio
 FROM placed

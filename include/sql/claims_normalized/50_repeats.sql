@@ -3,7 +3,8 @@
 -- (RULESET_v1); repeat_after_days: days since the one before it, NULL for the first: the later bill is the repeat.
 -- repeat_identical: the one before is the very same bill: facility, INA-CBG, secondary diagnoses and amount too.
 -- repeat_share: how usual a repeat within 3 days is for that diagnosis and those procedures (dialysis comes back every
--- third day), the claim itself left out; where the bills are identical, how usual identical ones are: honest series are
+-- third day), the claim itself left out, drawn towards that of all claims by as much as 20 claims, as rare care has
+-- nobody to compare with; where the bills are identical, how usual identical ones are: honest series are
 -- alike, but seldom to the last diagnosis. NULL where the claim is no repeat within 3 days. repeat_alike of repeat_n
 -- claims are such repeats, the claim among them.
 -- A window over neighbours instead of a correlated EXISTS: one sort instead of a search per claim.
@@ -43,6 +44,13 @@ usual AS (
         count(*) FILTER (since_earlier <= 3 AND identical) AS identical
     FROM neighbours
     GROUP BY primary_diagnosis, procedure_codes
+),
+
+overall AS (
+    SELECT
+        sum(repeated)::BIGINT / sum(claims)::BIGINT AS repeated,
+        sum(identical)::BIGINT / sum(claims)::BIGINT AS identical
+    FROM usual
 )
 
 SELECT
@@ -53,8 +61,10 @@ SELECT
     if(neighbours.since_earlier <= 3, if(neighbours.identical, usual.identical, usual.repeated), NULL)::INTEGER
         AS repeat_alike,
     if(neighbours.since_earlier <= 3, usual.claims, NULL)::INTEGER AS repeat_n,
-    (repeat_alike - 0.5) / repeat_n AS repeat_share
+    (repeat_alike - 1 + 20 * if(neighbours.identical, overall.identical, overall.repeated)) / (repeat_n - 1 + 20)
+        AS repeat_share
 FROM neighbours
+CROSS JOIN overall
 INNER JOIN usual
     ON
         neighbours.primary_diagnosis = usual.primary_diagnosis

@@ -2,7 +2,28 @@
 -- 0 where there is nothing. Beside it the figures themselves, for reasons. Grain: one row per claim.
 -- own_<channel> is before the provider's habits are counted in (70_provider_habits.sql).
 CREATE OR REPLACE TABLE evidence AS
-WITH compared AS (
+WITH own_tariffs AS ( -- how far above its peers a facility's bills usually are where they are exactly its tariff
+    SELECT
+        care.facility_key,
+        care.service_type,
+        greatest(median(care.ln_price - price.ln_middle), 0) AS ln_own
+    FROM care
+    INNER JOIN price_peers AS price
+        ON
+            care.service_type = price.service_type
+            AND care.inacbg_code = price.inacbg_code
+            AND care.severity_group = price.severity_group
+            AND care.facility_class = price.facility_class
+            AND care.ward_class IS NOT DISTINCT FROM price.ward_class
+            AND care.tariff_region IS NOT DISTINCT FROM price.tariff_region
+    WHERE
+        price.price_level <= 2
+        AND abs(ln(greatest(care.amount_claimed, 1) / nullif(care.inacbg_tariff + care.topup_amount, 0))) <= 0.01
+    GROUP BY care.facility_key, care.service_type
+    HAVING count(*) >= 10
+),
+
+compared AS (
     SELECT
         care.*,
         price.price_level,
@@ -10,18 +31,22 @@ WITH compared AS (
         exp(price.ln_middle) AS price_median,
         price.ln_spread AS price_ln_spread,
         care.ln_price - price.ln_middle AS price_ln_ratio,
+        if(price.price_level <= 2, coalesce(own_tariffs.ln_own, 0), 0) AS own_ln_ratio,
         ln(greatest(care.amount_claimed, 1) / nullif(care.inacbg_tariff + care.topup_amount, 0)) AS tariff_ln_ratio,
         stay.stay_level,
         stay.stay_n,
         stay.stay_as_short,
         stay.los_share_low,
-        severity.severity_share,
+        stay.usual_exit,
+        if(stay.usual_exit, severity.severity_share, severity.severity_share_any_stay) AS severity_share,
         severity.severity_expected,
         admission.admissions,
         admission.admission_alike,
         admission.admission_share,
         admission.admission_share_of_usual,
         admission.admission_price_ratio,
+        if(care.topup_amount > 0, topup.topup_code, NULL) AS topup_code,
+        if(care.topup_amount > 0, topup.topup_diagnosis, NULL) AS topup_diagnosis,
         if(care.topup_amount > 0, topup.topup_alike, NULL) AS topup_alike,
         if(care.topup_amount > 0, topup.topup_n, NULL) AS topup_n,
         if(care.topup_amount > 0, topup.topup_share, NULL) AS topup_share,
@@ -51,6 +76,8 @@ WITH compared AS (
             AND care.facility_class = price.facility_class
             AND care.ward_class IS NOT DISTINCT FROM price.ward_class
             AND care.tariff_region IS NOT DISTINCT FROM price.tariff_region
+    LEFT JOIN own_tariffs
+        ON care.facility_key = own_tariffs.facility_key AND care.service_type = own_tariffs.service_type
     LEFT JOIN stay_peers AS stay
         ON
             care.service_type = 'RITL'
@@ -69,8 +96,7 @@ WITH compared AS (
             care.service_type = admission.service_type
             AND care.admission_diagnosis = admission.admission_diagnosis
             AND care.inacbg_base = admission.inacbg_base
-    LEFT JOIN topup_peers AS topup
-        ON care.inacbg_base = topup.inacbg_base AND care.topup_codes = topup.topup_codes
+    LEFT JOIN topup_peers AS topup ON care.claim_id = topup.claim_id
     LEFT JOIN repeats ON care.claim_id = repeats.claim_id
     LEFT JOIN fragments ON care.claim_id = fragments.claim_id
     LEFT JOIN clones ON care.claim_id = clones.claim_id
@@ -96,7 +122,7 @@ SELECT
     -- a median is no price list.
     amount_claimed
     - coalesce(
-        least(if(price_level <= 2, price_median, NULL), nullif(inacbg_tariff, 0)),
+        least(if(price_level <= 2, price_median * exp(own_ln_ratio), NULL), nullif(inacbg_tariff, 0)),
         price_median
     )
     - if(topup_share < 0.01, 0, topup_amount) AS above_usual,
@@ -105,9 +131,10 @@ SELECT
     -- logarithm, as 100 are hardly odder. Within honest peers prices hardly spread: 5% is the least that counts as one.
     -- Peers of other INA-CBGs say less about the price, and nothing about how the bill spreads about its own tariff. A
     -- bill at exactly its own tariff says less, too, by half: a tariff beyond the peers' may be raised along, but more
-    -- often the facility has another one. (least() and greatest() pass over NULL.)
+    -- often the facility has another one; by how much its bills at their tariff usually differ is taken off before.
+    -- (least() and greatest() pass over NULL.)
     greatest(
-        price_ln_ratio * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1)
+        (price_ln_ratio - own_ln_ratio) * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1)
         / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2),
         tariff_ln_ratio / sqrt(if(price_level <= 2, price_ln_spread, 0) ** 2 + 0.05 ** 2),
         0

@@ -29,6 +29,7 @@ phrased AS (
             if(price_level <= 2, 'sejenis ', 'lain '),
             peers_id,
             if(price_level = 1, '', '; disesuaikan kelas dan regionalnya')
+            || if(own_ln_ratio > 0.01, '; tarif faskes ini biasanya ' || above_id(exp(own_ln_ratio), 1) || 'median', '')
         ) AS by_peers_id,
         format(
             '{}the median of {} {} claims ({}{})',
@@ -37,6 +38,11 @@ phrased AS (
             if(price_level <= 2, 'similar', 'other'),
             peers_en,
             if(price_level = 1, '', '; adjusted to its class and region')
+            || if(
+                own_ln_ratio > 0.01,
+                '; this facility''s tariff is usually ' || above_en(exp(own_ln_ratio), 1) || 'it',
+                ''
+            )
         ) AS by_peers_en,
         format(
             '{}tarif INA-CBG-nya sendiri{} ({})',
@@ -57,7 +63,7 @@ SELECT
     claim_id,
     'inflated_bill' AS code,
     surprise_inflated_bill AS strength,
-    above_tariff OR price >= 1.1 * price_median AS telling,
+    above_tariff OR price >= 1.1 * price_median * exp(own_ln_ratio) AS telling,
     'tagihan ' || CASE
         WHEN NOT against_peers THEN rupiah_id(amount_claimed) || ' = ' || by_tariff_id
         WHEN NOT above_tariff THEN rupiah_id(price) || ' = ' || by_peers_id

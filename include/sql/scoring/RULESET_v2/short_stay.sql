@@ -27,7 +27,11 @@ SELECT
         only_id(share_as_short),
         count_id(stay_as_short),
         count_id(stay_n),
-        peers || if(stay_level = 1, ', cara pulang yang sama', '')
+        peers || CASE
+            WHEN stay_level = 1 THEN ', cara pulang yang sama'
+            WHEN usual_exit THEN ', pulang seperti kebanyakan'
+            ELSE ', pulang dengan cara lain'
+        END
     ) AS text_id,
     format(
         'LOS {}, billed {}{}: {}{} of {} similar stays ({}) {} as short',
@@ -37,7 +41,11 @@ SELECT
         only_en(share_as_short),
         count_en(stay_as_short),
         count_en(stay_n),
-        peers || if(stay_level = 1, ', discharged in the same way', ''),
+        peers || CASE
+            WHEN stay_level = 1 THEN ', discharged in the same way'
+            WHEN usual_exit THEN ', discharged as most are'
+            ELSE ', discharged otherwise than most'
+        END,
         plural_en(stay_as_short, 'is', 'are')
     ) AS text_en,
     json_object(

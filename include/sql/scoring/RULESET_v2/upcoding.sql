@@ -8,10 +8,9 @@ SELECT
     if(
         upcoding_by = 'severity',
         format(
-            'keparahan {} padahal LOS {} hari dengan {} diagnosis sekunder: dari rawat inap {} seperti itu {}{} '
-            'yang wajar setinggi ini',
+            'keparahan {} padahal {}{} diagnosis sekunder: dari rawat inap {} seperti itu {}{} yang wajar setinggi ini',
             severity_group,
-            los,
+            if(usual_exit, format('LOS {} hari dengan ', los), 'dengan '),
             comorbidity_count,
             inacbg_base(inacbg_code),
             only_id(severity_share),
@@ -31,9 +30,9 @@ SELECT
     if(
         upcoding_by = 'severity',
         format(
-            'severity {} after {} with {} secondary {}: of such stays of {} {}{} would be expected to be as severe',
+            'severity {}{} with {} secondary {}: of such stays of {} {}{} would be expected to be as severe',
             severity_group,
-            days_en(los),
+            if(usual_exit, ' after ' || days_en(los), ''),
             comorbidity_count,
             plural_en(comorbidity_count, 'diagnosis', 'diagnoses'),
             inacbg_base(inacbg_code),
