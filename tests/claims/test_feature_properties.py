@@ -94,7 +94,7 @@ def claims_and_scores(rows: list[dict[str, Any]], order: list[int], model: RiskM
         return pq.read_table(path), pq.read_table(folder / "scores.parquet")
 
 
-@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(files, st.randoms(use_true_random=False))
 def test_features_and_scores_are_finite_and_do_not_depend_on_the_order(model, rows, random) -> None:
     order = list(range(len(rows)))

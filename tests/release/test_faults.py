@@ -133,7 +133,7 @@ SCENARIOS = {
     "rollback": Scenario(older_and_good, to_roll_back, ("good", "older"), ("good", "older")),
     "record QC": Scenario(failed, to_record_qc, ("night",), ("night", "good")),
 }
-SLOW = {"first publish", "collection"}
+SLOW = {"first publish", "publish", "collection"}
 CALLS = ["publish", "restore", "recover", "rollback", "record QC"]
 
 
