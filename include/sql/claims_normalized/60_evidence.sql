@@ -117,9 +117,9 @@ SELECT
         inacbg_tariff, topup_amount, topup_codes, care_digest, ln_price
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; peers of other INA-CBGs
-    -- (price_level 3 and 4) bring what their care costs, so there the tariff alone says it. Unusual top-ups (fewer than
-    -- 1 in 100 claims of that INA-CBG have them) would not have been brought at all. Less than 1% of the bill is none:
-    -- a median is no price list.
+    -- (price_level 3 and 4) bring what their care costs, so there the tariff alone says it. Unusual top-ups
+    -- (topup_share below 1 in 100) would not have been brought at all. Less than 1% of the bill is none: a median is no
+    -- price list.
     amount_claimed
     - coalesce(
         least(if(price_level <= 2, price_median * exp(own_ln_ratio), NULL), nullif(inacbg_tariff, 0)),

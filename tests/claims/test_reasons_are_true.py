@@ -1,0 +1,367 @@
+"""Reasons are true: their numbers, computed anew from the claims of a generated year by other code."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from ml.sample import GeneratorConfig, generate, write
+from ml.settings import Settings
+from tests.claims.test_reasons import RULESET, scored
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """A generated year, scored; with the discharge status and the set of secondary diagnoses from the raw files."""
+    folder = tmp_path_factory.mktemp("night")
+    sample = generate(GeneratorConfig(claims=20_000, seed=5))
+    write(sample, folder / "raw", "parquet", folder / "labels.parquet")
+    claims = scored(
+        Settings(
+            _env_file=None, CLAIMS_INSTANCE_DIR=folder / "instance", CLAIMS_RAW_DIR=folder / "raw",
+            CLAIMS_PATIENT_KEY_SECRET="a-secret-for-the-tests",
+        )
+    )  # fmt: skip
+    (visits,) = (folder / "raw").glob("*fkrtl*")
+    (diagnoses,) = (folder / "raw").glob("*diagnosissekunder*")
+    claims["discharge_status"] = pq.read_table(visits).to_pandas().set_index("FKL02")["FKL14"]
+    secondary = (
+        pq.read_table(diagnoses).to_pandas().groupby("FKL02")["FKL24"].agg(lambda codes: tuple(sorted(set(codes))))
+    )
+    claims["secondary"] = [secondary.get(claim_id, ()) for claim_id in claims.index]
+    claims["base"] = claims["inacbg_code"].map(base)
+    return claims
+
+
+def with_reason(night: pd.DataFrame, code: str, most: int = 150) -> list[tuple[pd.Series, dict[str, Any]]]:
+    """The riskiest claims that give this reason, and its figures."""
+    found = [
+        (row, reason["figures"])
+        for _, row in night[night["reasons"].map(bool)].iterrows()
+        for reason in row["reasons"]
+        if reason["code"] == code
+    ]
+    assert found, code
+    return found[:most]
+
+
+def base(inacbg: str) -> str:
+    return inacbg.rsplit("-", 1)[0]
+
+
+def test_whoever_is_risky_has_reasons_and_whoever_is_not_has_none(night: pd.DataFrame) -> None:
+    risky = night["risk_score"] >= RULESET.thresholds["reasons_from_risk"]
+    assert 100 < risky.sum() < 0.2 * len(night)
+    assert (night["reasons"].map(len).between(1, 3) == risky).all()
+    for reasons in night.loc[risky, "reasons"]:
+        assert all(reason["text_id"] and reason["text_en"] and reason["figures"] for reason in reasons)
+        texts = [reason[f"text_{language}"] for reason in reasons for language in ("id", "en")]
+        assert not any(word in text for text in texts for word in ("NULL", "None", "nan", "{"))
+
+
+def test_the_bill_and_the_median_of_its_peers(night: pd.DataFrame) -> None:
+    """Wider peers after taking off what class, ward and region add (two rounds of median polish, as in features.md)."""
+    price = night["amount_claimed"] - night["topup_amount"]
+    ln_price = np.log(price.clip(lower=1))
+    places = ["service_type", "facility_class", "ward_class", "tariff_region"]
+    place = night[places].astype(str).agg("|".join, axis=1)
+    effect = (ln_price - ln_price.groupby(night["inacbg_code"]).transform("median")).groupby(place).transform("median")
+    level = (ln_price - effect).groupby(night["inacbg_code"]).transform("median")
+    effect = (ln_price - level).groupby(place).transform("median")
+    group = night["inacbg_code"].str.split("-").str[:2].str.join("-")
+    alike = {1: [place, night["inacbg_code"]], 2: [night["inacbg_code"]], 3: [group, night["severity_group"]],
+             4: [night["severity_group"]]}  # fmt: skip
+    seen = set()
+    for row, figures in with_reason(night, "inflated_bill", most=500):
+        assert figures["price"] == row["amount_claimed"] - row["topup_amount"]
+        peers = np.logical_and.reduce([keys == keys[row.name] for keys in alike[figures["price_level"]]])
+        assert figures["price_n"] == peers.sum()
+        usual = np.median((ln_price - effect)[peers]) + effect[row.name]
+        assert figures["price_median"] == pytest.approx(math.exp(usual))
+        said = told(row, "inflated_bill")
+        peers_told = figures["price_level"] <= 2 and figures["price"] > 1.01 * figures["price_median"]
+        above = row["amount_claimed"] > 1.01 * (row["inacbg_tariff"] + row["topup_amount"])
+        assert ("tariff" in said) == above
+        assert ("the median of" in said) == (peers_told or not above)
+        if peers_told or not above:
+            assert f"{above_words(figures['price'] / figures['price_median'])} the median of {peers.sum():,} " in said
+            assert (" similar claims (" in said) == (figures["price_level"] <= 2)
+            assert ("adjusted to its class and region" in said) == (figures["price_level"] > 1)
+        if above:
+            times = row["amount_claimed"] / (row["inacbg_tariff"] + row["topup_amount"])
+            assert f"{above_words(times)} its own INA-CBG tariff" in said
+            assert f"(Rp{row['inacbg_tariff'] + row['topup_amount']:,})" in said
+        seen.add((figures["price_level"], above))
+    assert {level for level, _ in seen} >= {1, 2}
+
+
+def above_words(times: float) -> str:
+    return f"{times:.1f}x" if times >= 1.1 else f"{100 * (times - 1):.1f}% above"
+
+
+def told(row: pd.Series, code: str) -> str:
+    (text,) = [str(reason["text_en"]) for reason in row["reasons"] if reason["code"] == code]
+    return text
+
+
+def test_stays_as_short_as_said(night: pd.DataFrame) -> None:
+    stays = night[night["service_type"] == "RITL"]
+    group = stays["inacbg_code"].str.split("-").str[:2].str.join("-") + stays["severity_group"]
+    usual_exit = stays["discharge_status"] == stays["discharge_status"].mode()[0]
+    levels = set()
+    for row, figures in with_reason(night, "short_stay", most=500):
+        alike = {
+            1: (stays["inacbg_code"] == row["inacbg_code"]) & (stays["discharge_status"] == row["discharge_status"]),
+            2: (stays["inacbg_code"] == row["inacbg_code"]) & (usual_exit == usual_exit[row.name]),
+            3: (group == group[row.name]) & (usual_exit == usual_exit[row.name]),
+        }[figures["stay_level"]]
+        as_short = int((stays[alike]["los"] <= row["los"]).sum())
+        assert (figures["stay_as_short"], figures["stay_n"]) == (as_short, alike.sum())
+        said = told(row, "short_stay")
+        assert f"{as_short:,} of {alike.sum():,} similar stays" in said
+        assert ("discharged in the same way" in said) == (figures["stay_level"] == 1)
+        assert ("discharged as most are" in said) == (figures["stay_level"] > 1 and usual_exit[row.name])
+        assert ("only" in said) == (as_short <= 0.1 * alike.sum())
+        assert ("in full" in said) == (row["price_ln_ratio"] > -0.05)
+        levels.add(figures["stay_level"])
+    assert len(levels) > 1
+
+
+def test_top_ups_as_rare_as_said(night: pd.DataFrame) -> None:
+    by_diagnosis = 0
+    for row, figures in with_reason(night, "topup", most=400):
+        found = []
+        for code in row["topup_codes"].split(";"):
+            has = night["topup_codes"].str.split(";").map(lambda codes, code=code: code in codes)
+            alike = night["base"] == row["base"]
+            shares = [((has & alike).sum() - 0.5, alike.sum(), (has & alike).sum(), "of " + row["base"])]
+            for sick in {row["primary_diagnosis"], *row["secondary"]}:
+                ill = (night["primary_diagnosis"] == sick) | night["secondary"].map(lambda all, sick=sick: sick in all)
+                ill &= night["facility_key"] != row["facility_key"]
+                if ill.sum() >= 20 and (has & ill).any():
+                    shares.append(((has & ill).sum(), ill.sum(), (has & ill).sum(), "diagnosis " + sick))
+            found.append(max((share / n, count, n, of) for share, n, count, of in shares))
+        share, count, n, _of = min(found)
+        assert row["topup_share"] == pytest.approx(share)
+        assert figures["topup_alike"] / figures["topup_n"] == pytest.approx(count / n)
+        said = told(row, "topup")
+        assert f"{figures['topup_alike']:,} of {figures['topup_n']:,} claims of " in said
+        by_diagnosis += "other facilities with diagnosis" in said
+    assert by_diagnosis > 0
+
+
+def test_what_is_usual_is_told_only_where_it_is_the_strongest(night: pd.DataFrame) -> None:
+    usual = {
+        "short_stay": lambda row, figures: figures["stay_as_short"] > 0.1 * figures["stay_n"],
+        "topup": lambda row, figures: figures["topup_alike"] > 0.1 * figures["topup_n"],
+        "repeat": lambda row, figures: figures["repeat_alike"] > 0.1 * figures["repeat_n"],
+        "fragmentation": lambda row, figures: figures["fragment_alike"] > 0.1 * figures["fragment_n"],
+        "upcoding": lambda row, figures: (
+            figures.get("severity_share", 0) > 0.1
+            or figures.get("admission_alike", 0) > 0.1 * figures.get("admissions", 0)
+        ),
+        "inflated_bill": lambda row, figures: (
+            figures["price"] < 1.1 * figures["price_median"]
+            and row["amount_claimed"] <= 1.01 * (figures["inacbg_tariff"] + figures["topup_amount"])
+        ),
+    }
+    leading = 0
+    for _, row in night[night["reasons"].map(bool)].iterrows():
+        for place, reason in enumerate(row["reasons"]):
+            if reason["code"] in usual and usual[reason["code"]](row, reason["figures"]):
+                assert place == 0
+                assert not any(word in reason["text_en"] + reason["text_id"] for word in ("only", "hanya"))
+                leading += 1
+    assert leading > 5
+
+
+def test_severity_as_unlikely_as_said(night: pd.DataFrame) -> None:
+    """P(severity or more | INA-CBG, at most as many secondary diagnoses, LOS), step by step as features.md has it."""
+    stays = night[(night["service_type"] == "RITL") & night["severity_level"].between(1, 3)].copy()
+    stays["ln_los"] = np.log(stays["los"] + 0.5)
+    usual_exit = stays["discharge_status"] == stays["discharge_status"].mode()[0]
+    of_base = stays.groupby("base")["ln_los"].median()
+    of_level = stays.groupby(["base", "severity_level"])["ln_los"].agg(["median", "size"])
+    step = (stays["ln_los"] - stays["base"].map(of_base)).groupby(stays["severity_level"]).median()
+    rest = stays["ln_los"] - stays.groupby(["base", "severity_level"])["ln_los"].transform("median")
+    spread = rest.groupby(stays["severity_level"]).agg(lambda part: 1.4826 * (part - part.median()).abs().median())
+
+    def likelihood(row: pd.Series, level: int) -> float:
+        middle, count = of_level.loc[(row["base"], level)] if (row["base"], level) in of_level.index else (0.0, 0)
+        usual = (count * middle + 10 * (of_base[row["base"]] + step[level])) / (count + 10)
+        wide = max(spread[level], 0.3)
+        return math.exp(-(((row["ln_los"] - usual) / wide) ** 2) / 2) / wide + 0.001
+
+    checked = 0
+    for row, figures in with_reason(night, "upcoding", most=400):
+        if "severity_share" not in figures:
+            alike = night[
+                (night["service_type"] == row["service_type"])
+                & (night["admission_diagnosis"] == row["admission_diagnosis"])
+            ]
+            same = (alike["base"] == row["base"]).sum()
+            assert (figures["admission_alike"], figures["admissions"]) == (same, len(alike))
+            assert row["service_type"] == "RITL", "the sentence speaks of stays"
+            continue
+        up_to = stays[stays["comorbidity_count"] <= row["comorbidity_count"]]
+        own, weight = stays.loc[row.name], {}
+        for level in (1, 2, 3):
+            left_out = int(level == row["severity_level"])
+            alike = ((up_to["base"] == own["base"]) & (up_to["severity_level"] == level)).sum() - left_out
+            anywhere = max((up_to["severity_level"] == level).sum() - left_out, 0.5 * left_out)
+            fits = likelihood(own, level) if usual_exit[row.name] else 1  # who died or was referred left early
+            weight[level] = (alike + 20 * anywhere / len(up_to)) * fits
+        share = sum(weight[level] for level in weight if level >= row["severity_level"]) / sum(weight.values())
+        assert figures["severity_share"] == pytest.approx(share)
+        assert (" after " in told(row, "upcoding")) == usual_exit[row.name]
+        checked += 1
+    assert checked > 20
+
+
+def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
+    by_patient = dict(tuple(night.groupby("patient_key")))
+    for row, figures in with_reason(night, "repeat"):
+        own = by_patient[row["patient_key"]]
+        same = own[
+            (own["primary_diagnosis"] == row["primary_diagnosis"]) & (own["procedure_codes"] == row["procedure_codes"])
+        ]
+        same = same.reset_index(drop=True).sort_values(["admission_date", "claim_id"])
+        before = same.shift()[same["claim_id"] == row["claim_id"]]
+        assert figures["repeat_after_days"] == (row["admission_date"] - before["admission_date"].iloc[0]).days
+        bill = ["facility_key", "inacbg_code", "secondary", "amount_claimed"]
+        assert figures["repeat_identical"] == all(before[name].iloc[0] == row[name] for name in bill)
+        care = night[
+            (night["primary_diagnosis"] == row["primary_diagnosis"])
+            & (night["procedure_codes"] == row["procedure_codes"])
+        ].reset_index(drop=True)
+        care = care.sort_values(["patient_key", "admission_date", "claim_id"])
+        repeated = care["repeat_after_days"] <= 3
+        if figures["repeat_identical"]:
+            repeated &= np.logical_and.reduce([care[name] == care[name].shift() for name in ["patient_key", *bill]])
+        assert (figures["repeat_alike"], figures["repeat_n"]) == (repeated.sum(), len(care))
+    for row, figures in with_reason(night, "fragmentation"):
+        own = by_patient[row["patient_key"]]
+        same = own[
+            (own["facility_key"] == row["facility_key"])
+            & (own["base"] == row["base"])
+            & (own["service_type"] == "RITL")
+            & (own["claim_id"] != row["claim_id"])
+        ]
+        gaps = [(row["admission_date"] - day).days for day in same["discharge_date"]]
+        gaps += [(day - row["discharge_date"]).days for day in same["admission_date"]]
+        assert figures["fragment_gap_days"] == min(gap for gap in gaps if gap >= 0)
+        stays = night[(night["base"] == row["base"]) & (night["service_type"] == "RITL")]
+        assert (figures["fragment_alike"], figures["fragment_n"]) == (
+            stays["fragment_gap_days"].notna().sum(),
+            len(stays),
+        )
+
+
+def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
+    days = (night["admission_date"].max() - night["admission_date"].min()).days + 1
+    for row, figures in with_reason(night, "clone"):
+        treated = night[
+            (night["inacbg_code"] == row["inacbg_code"]) & (night["primary_diagnosis"] == row["primary_diagnosis"])
+        ]
+        alike = treated[
+            (treated["procedure_codes"] == row["procedure_codes"]) & (treated["secondary"] == row["secondary"])
+        ]
+        own = treated["facility_key"] == row["facility_key"]
+        own_alike = alike["facility_key"] == row["facility_key"]
+        usual = ((~own_alike).sum() + 0.5) / ((~own).sum() + 1)
+        same = alike[own_alike & (alike["amount_claimed"] == row["amount_claimed"])]
+        same = same[same["patient_key"] != row["patient_key"]]
+        gaps = (same["admission_date"] - row["admission_date"]).map(lambda gap: abs(gap.days))
+        assert figures["clone_count"] == same[gaps <= 30]["patient_key"].nunique()
+        steady = same[gaps > 90]["patient_key"].nunique() * 61 / (days - 181)
+        assert figures["clone_expected"] == pytest.approx(max(own.sum() * 61 / days * usual, steady))
+        assert figures["amount_claimed"] == row["amount_claimed"]
+
+
+def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
+    """Which claims show each pattern of a provider's habits, from their figures."""
+    count, expected = night["clone_count"].fillna(0), night["clone_expected"].fillna(1)
+    clone = (count * np.log(count.clip(lower=1) / expected) - count + expected).where(count > expected, 0)
+    wide = night["price_level"] > 2
+    half = np.where(night["tariff_ln_ratio"].abs() <= 0.01, 0.5, 1)
+    at_tariff = (night["price_level"] <= 2) & (night["tariff_ln_ratio"].abs() <= 0.01)
+    of_facility = night["price_ln_ratio"].where(at_tariff).groupby([night["facility_key"], night["service_type"]])
+    usual = of_facility.transform("median").where(of_facility.transform("count") >= 10).clip(lower=0).fillna(0)
+    usual = usual.where(~wide, 0)
+    assert night["own_ln_ratio"].to_numpy() == pytest.approx(usual.to_numpy(), abs=1e-9)
+    by_peers = (night["price_ln_ratio"] - usual) * half / np.hypot(night["price_ln_spread"], np.where(wide, 0.5, 0.05))
+    by_tariff = night["tariff_ln_ratio"] / np.hypot(np.where(wide, 0, night["price_ln_spread"]), 0.05)
+    return pd.DataFrame(
+        {
+            "severity": (night["severity_level"].fillna(1) - 1).clip(lower=0),
+            "inflated_bill": (np.fmax(by_peers, by_tariff) > 2) & ~(night["tariff_ln_ratio"] <= 0.01),
+            "short_stay": night["los_share_low"] < math.exp(-3),
+            "topup": night["topup_share"] < math.exp(-3),
+            "repeat": night["repeat_share"] < math.exp(-2),
+            "fragmentation": night["fragment_gap_days"].notna(),
+            "clone": clone > 10,
+        }
+    ).astype(float)
+
+
+def test_the_providers_figures(night: pd.DataFrame) -> None:
+    claims = night.groupby("facility_key").size()
+    scores = night["provider"].map(lambda provider: provider["risk_score"]).groupby(night["facility_key"]).first()
+    shown = shown_patterns(night)
+    usual = shown.groupby(night["base"]).transform("mean")
+    of_class = shown["severity"].groupby([night["base"], night["facility_class"]])
+    usual["severity"] = (of_class.transform("sum") + 50 * usual["severity"]) / (of_class.transform("size") + 50)
+    observed, expected = (table.groupby(night["facility_key"]).sum() for table in (shown, usual))
+    for row, figures in with_reason(night, "provider"):
+        facility, pattern = row["facility_key"], figures["pattern"]
+        assert figures["claims"] == claims[facility]
+        assert figures["rank"] == (scores > scores[facility]).sum() + 1
+        assert figures["observed"] == observed.loc[facility, pattern]
+    for _, first in night[night["provider_patterns"].notna()].iterrows():
+        facility = first["facility_key"]
+        for pattern in first["provider_patterns"]:
+            assert pattern["observed"] == observed.loc[facility, pattern["pattern"]]
+            assert pattern["expected"] == pytest.approx(expected.loc[facility, pattern["pattern"]], abs=1e-3)
+    assert (observed.sum() > 0).all()
+
+
+def test_what_makes_a_claim_odd_is_named_with_its_figure(night: pd.DataFrame) -> None:
+    """The named figure is the one without which the forest's score drops most (the drops are in the fields)."""
+    words = {
+        "long_stay": lambda row: f"LOS {row['los']} day",
+        "short_stay": lambda row: f"LOS {row['los']} day",
+        "comorbidity": lambda row: f"{row['comorbidity_count']} secondary diagnos",
+        "procedures": lambda row: f"{row['procedure_count']} procedure",
+        "price": lambda row: f"billed {math.exp(row['price_ln_ratio']):.1f}x the median",
+    }
+    seen = set()
+    for row, figures in with_reason(night, "anomaly", most=400):
+        (reason,) = [reason for reason in row["reasons"] if reason["code"] == "anomaly"]
+        assert figures["first_drop"] >= (figures["second_drop"] or 0)
+        if figures["first"] in words:
+            seen.add(figures["first"])
+            assert words[figures["first"]](row) in reason["text_en"]
+    assert len(seen) >= 3
+
+
+def test_every_sentence_states_its_figures(night: pd.DataFrame) -> None:
+    """What a person reads is what the fields say, in both languages."""
+    for row, figures in with_reason(night, "clone"):
+        (reason,) = [reason for reason in row["reasons"] if reason["code"] == "clone"]
+        assert reason["text_id"].startswith(f"{figures['clone_count']} pasien lain")
+        assert reason["text_en"].startswith(f"{figures['clone_count']} other patient")
+        assert f"Rp{row['amount_claimed']:,}" in reason["text_en"]
+        assert f"Rp{row['amount_claimed']:,}".replace(",", ".") in reason["text_id"]
+
+
+def test_one_is_singular(night: pd.DataFrame) -> None:
+    texts = " | ".join(reason["text_en"] for reasons in night["reasons"] for reason in reasons)
+    assert "1 other patient at this facility was billed" in texts
+    assert "LOS 1 day, " in texts
+    assert not re.search(r"\b1 (days|diagnoses|procedures|other patients)\b|\b0 days (before|between)", texts)
