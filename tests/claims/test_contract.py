@@ -79,6 +79,16 @@ def test_a_row_with_several_faults_lists_them_all(raw_files, make_settings, tmp_
     assert quarantined(settings).project("reasons").fetchall() == [("FKL03: missing date; FKL47: negative amount",)]
 
 
+def test_codes_that_no_list_knows_are_told_and_accepted(raw_files, make_settings, tmp_path) -> None:
+    raw_files([claim(0), claim(1, FKL05="95"), claim(2, FKL05="95"), claim(3, FKL09="28"), claim(4, FKL05="9999")])
+
+    report = check(make_settings(), tmp_path)
+
+    assert report.visits.accepted == 5
+    assert report.unknown_codes == {"FKL05 = 95": 2, "FKL09 = 28": 1}
+    assert any(line.startswith("Unknown code FKL05 = 95: 2 accepted visits") for line in report.lines())
+
+
 def test_malformed_lines_are_quarantined_and_later_rows_keep_their_number(raw_files, make_settings, tmp_path) -> None:
     raw = raw_files([claim(n) for n in range(10)] + [claim(20, FKL47="-1")])
     path = raw / "2022_fkrtl.csv"

@@ -29,6 +29,15 @@ from ml.sql import sql_text
 NEVER_QUARANTINED = ("pstv01", "pstv02", "pstv15", "fkp02")
 
 
+CODE_LISTS = {
+    "province": ("FKL05", layout.PROVINCES),
+    "ownership": ("FKL07", layout.OWNERSHIPS),
+    "facility_type": ("FKL08", layout.FACILITY_TYPES),
+    "facility_class": ("FKL09", layout.FACILITY_CLASSES),
+    "service_type": ("FKL10", layout.SERVICE_TYPES),
+}
+
+
 class ContractError(RawInputError):
     """Too many rows of a raw file break the contract; the message names the columns and examples."""
 
@@ -52,6 +61,7 @@ class ContractReport:
     data_date: date
     visits: FileCount
     diagnoses: FileCount
+    unknown_codes: dict[str, int]  # accepted visits per field and code that no list knows ("FKL05 = 95")
 
     def lines(self) -> list[str]:
         """Return the counts as lines for a log."""
@@ -61,6 +71,11 @@ class ContractReport:
                 f"{count.file}: {count.rows:,} rows = {count.accepted:,} accepted + {count.quarantined:,} quarantined"
             )
             result += [f"  {rows:>9,}  {reason}" for reason, rows in count.reasons.items()]
+        result += [
+            f"Unknown code {code}: {visits:,} accepted visits are scored as {layout.UNKNOWN!r}. A new code belongs into "
+            "ml.claims.layout; another one should be corrected in the export."
+            for code, visits in self.unknown_codes.items()
+        ]
         return result
 
 
@@ -108,6 +123,10 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
             data_date,
             _judge(connection, visits, "checked_visits", quarantine / "fkrtl.parquet"),
             _judge(connection, diagnoses, "checked_diagnoses", quarantine / "diagnosissekunder.parquet"),
+            {
+                f"{CODE_LISTS[kind][0]} = {code}": visits
+                for kind, code, visits in connection.execute(sql_text("contract/60_unknown_codes.sql")).fetchall()
+            },
         )
         _fail_if_too_many(connection, settings, visits, "checked_visits", report.visits)
         _fail_if_too_many(connection, settings, diagnoses, "checked_diagnoses", report.diagnoses)
@@ -139,14 +158,7 @@ def _store_parameters(connection: duckdb.DuckDBPyConnection, settings: Settings,
         "SELECT CAST($data_date AS DATE) AS data_date, CAST($min_peers AS INTEGER) AS min_peers",
         {"data_date": data_date, "min_peers": settings.min_peers},
     )
-    lists = {
-        "province": layout.PROVINCES,
-        "ownership": layout.OWNERSHIPS,
-        "facility_type": layout.FACILITY_TYPES,
-        "facility_class": layout.FACILITY_CLASSES,
-        "service_type": layout.SERVICE_TYPES,
-    }
-    rows = [(kind, code, label) for kind, labels in lists.items() for code, label in labels.items()]
+    rows = [(kind, code, label) for kind, (_, labels) in CODE_LISTS.items() for code, label in labels.items()]
     connection.execute("CREATE TABLE code_labels (kind VARCHAR, code INTEGER, label VARCHAR)")
     connection.executemany("INSERT INTO code_labels VALUES (?, ?, ?)", rows)
 
