@@ -72,8 +72,8 @@ class ContractReport:
             )
             result += [f"  {rows:>9,}  {reason}" for reason, rows in count.reasons.items()]
         result += [
-            f"Unknown code {code}: {visits:,} accepted visits are scored as {layout.UNKNOWN!r}. A new code belongs into "
-            "ml.claims.layout; another one should be corrected in the export."
+            f"Unknown code {code}: {visits:,} accepted visits are scored as {layout.UNKNOWN!r}. A new code belongs "
+            "into ml.claims.layout; another one should be corrected in the export."
             for code, visits in self.unknown_codes.items()
         ]
         return result
