@@ -8,16 +8,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from ml.claims.etl import publish_claims, run_sql_steps, start_build
 from ml.claims.layout import DIAGNOSIS, FKRTL, Kind
 from ml.settings import Settings
 
+Claims = dict[str, dict[str, Any]]
+Rows = list[dict[str, str]]
 DATA_DATE = date(2022, 12, 31)
+FACILITIES = (8187, 8188, 8189, 8190)
 SECRET = "a-secret-for-tests-only"
 
 
@@ -36,6 +41,29 @@ def claim(number: int, **changes: str) -> dict[str, str]:
         "FKL47": "2500000", "FKL48": "2500000",
     }  # fmt: skip
     return fields | changes
+
+
+def claim_id(number: int, facility: int = 8187) -> str:
+    return f"{facility}0922V{number:06d}"
+
+
+def crowd(count: int = 200, **changes: str) -> Rows:
+    """Honest stays of three days in four hospitals, a month apart, all different patients."""
+    return [
+        claim(
+            n,
+            FKL02=claim_id(n, FACILITIES[n % len(FACILITIES)]),
+            FKL03=f"2022-{1 + n % 9:02d}-01",
+            FKL04=f"2022-{1 + n % 9:02d}-04",
+            FKL30=f"{9300 + n} - something",  # no two alike, or they would be clones
+            **changes,
+        )
+        for n in range(count)
+    ]
+
+
+def others(claims: Claims, *odd: str) -> list[dict[str, Any]]:
+    return [row for key, row in claims.items() if key not in odd]
 
 
 def diagnosis(number: int, code: str = "J189") -> dict[str, str]:
@@ -102,3 +130,16 @@ def raw_files(make_settings: Callable[..., Settings]) -> Callable[..., Path]:
         return raw
 
     return write
+
+
+@pytest.fixture
+def compared(raw_files: Callable[..., Path], make_settings: Callable[..., Settings]) -> Callable[..., Claims]:
+    def run(visits: Rows, diagnoses: Rows | None = None) -> Claims:
+        raw_files(visits, diagnoses or [diagnosis(0)])
+        settings = make_settings()
+        build, _ = start_build(settings, DATA_DATE, "test")
+        run_sql_steps(settings, build)
+        rows = duckdb.sql(f"FROM '{publish_claims(settings, build).path}'").to_arrow_table().to_pylist()
+        return {row["claim_id"]: row for row in rows}
+
+    return run

@@ -16,10 +16,8 @@ from ml.model.training import train
 from ml.rules import load_ruleset
 from ml.scoring.score import score_claims
 from ml.settings import Settings
-from tests.claims.conftest import DATA_DATE, claim, diagnosis
-from tests.claims.test_evidence import FACILITIES, claim_id, crowd
+from tests.claims.conftest import DATA_DATE, FACILITIES, Rows, claim, claim_id, crowd, diagnosis
 
-Rows = list[dict[str, str]]
 NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
 RULESET = load_ruleset("RULESET_v2")
 
@@ -54,13 +52,20 @@ def heavy(number: int) -> dict[str, str]:
     return stay(number, FKL02=claim_id(number, FACILITIES[number % 4]), FKL19="A-4-14-III", FKL04="2022-09-11")
 
 
-GOLDEN: dict[str, tuple[Rows, list[int], str, str]] = {
+def appendix(number: int, **changes: str) -> dict[str, str]:
+    dear = {"FKL18": "K359", "FKL19": "K-1-20-I", "FKL32": "9000000", "FKL47": "9000000"}
+    return stay(number, **dear | changes)
+
+
+GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
     "inflated bill": (
         [stay(900, FKL47="4000000")],
         [900],
         "inflated_bill",
         "tagihan Rp4.000.000 = 1,6x median 601 klaim sejenis (A-4-14-I, RS Swasta Setara Type C, kelas rawat 3, "
         "regional 1), 1,6x tarif INA-CBG-nya sendiri (Rp2.500.000)",
+        "billed Rp4,000,000 = 1.6x the median of 601 similar claims (A-4-14-I, RS Swasta Setara Type C, ward class 3, "
+        "region 1), 1.6x its own INA-CBG tariff (Rp2,500,000)",
     ),
     "phantom billing": (
         [stay(900, FKL03="2022-09-04")],
@@ -68,12 +73,15 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str]] = {
         "short_stay",
         "LOS 0 hari, ditagih penuh Rp2.500.000: hanya 1 dari 601 rawat inap sejenis (A-4-14-I, cara "
         "pulang yang sama) sesingkat ini",
+        "LOS 0 days, billed in full Rp2,500,000: only 1 of 601 similar stays (A-4-14-I, discharged in the same way) is "
+        "as short",
     ),
     "unnecessary top-up": (
         [stay(900, FKL44="DD-05-II", FKL46="1000000", FKL47="3500000")],
         [900],
         "topup",
         "top-up DD-05-II sebesar Rp1.000.000: hanya 1 dari 601 klaim A-4-14 memiliki DD-05-II",
+        "top-up DD-05-II of Rp1,000,000: only 1 of 601 claims of A-4-14 has DD-05-II",
     ),
     "upcoding": (
         [*(heavy(n) for n in range(700, 740)), stay(900, FKL19="A-4-14-III", FKL04="2022-09-03")],
@@ -81,6 +89,29 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str]] = {
         "upcoding",
         "keparahan berat padahal LOS 2 hari dengan 0 diagnosis sekunder: dari rawat inap A-4-14 seperti itu hanya "
         "<0,1% yang wajar setinggi ini",
+        "severity III after 2 days with 0 secondary diagnoses: of such stays of A-4-14 only <0.1% would be expected to "
+        "be as severe",
+    ),
+    "upcoding by admission diagnosis": (
+        [
+            *(appendix(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL16="K359") for n in range(700, 760)),
+            appendix(900),
+        ],
+        [900],
+        "upcoding",
+        "masuk dengan diagnosis A010, ditagih K-1-20: hanya 1 dari 601 rawat inap dengan diagnosis masuk itu, tarifnya "
+        "3,6x yang biasa",
+        "admitted with A010, billed as K-1-20: only 1 of 601 stays with that admission diagnosis is, at 3.6x the usual "
+        "price",
+    ),
+    "top-ups of one facility": (
+        [stay(n, FKL44="DD-05-II", FKL46="1000000", FKL47="3500000") for n in range(900, 904)],
+        [900, 901, 902, 903],
+        "topup",
+        "top-up DD-05-II sebesar Rp1.000.000: hanya 4 dari 604 klaim A-4-14 memiliki DD-05-II; di faskes ini 4 top-up "
+        "yang tidak lazim, wajarnya 1,0",
+        "top-up DD-05-II of Rp1,000,000: only 4 of 604 claims of A-4-14 have DD-05-II; at this facility 4 unusual "
+        "top-ups where 1.0 would be expected",
     ),
     "repeat billing": (
         [
@@ -90,8 +121,11 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str]] = {
         [901],
         "repeat",
         "tagihan yang sama persis (pasien, faskes, INA-CBG, diagnosis A010 dan diagnosis sekunder, tindakan, nilai) "
-        "sudah diajukan dengan tanggal masuk 2 hari sebelumnya; 1 dari 3 klaim dengan diagnosis dan tindakan itu "
-        "begini",
+        "sudah diajukan dengan tanggal masuk 2 hari sebelumnya (klaim {others}); 1 dari 3 klaim dengan diagnosis dan "
+        "tindakan itu berulang persis",
+        "the very same bill (patient, facility, INA-CBG, diagnosis A010 and secondary diagnoses, procedures, amount) "
+        "came for an admission 2 days before (claim {others}); 1 of 3 claims with that diagnosis and these procedures "
+        "is repeated exactly",
     ),
     "repeat billing, at another price": (
         [
@@ -100,8 +134,10 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str]] = {
         ],
         [901],
         "repeat",
-        "pasien, diagnosis A010 dan tindakan yang sama sudah ditagih dengan tanggal masuk 2 hari sebelumnya; 1 dari 3 "
-        "klaim seperti itu begini",
+        "pasien, diagnosis A010 dan tindakan yang sama sudah ditagih dengan tanggal masuk 2 hari sebelumnya (klaim "
+        "{others}); 1 dari 3 klaim seperti itu berulang secepat ini",
+        "same patient, diagnosis A010 and procedures were billed for an admission 2 days before (claim {others}); 1 of "
+        "3 such claims is repeated as soon",
     ),
     "fragmentation": (
         [
@@ -110,26 +146,32 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str]] = {
         ],
         [900, 901],
         "fragmentation",
-        "rawat inap lain pasien yang sama di faskes ini dengan A-4-14, 1 hari antara pulang dan masuk; hanya 2 dari "
-        "602 rawat inap seperti itu begini",
+        "rawat inap lain pasien yang sama di faskes ini dengan A-4-14 (klaim {others}), 1 hari antara pulang dan "
+        "masuk; hanya 2 dari 602 rawat inap A-4-14 bersambung seperti ini",
+        "another stay of the same patient at this facility with A-4-14 (claim {others}), 1 day between discharge and "
+        "admission; only 2 of 602 stays with A-4-14 are continued like this",
     ),
     "cloned claims": (
         [claim(n, FKL30="1234 - the same", FKL03="2022-09-10", FKL04="2022-09-13") for n in range(900, 904)],
         [900, 901, 902, 903],
         "clone",
-        "3 pasien lain di faskes ini ditagih persis sama (A-4-14-I, diagnosis, tindakan, Rp2.500.000) dalam 30 hari; "
-        "wajarnya 0,041",
+        "3 pasien lain di faskes ini ditagih persis sama (A-4-14-I, diagnosis, tindakan, Rp2.500.000) dalam 30 hari "
+        "(klaim {others}); wajarnya 0,041",
+        "3 other patients at this facility were billed exactly the same (A-4-14-I, diagnoses, procedures, Rp2,500,000) "
+        "within 30 days (claims {others}); 0.041 would be expected",
     ),
 }
 
 
 @pytest.mark.parametrize("fraud", GOLDEN)
 def test_each_fraud_type_leads_with_its_own_reason(judged: Callable[[Rows], pd.DataFrame], fraud: str) -> None:
-    visits, numbers, code, sentence = GOLDEN[fraud]
+    visits, numbers, code, text_id, text_en = GOLDEN[fraud]
     claims = judged([*crowd(600), *visits])
     assert set(claims.index[: len(numbers)]) == {claim_id(number) for number in numbers}, "the riskiest of all"
     for number in numbers:
         row = claims.loc[claim_id(number)]
+        others = ", ".join(visit["FKL02"] for visit in visits if visit["FKL02"] != row["claim_id"])
         assert row["flags"][0] == code
         assert row["reasons"][0]["code"] == code
-        assert row["reasons"][0]["text_id"] == sentence
+        assert row["reasons"][0]["text_id"] == text_id.format(others=others)
+        assert row["reasons"][0]["text_en"] == text_en.format(others=others)

@@ -234,6 +234,8 @@ def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
         same = same.reset_index(drop=True).sort_values(["admission_date", "claim_id"])
         before = same.shift()[same["claim_id"] == row["claim_id"]]
         assert figures["repeat_after_days"] == (row["admission_date"] - before["admission_date"].iloc[0]).days
+        assert figures["repeat_of"] == before["claim_id"].iloc[0]
+        assert f"(claim {figures['repeat_of']})" in told(row, "repeat")
         bill = ["facility_key", "inacbg_code", "secondary", "amount_claimed"]
         assert figures["repeat_identical"] == all(before[name].iloc[0] == row[name] for name in bill)
         care = night[
@@ -253,9 +255,12 @@ def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
             & (own["service_type"] == "RITL")
             & (own["claim_id"] != row["claim_id"])
         ]
+        other = same.loc[figures["fragment_of"]]
+        before, after = row["admission_date"] - other["discharge_date"], other["admission_date"] - row["discharge_date"]
         gaps = [(row["admission_date"] - day).days for day in same["discharge_date"]]
         gaps += [(day - row["discharge_date"]).days for day in same["admission_date"]]
-        assert figures["fragment_gap_days"] == min(gap for gap in gaps if gap >= 0)
+        assert figures["fragment_gap_days"] == min(gap for gap in gaps if gap >= 0) == max(before, after).days
+        assert f"(claim {figures['fragment_of']})" in told(row, "fragmentation")
         stays = night[(night["base"] == row["base"]) & (night["service_type"] == "RITL")]
         assert (figures["fragment_alike"], figures["fragment_n"]) == (
             stays["fragment_gap_days"].notna().sum(),
@@ -279,6 +284,9 @@ def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
         same = same[same["patient_key"] != row["patient_key"]]
         gaps = (same["admission_date"] - row["admission_date"]).map(lambda gap: abs(gap.days))
         assert figures["clone_count"] == same[gaps <= 30]["patient_key"].nunique()
+        near = same[gaps <= 30]
+        assert figures["clone_of"] == sorted(near["claim_id"])[:3]
+        assert ", ".join(figures["clone_of"]) in told(row, "clone")
         steady = same[gaps > 90]["patient_key"].nunique() * 61 / (days - 181)
         assert figures["clone_expected"] == pytest.approx(max(own.sum() * 61 / days * usual, steady))
         assert figures["amount_claimed"] == row["amount_claimed"]
@@ -320,6 +328,7 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
     observed, expected = (table.groupby(night["facility_key"]).sum() for table in (shown, usual))
     for row, figures in with_reason(night, "provider"):
         facility, pattern = row["facility_key"], figures["pattern"]
+        assert figures["expected"] == pytest.approx(expected.loc[facility, pattern], abs=1e-3)
         assert figures["claims"] == claims[facility]
         assert figures["rank"] == (scores > scores[facility]).sum() + 1
         assert figures["observed"] == observed.loc[facility, pattern]
@@ -329,6 +338,16 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
             assert pattern["observed"] == observed.loc[facility, pattern["pattern"]]
             assert pattern["expected"] == pytest.approx(expected.loc[facility, pattern["pattern"]], abs=1e-3)
     assert (observed.sum() > 0).all()
+    habits = 0
+    for code in ("inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "clone", "upcoding"):
+        for row, figures in with_reason(night, code, most=500):
+            if "habit_observed" in figures:
+                facility, pattern = row["facility_key"], "severity" if code == "upcoding" else code
+                assert figures["habit_observed"] == observed.loc[facility, pattern] >= 3
+                assert figures["habit_expected"] == pytest.approx(expected.loc[facility, pattern], abs=1e-3)
+                assert f"; at this facility {figures['habit_observed']:,} " in told(row, code)
+                habits += 1
+    assert habits > 20
 
 
 def test_what_makes_a_claim_odd_is_named_with_its_figure(night: pd.DataFrame) -> None:

@@ -1,6 +1,7 @@
 -- Repeat billing: claims of one patient with the same primary diagnosis and the same procedures.
 -- Grain: one row per claim that has such another. duplicate_gap_days: days from its admission to the nearest other one
 -- (RULESET_v1); repeat_after_days: days since the one before it, NULL for the first: the later bill is the repeat.
+-- repeat_of: the claim id of the one before, where it is within 3 days.
 -- repeat_identical: the one before is the very same bill: facility, INA-CBG, secondary diagnoses and amount too.
 -- repeat_share: how usual a repeat within 3 days is for that diagnosis and those procedures (dialysis comes back every
 -- third day), the claim itself left out, drawn towards that of all claims by as much as 20 claims, as rare care has
@@ -27,7 +28,8 @@ neighbours AS (
         procedure_codes,
         admission_date - lag(admission_date) OVER same_care AS since_earlier,
         lead(admission_date) OVER same_care - admission_date AS until_later,
-        lag(bill) OVER same_care = bill AS identical
+        lag(bill) OVER same_care = bill AS identical,
+        lag(claim_id) OVER same_care AS earlier
     FROM bills
     WINDOW same_care AS (
         PARTITION BY patient_key, primary_diagnosis, procedure_codes
@@ -57,6 +59,7 @@ SELECT
     neighbours.claim_id,
     least(neighbours.since_earlier, neighbours.until_later)::INTEGER AS duplicate_gap_days,
     neighbours.since_earlier::INTEGER AS repeat_after_days,
+    if(neighbours.since_earlier <= 3, neighbours.earlier, NULL) AS repeat_of,
     neighbours.identical AS repeat_identical,
     if(neighbours.since_earlier <= 3, if(neighbours.identical, usual.identical, usual.repeated), NULL)::INTEGER
         AS repeat_alike,

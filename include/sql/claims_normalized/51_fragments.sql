@@ -1,6 +1,7 @@
 -- Stays that continue one another: same patient, facility and INA-CBG (without severity), at most 7 days between the
 -- discharge of one and the admission of the next. One stay billed as several looks like this.
--- Grain: one row per such stay, the first as well as the later ones. fragment_gap_days: days to the nearest neighbour.
+-- Grain: one row per such stay, the first as well as the later ones. fragment_gap_days: days to the nearest neighbour,
+-- fragment_of: its claim id.
 -- fragment_share: how usual it is for that INA-CBG, the claim itself left out, drawn towards that of all stays by as
 -- much as 20 stays (chemotherapy is given in courses); fragment_alike of fragment_n stays with it are such ones.
 CREATE OR REPLACE TABLE fragments AS
@@ -9,7 +10,9 @@ WITH neighbours AS (
         claim_id,
         inacbg_base,
         admission_date - lag(discharge_date) OVER same_care AS since_earlier,
-        lead(admission_date) OVER same_care - discharge_date AS until_later
+        lead(admission_date) OVER same_care - discharge_date AS until_later,
+        lag(claim_id) OVER same_care AS earlier,
+        lead(claim_id) OVER same_care AS later
     FROM care
     WHERE service_type = 'RITL'
     WINDOW same_care AS (
@@ -25,7 +28,8 @@ gaps AS (
         least(
             CASE WHEN since_earlier BETWEEN 0 AND 7 THEN since_earlier END,
             CASE WHEN until_later BETWEEN 0 AND 7 THEN until_later END
-        ) AS gap
+        ) AS gap,
+        if(since_earlier = gap, earlier, later) AS neighbour
     FROM neighbours
 ),
 
@@ -42,6 +46,7 @@ usual AS (
 SELECT
     gaps.claim_id,
     gaps.gap::INTEGER AS fragment_gap_days,
+    gaps.neighbour AS fragment_of,
     usual.continued::INTEGER AS fragment_alike,
     usual.stays::INTEGER AS fragment_n,
     (usual.continued - 0.5 + 20 * usual.overall) / (usual.stays + 20) AS fragment_share

@@ -32,7 +32,9 @@ compared AS (
         price.ln_spread AS price_ln_spread,
         care.ln_price - price.ln_middle AS price_ln_ratio,
         if(price.price_level <= 2, coalesce(own_tariffs.ln_own, 0), 0) AS own_ln_ratio,
-        ln(greatest(care.amount_claimed, 1) / nullif(care.inacbg_tariff + care.topup_amount, 0)) AS tariff_ln_ratio,
+        -- A tariff of less than a twentieth of what the peers bring is a slip of the pen.
+        if(care.inacbg_tariff < 0.05 * exp(price.ln_middle), NULL, care.inacbg_tariff) AS tariff,
+        ln(greatest(care.amount_claimed, 1) / (tariff + care.topup_amount)) AS tariff_ln_ratio,
         stay.stay_level,
         stay.stay_n,
         stay.stay_as_short,
@@ -52,15 +54,19 @@ compared AS (
         if(care.topup_amount > 0, topup.topup_share, NULL) AS topup_share,
         repeats.duplicate_gap_days,
         repeats.repeat_after_days,
+        repeats.repeat_of,
         repeats.repeat_identical,
         repeats.repeat_alike,
         repeats.repeat_n,
         repeats.repeat_share,
         fragments.fragment_gap_days,
+        fragments.fragment_of,
         fragments.fragment_alike,
         fragments.fragment_n,
         fragments.fragment_share,
         clones.clone_count,
+        clones.clone_of,
+        clones.clone_weight,
         clones.clone_expected,
         care.ln_price - ln(greatest(care.los, 1)) - day_price.ln_middle AS day_price_ln_ratio,
         counts.comorbidity_share,
@@ -113,31 +119,39 @@ SELECT
     -- What only the comparisons needed of care stays there.
     * EXCLUDE ( -- noqa: AM04
         patient_key, admission_date, discharge_date, los, service_type, severity_group, inacbg_code, inacbg_group,
-        ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status,
-        inacbg_tariff, topup_amount, topup_codes, care_digest, ln_price
+        ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_weight,
+        inacbg_tariff, tariff, topup_amount, topup_codes, care_digest, ln_price
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; peers of other INA-CBGs
     -- (price_level 3 and 4) bring what their care costs, so there the tariff alone says it. Unusual top-ups
-    -- (topup_share below 1 in 100) would not have been brought at all. Less than 1% of the bill is none: a median is no
-    -- price list.
-    amount_claimed
-    - coalesce(
-        least(if(price_level <= 2, price_median * exp(own_ln_ratio), NULL), nullif(inacbg_tariff, 0)),
-        price_median
-    )
-    - if(topup_share < 0.01, 0, topup_amount) AS above_usual,
+    -- (topup_share below 1 in 100) would not have been brought at all, nor would the very same bill of the same care a
+    -- second time where that is as unusual. Less than 1% of the bill is none: a median is no price list.
+    CASE
+        WHEN repeat_identical AND repeat_after_days <= 3 AND repeat_share < 0.01 THEN amount_claimed
+        ELSE
+            amount_claimed
+            - coalesce(least(if(price_level <= 2, price_median * exp(own_ln_ratio), NULL), tariff), price_median)
+            - if(topup_share < 0.01, 0, topup_amount)
+    END AS above_usual,
     if(above_usual > 0.01 * amount_claimed, above_usual, 0)::BIGINT AS excess_amount,
     -- The peers' standard deviations above their median price, or above the claim's own tariff; beyond 20 only by the
-    -- logarithm, as 100 are hardly odder. Within honest peers prices hardly spread: 5% is the least that counts as one.
-    -- Peers of other INA-CBGs say less about the price, and nothing about how the bill spreads about its own tariff. A
-    -- bill at exactly its own tariff says less, too, by half: a tariff beyond the peers' may be raised along, but more
-    -- often the facility has another one; by how much its bills at their tariff usually differ is taken off before.
-    -- (least() and greatest() pass over NULL.)
+    -- logarithm, as 100 are hardly odder. Less than 1% is rounding or the price list, not a deviation. Within honest
+    -- peers prices hardly spread: 5% is the least that counts as one. Peers of other INA-CBGs (price_level 3 and 4) say
+    -- nothing about the price where there is a tariff. A bill at exactly its own tariff says less, by half: a tariff
+    -- beyond the peers' may be raised along, but more often the facility has another one; by how much its bills at
+    -- their tariff usually differ is taken off before. (greatest() passes over NULL.)
     greatest(
-        (price_ln_ratio - own_ln_ratio) * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1)
-        / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2),
-        tariff_ln_ratio / sqrt(if(price_level <= 2, price_ln_spread, 0) ** 2 + 0.05 ** 2),
-        0
+        if(
+            price_ln_ratio - own_ln_ratio > 0.01 AND (price_level <= 2 OR tariff_ln_ratio IS NULL),
+            (price_ln_ratio - own_ln_ratio) * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1)
+            / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2),
+            0
+        ),
+        if(
+            tariff_ln_ratio > 0.01,
+            tariff_ln_ratio / sqrt(if(price_level <= 2, price_ln_spread, 0) ** 2 + 0.05 ** 2),
+            0
+        )
     ) AS deviations_above,
     least(deviations_above, 20) + ln(greatest(deviations_above - 19, 1)) AS own_inflated_bill,
     -- Shows the pattern: not where only the tariff is another one, which all claims of such a facility have.
@@ -158,7 +172,7 @@ SELECT
     -- Deviance of a Poisson count above what is expected.
     CASE
         WHEN clone_count > clone_expected
-            THEN clone_count * ln(clone_count / clone_expected) - clone_count + clone_expected
+            THEN clone_weight * (clone_count * ln(clone_count / clone_expected) - clone_count + clone_expected)
         ELSE 0
     END AS own_clone
 FROM compared

@@ -5,10 +5,10 @@
 -- is that of 75_channels.sql: 2, and 10 for severity. It grows with how odd the rate is and with how many claims say
 -- so; a small provider is drawn to 0. patterns: each one's figures, the largest deviance first.
 -- volume, rupiah: geometric mean of what the provider claimed and of as many claims at the country's mean.
--- risk_score = x / (x + sqrt(1 billion rupiah)), x = sqrt(volume) x (1 + deviance / 3), 0..1: money alone is a strong
--- sign among real labelled providers and rates alone are not; a clear habit outweighs it. Where seven patterns are
--- tried two or three nats come by chance, so three count no more than four times the volume. Chosen on generated claims
--- of seeds 1 and 2.
+-- risk_score = x / (x + 1 billion rupiah ** (1/4)), x = sqrt(sqrt(volume) x (1 + (deviance / 5) ** 3)), 0..1: money
+-- alone is a strong sign among real labelled providers and rates alone are not; a clear habit outweighs it. Where seven
+-- patterns are tried a few nats come by chance, so up to five hardly count, and beyond they count by the cube
+-- (docs/adr/0010).
 CREATE OR REPLACE TABLE provider_risk AS
 WITH patterns AS (
     SELECT
@@ -79,7 +79,7 @@ scored AS (
         by_provider.patterns,
         if(by_provider.deviance > 0, by_provider.patterns[1], NULL) AS main,
         sqrt(amounts.amount_claimed::DOUBLE * (amounts.claims * country.mean_claim)) AS volume,
-        sqrt(volume) * (1 + by_provider.deviance / 3) AS weighed
+        sqrt(sqrt(volume) * (1 + (by_provider.deviance / 5) ** 3)) AS weighed
     FROM amounts
     CROSS JOIN country
     INNER JOIN by_provider ON amounts.facility_key = by_provider.facility_key
@@ -93,7 +93,7 @@ SELECT
         'claims': scored.claims::INTEGER,
         'amount_claimed': scored.amount_claimed,
         'excess_amount': scored.excess_amount,
-        'risk_score': scored.weighed / (scored.weighed + sqrt(1e9)),
+        'risk_score': scored.weighed / (scored.weighed + 1e9 ** 0.25),
         'rank': (rank() OVER (ORDER BY scored.weighed DESC))::INTEGER,
         'providers': (count(*) OVER ())::INTEGER,
         'deviance': scored.deviance,

@@ -11,6 +11,7 @@ CREATE OR REPLACE VIEW channels AS
 WITH known AS (
     SELECT
         evidence.*,
+        habits.* EXCLUDE (facility_key, claims), -- noqa: RF02
         ln((habits.observed_severity - (evidence.severity_level - 1) + 10) / (habits.expected_severity + 10))
             AS habit_severity,
         greatest(
@@ -56,10 +57,49 @@ SELECT
     CASE
         WHEN evidence_upcoding > 0 THEN if(by_severity >= own_code_creep, 'severity', 'admission')
     END AS upcoding_by,
-    own_inflated_bill + 1.5 * habit_inflated_bill * least(own_inflated_bill / 2, 1) AS evidence_inflated_bill,
-    own_short_stay + 1.5 * habit_short_stay * least(own_short_stay / 3, 1) AS evidence_short_stay,
-    own_topup + 1.5 * habit_topup * least(own_topup / 3, 1) AS evidence_topup,
-    own_repeat + 1.5 * habit_repeat * least(own_repeat / 2, 1) AS evidence_repeat,
-    own_fragmentation + 1.5 * habit_fragmentation * (own_fragmentation > 0)::INTEGER AS evidence_fragmentation,
-    own_clone + 1.5 * habit_clone * least(own_clone / 10, 1) AS evidence_clone
+    if(upcoding_by = 'severity', 3 * habit_severity, 0) AS from_severity,
+    1.5 * habit_inflated_bill * least(own_inflated_bill / 2, 1) AS from_inflated_bill,
+    1.5 * habit_short_stay * least(own_short_stay / 3, 1) AS from_short_stay,
+    1.5 * habit_topup * least(own_topup / 3, 1) AS from_topup,
+    1.5 * habit_repeat * least(own_repeat / 2, 1) AS from_repeat,
+    1.5 * habit_fragmentation * (own_fragmentation > 0)::INTEGER AS from_fragmentation,
+    1.5 * habit_clone * least(own_clone / 10, 1) AS from_clone,
+    own_inflated_bill + from_inflated_bill AS evidence_inflated_bill,
+    own_short_stay + from_short_stay AS evidence_short_stay,
+    own_topup + from_topup AS evidence_topup,
+    own_repeat + from_repeat AS evidence_repeat,
+    own_fragmentation + from_fragmentation AS evidence_fragmentation,
+    own_clone + from_clone AS evidence_clone,
+    -- The habit that adds most to the claim's evidence, where that is half a nat or more: for the reasons.
+    greatest(
+        from_severity, from_inflated_bill, from_short_stay, from_topup, from_repeat, from_fragmentation, from_clone
+    ) AS from_habit,
+    CASE
+        WHEN from_habit < 0.5 THEN NULL
+        WHEN from_habit = from_severity THEN 'severity'
+        WHEN from_habit = from_inflated_bill THEN 'inflated_bill'
+        WHEN from_habit = from_short_stay THEN 'short_stay'
+        WHEN from_habit = from_topup THEN 'topup'
+        WHEN from_habit = from_repeat THEN 'repeat'
+        WHEN from_habit = from_fragmentation THEN 'fragmentation'
+        ELSE 'clone'
+    END AS habit_pattern,
+    (CASE habit_pattern
+        WHEN 'severity' THEN observed_severity
+        WHEN 'inflated_bill' THEN observed_inflated_bill
+        WHEN 'short_stay' THEN observed_short_stay
+        WHEN 'topup' THEN observed_topup
+        WHEN 'repeat' THEN observed_repeat
+        WHEN 'fragmentation' THEN observed_fragmentation
+        WHEN 'clone' THEN observed_clone
+    END)::INTEGER AS habit_observed,
+    CASE habit_pattern
+        WHEN 'severity' THEN expected_severity
+        WHEN 'inflated_bill' THEN expected_inflated_bill
+        WHEN 'short_stay' THEN expected_short_stay
+        WHEN 'topup' THEN expected_topup
+        WHEN 'repeat' THEN expected_repeat
+        WHEN 'fragmentation' THEN expected_fragmentation
+        WHEN 'clone' THEN expected_clone
+    END AS habit_expected
 FROM known

@@ -5,11 +5,11 @@ CREATE OR REPLACE TEMP MACRO rupiah_id(amount) AS
 CREATE OR REPLACE TEMP MACRO rupiah_en(amount) AS
 'Rp' || format('{:,}', round(amount)::BIGINT);
 
-CREATE OR REPLACE TEMP MACRO times_id(amount, reference) AS
-if(reference > 0, replace(printf('%.1f', amount / reference), '.', ',') || 'x', '∞x');
-
 CREATE OR REPLACE TEMP MACRO times_en(amount, reference) AS
-if(reference > 0, printf('%.1f', amount / reference) || 'x', '∞x');
+if(reference > 0, format('{:,.1f}', amount / reference) || 'x', '∞x');
+
+CREATE OR REPLACE TEMP MACRO times_id(amount, reference) AS
+translate(times_en(amount, reference), ',.', '.,');
 
 -- What makes the peers of a claim alike, by the level at which they were found (see claims_normalized/40_peer_groups).
 CREATE OR REPLACE TEMP MACRO peers_words(
@@ -88,7 +88,7 @@ END;
 -- What a provider's pattern counts (claims_normalized/70_provider_habits.sql).
 CREATE OR REPLACE TEMP MACRO pattern_words_id(pattern) AS
 CASE pattern
-    WHEN 'severity' THEN 'tingkat keparahan di atas I'
+    WHEN 'severity' THEN 'tingkat keparahan di atas I (II = 1, III = 2)'
     WHEN 'inflated_bill' THEN 'tagihan di atas klaim sejenis'
     WHEN 'short_stay' THEN 'rawat inap terlalu singkat'
     WHEN 'topup' THEN 'top-up yang tidak lazim'
@@ -99,7 +99,7 @@ END;
 
 CREATE OR REPLACE TEMP MACRO pattern_words_en(pattern) AS
 CASE pattern
-    WHEN 'severity' THEN 'steps of severity above I'
+    WHEN 'severity' THEN 'steps of severity above I (II = 1, III = 2)'
     WHEN 'inflated_bill' THEN 'bills above similar claims'
     WHEN 'short_stay' THEN 'stays too short'
     WHEN 'topup' THEN 'unusual top-ups'
@@ -107,3 +107,45 @@ CASE pattern
     WHEN 'fragmentation' THEN 'fragmented stays'
     WHEN 'clone' THEN 'cloned claims'
 END;
+
+-- Severity groups as English reasons name them.
+CREATE OR REPLACE TEMP MACRO severity_en(severity_group) AS
+CASE severity_group
+    WHEN 'ringan' THEN 'severity I'
+    WHEN 'sedang' THEN 'severity II'
+    WHEN 'berat' THEN 'severity III'
+    WHEN 'rawat_jalan' THEN 'outpatient'
+    ELSE 'unknown severity'
+END;
+
+-- The provider's habit, behind the sentence of the pattern that it adds to (claims_normalized/75_channels.sql); not for
+-- two, which may be the claim and its twin.
+CREATE OR REPLACE TEMP MACRO tells_habit(pattern, habit_pattern, observed) AS
+coalesce(pattern = habit_pattern AND observed >= 3, FALSE);
+
+CREATE OR REPLACE TEMP MACRO habit_id(pattern, habit_pattern, observed, expected) AS
+if(
+    tells_habit(pattern, habit_pattern, observed),
+    format('; di faskes ini {} {}, wajarnya {}', count_id(observed), pattern_words_id(pattern), decimal_id(expected)),
+    ''
+);
+
+CREATE OR REPLACE TEMP MACRO habit_en(pattern, habit_pattern, observed, expected) AS
+if(
+    tells_habit(pattern, habit_pattern, observed),
+    format(
+        '; at this facility {} {} where {} would be expected',
+        count_en(observed),
+        pattern_words_en(pattern),
+        printf('%.1f', expected)
+    ),
+    ''
+);
+
+-- The figures of a reason, with those of the habit where the sentence names it.
+CREATE OR REPLACE TEMP MACRO with_habit(figures, pattern, habit_pattern, observed, expected) AS
+if(
+    tells_habit(pattern, habit_pattern, observed),
+    json_merge_patch(figures, json_object('habit_observed', observed, 'habit_expected', expected)),
+    figures
+);

@@ -5,23 +5,34 @@ SELECT
     surprise_clone AS strength,
     TRUE AS telling,
     format(
-        '{} pasien lain di faskes ini ditagih persis sama ({}, diagnosis, tindakan, {}) dalam 30 hari; wajarnya {}',
+        '{} pasien lain di faskes ini ditagih persis sama ({}, diagnosis, tindakan, {}) dalam 30 hari ({} {}); '
+        'wajarnya {}',
         clone_count,
         inacbg_code,
         rupiah_id(amount_claimed),
+        if(len(clone_of) < clone_count, 'antara lain klaim', 'klaim'),
+        array_to_string(clone_of, ', '),
         replace(printf('%.2g', clone_expected), '.', ',')
-    ) AS text_id,
+    ) || habit_id('clone', habit_pattern, habit_observed, habit_expected) AS text_id,
     format(
-        '{} other {} at this facility {} billed exactly the same ({}, diagnoses, procedures, {}) within 30 days; {} '
+        '{} other {} at this facility {} billed exactly the same ({}, diagnoses, procedures, {}) within 30 days '
+        '({} {}); {} '
         'would be expected',
         clone_count,
         plural_en(clone_count, 'patient', 'patients'),
         plural_en(clone_count, 'was', 'were'),
         inacbg_code,
         rupiah_en(amount_claimed),
+        if(len(clone_of) < clone_count, 'claims', plural_en(len(clone_of), 'claim', 'claims')),
+        array_to_string(clone_of, ', '),
         printf('%.2g', clone_expected)
-    ) AS text_en,
-    json_object('clone_count', clone_count, 'clone_expected', clone_expected, 'amount_claimed', amount_claimed)
-        AS figures
+    ) || habit_en('clone', habit_pattern, habit_observed, habit_expected) AS text_en,
+    with_habit(
+        json_object(
+            'inacbg_code', inacbg_code, 'clone_count', clone_count, 'clone_of', clone_of,
+            'clone_expected', clone_expected, 'amount_claimed', amount_claimed
+        ),
+        'clone', habit_pattern, habit_observed, habit_expected
+    ) AS figures
 FROM suspects
 WHERE surprise_clone >= $reason_from

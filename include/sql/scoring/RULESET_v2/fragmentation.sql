@@ -5,8 +5,10 @@ SELECT
     surprise_fragmentation AS strength,
     is_rare(fragment_alike / fragment_n) AS telling,
     format(
-        'rawat inap lain pasien yang sama di faskes ini dengan {}, {}; {}{} dari {} rawat inap seperti itu begini',
+        'rawat inap lain pasien yang sama di faskes ini dengan {} (klaim {}), {}; {}{} dari {} rawat inap {} '
+        'bersambung seperti ini',
         inacbg_base(inacbg_code),
+        fragment_of,
         if(
             fragment_gap_days = 0,
             'pulang dan masuk lagi pada hari yang sama',
@@ -14,11 +16,14 @@ SELECT
         ),
         only_id(fragment_alike / fragment_n),
         count_id(fragment_alike),
-        count_id(fragment_n)
-    ) AS text_id,
+        count_id(fragment_n),
+        inacbg_base(inacbg_code)
+    ) || habit_id('fragmentation', habit_pattern, habit_observed, habit_expected) AS text_id,
     format(
-        'another stay of the same patient at this facility with {}, {}; {}{} of {} such stays {} like that',
+        'another stay of the same patient at this facility with {} (claim {}), {}; {}{} of {} stays with {} {} '
+        'continued like this',
         inacbg_base(inacbg_code),
+        fragment_of,
         if(
             fragment_gap_days = 0,
             'discharged and admitted on the same day',
@@ -27,10 +32,15 @@ SELECT
         only_en(fragment_alike / fragment_n),
         count_en(fragment_alike),
         count_en(fragment_n),
+        inacbg_base(inacbg_code),
         plural_en(fragment_alike, 'is', 'are')
-    ) AS text_en,
-    json_object(
-        'fragment_gap_days', fragment_gap_days, 'fragment_alike', fragment_alike, 'fragment_n', fragment_n
+    ) || habit_en('fragmentation', habit_pattern, habit_observed, habit_expected) AS text_en,
+    with_habit(
+        json_object(
+            'inacbg_base', inacbg_base(inacbg_code), 'fragment_of', fragment_of,
+            'fragment_gap_days', fragment_gap_days, 'fragment_alike', fragment_alike, 'fragment_n', fragment_n
+        ),
+        'fragmentation', habit_pattern, habit_observed, habit_expected
     ) AS figures
 FROM suspects
 WHERE surprise_fragmentation >= $reason_from

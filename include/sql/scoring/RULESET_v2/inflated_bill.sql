@@ -10,7 +10,7 @@ WITH described AS (
             'kelas rawat', ward_class, 'regional', tariff_region
         ) AS peers_id,
         price_peers_words(
-            price_level, inacbg_code, replace(severity_group, '_', ' '), facility_class,
+            price_level, inacbg_code, severity_en(severity_group), facility_class,
             'ward class', ward_class, 'region', tariff_region
         ) AS peers_en,
         coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
@@ -73,7 +73,7 @@ SELECT
                 '{} tanpa top-up = {}; {} dengan top-up = {}',
                 rupiah_id(price), by_peers_id, rupiah_id(amount_claimed), by_tariff_id
             )
-    END AS text_id,
+    END || habit_id('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_id,
     'billed ' || CASE
         WHEN NOT against_peers THEN rupiah_en(amount_claimed) || ' = ' || by_tariff_en
         WHEN NOT above_tariff THEN rupiah_en(price) || ' = ' || by_peers_en
@@ -83,9 +83,13 @@ SELECT
                 '{} without top-ups = {}; {} with them = {}',
                 rupiah_en(price), by_peers_en, rupiah_en(amount_claimed), by_tariff_en
             )
-    END AS text_en,
-    json_object(
-        'price', price, 'price_median', price_median, 'price_n', price_n, 'price_level', price_level,
-        'inacbg_tariff', inacbg_tariff, 'topup_amount', topup_amount, 'excess_amount', excess_amount
+    END || habit_en('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_en,
+    with_habit(
+        json_object(
+            'price', price, 'price_median', price_median, 'price_n', price_n, 'price_level', price_level,
+            'inacbg_tariff', inacbg_tariff, 'topup_amount', topup_amount, 'excess_amount', excess_amount,
+            'own_tariffs_ratio', exp(own_ln_ratio)
+        ),
+        'inflated_bill', habit_pattern, habit_observed, habit_expected
     ) AS figures
 FROM phrased

@@ -25,8 +25,10 @@ SELECT
         count_en(provider_providers)
     ) AS text_en,
     json_object(
-        'pattern', provider_pattern, 'observed', provider_observed, 'expected', provider_expected,
-        'claims', provider_claims, 'risk_score', provider_risk_score, 'rank', provider_rank
+        'facility_key', facility_key, 'pattern', provider_pattern, 'observed', provider_observed,
+        'expected', provider_expected,
+        'claims', provider_claims, 'risk_score', provider_risk_score, 'rank', provider_rank,
+        'providers', provider_providers
     ) AS figures
 FROM suspects
 WHERE surprise_provider >= $reason_from AND provider_pattern IS NOT NULL

@@ -25,34 +25,42 @@ SELECT
         if(
             repeat_identical,
             'tagihan yang sama persis (pasien, faskes, INA-CBG, diagnosis {} dan diagnosis sekunder, tindakan, nilai) '
-            || 'sudah diajukan {}; {}{} dari {} klaim dengan diagnosis dan tindakan itu begini',
-            'pasien, diagnosis {} dan tindakan yang sama sudah ditagih {}; {}{} dari {} klaim seperti itu begini'
+            || 'sudah diajukan {} (klaim {}); {}{} dari {} klaim dengan diagnosis dan tindakan itu berulang persis',
+            'pasien, diagnosis {} dan tindakan yang sama sudah ditagih {} (klaim {}); {}{} dari {} klaim seperti itu '
+            || 'berulang secepat ini'
         ),
         primary_diagnosis,
         when_id,
+        repeat_of,
         only_id(repeat_alike / repeat_n),
         count_id(repeat_alike),
         count_id(repeat_n)
-    ) AS text_id,
+    ) || habit_id('repeat', habit_pattern, habit_observed, habit_expected) AS text_id,
     format(
         if(
             repeat_identical,
             'the very same bill (patient, facility, INA-CBG, diagnosis {} and secondary diagnoses, procedures, amount) '
-            || 'came {}; {}{} of {} claims with that diagnosis and these procedures {} like that',
-            'same patient, diagnosis {} and procedures were billed {}; {}{} of {} such claims {} like that'
+            || 'came {} (claim {}); {}{} of {} claims with that diagnosis and these procedures {} repeated exactly',
+            'same patient, diagnosis {} and procedures were billed {} (claim {}); {}{} of {} such claims {} repeated '
+            || 'as soon'
         ),
         primary_diagnosis,
         when_en,
+        repeat_of,
         only_en(repeat_alike / repeat_n),
         count_en(repeat_alike),
         count_en(repeat_n),
         plural_en(repeat_alike, 'is', 'are')
-    ) AS text_en,
-    json_object(
-        'primary_diagnosis', primary_diagnosis,
-        'repeat_after_days', repeat_after_days,
-        'repeat_identical', repeat_identical,
-        'repeat_alike', repeat_alike,
-        'repeat_n', repeat_n
+    ) || habit_en('repeat', habit_pattern, habit_observed, habit_expected) AS text_en,
+    with_habit(
+        json_object(
+            'primary_diagnosis', primary_diagnosis,
+            'repeat_of', repeat_of,
+            'repeat_after_days', repeat_after_days,
+            'repeat_identical', repeat_identical,
+            'repeat_alike', repeat_alike,
+            'repeat_n', repeat_n
+        ),
+        'repeat', habit_pattern, habit_observed, habit_expected
     ) AS figures
 FROM described

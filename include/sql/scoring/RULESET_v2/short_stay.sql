@@ -9,7 +9,12 @@ WITH described AS (
             stay_level = 3,
             concat_ws(', ', regexp_extract(inacbg_code, '^[^-]+-[^-]+'), replace(severity_group, '_', ' ')),
             inacbg_code
-        ) AS peers
+        ) AS peers_id,
+        if(
+            stay_level = 3,
+            concat_ws(', ', regexp_extract(inacbg_code, '^[^-]+-[^-]+'), severity_en(severity_group)),
+            inacbg_code
+        ) AS peers_en
     FROM suspects
     WHERE surprise_short_stay >= $reason_from
 )
@@ -27,12 +32,12 @@ SELECT
         only_id(share_as_short),
         count_id(stay_as_short),
         count_id(stay_n),
-        peers || CASE
+        peers_id || CASE
             WHEN stay_level = 1 THEN ', cara pulang yang sama'
             WHEN usual_exit THEN ', pulang seperti kebanyakan'
             ELSE ', pulang dengan cara lain'
         END
-    ) AS text_id,
+    ) || habit_id('short_stay', habit_pattern, habit_observed, habit_expected) AS text_id,
     format(
         'LOS {}, billed {}{}: {}{} of {} similar stays ({}) {} as short',
         days_en(los),
@@ -41,15 +46,18 @@ SELECT
         only_en(share_as_short),
         count_en(stay_as_short),
         count_en(stay_n),
-        peers || CASE
+        peers_en || CASE
             WHEN stay_level = 1 THEN ', discharged in the same way'
             WHEN usual_exit THEN ', discharged as most are'
             ELSE ', discharged otherwise than most'
         END,
         plural_en(stay_as_short, 'is', 'are')
-    ) AS text_en,
-    json_object(
-        'los', los, 'stay_as_short', stay_as_short, 'stay_n', stay_n, 'stay_level', stay_level,
-        'amount_claimed', amount_claimed
+    ) || habit_en('short_stay', habit_pattern, habit_observed, habit_expected) AS text_en,
+    with_habit(
+        json_object(
+            'los', los, 'stay_as_short', stay_as_short, 'stay_n', stay_n, 'stay_level', stay_level,
+            'usual_exit', usual_exit, 'amount_claimed', amount_claimed
+        ),
+        'short_stay', habit_pattern, habit_observed, habit_expected
     ) AS figures
 FROM described

@@ -13,7 +13,7 @@ SELECT
         count_id(topup_n),
         coalesce('faskes lain dengan diagnosis ' || topup_diagnosis, inacbg_base(inacbg_code)),
         topup_code
-    ) AS text_id,
+    ) || habit_id('topup', habit_pattern, habit_observed, habit_expected) AS text_id,
     format(
         'top-up {} of {}: {}{} of {} claims {} {} {}',
         topup_codes,
@@ -24,10 +24,13 @@ SELECT
         coalesce('of other facilities with diagnosis ' || topup_diagnosis, 'of ' || inacbg_base(inacbg_code)),
         plural_en(topup_alike, 'has', 'have'),
         topup_code
-    ) AS text_en,
-    json_object(
-        'topup_codes', topup_codes, 'topup_amount', topup_amount, 'topup_code', topup_code,
-        'topup_diagnosis', topup_diagnosis, 'topup_alike', topup_alike, 'topup_n', topup_n
+    ) || habit_en('topup', habit_pattern, habit_observed, habit_expected) AS text_en,
+    with_habit(
+        json_object(
+            'topup_codes', topup_codes, 'topup_amount', topup_amount, 'topup_code', topup_code,
+            'topup_diagnosis', topup_diagnosis, 'topup_alike', topup_alike, 'topup_n', topup_n
+        ),
+        'topup', habit_pattern, habit_observed, habit_expected
     ) AS figures
 FROM suspects
 WHERE surprise_topup >= $reason_from

@@ -8,9 +8,9 @@ SELECT
     if(
         upcoding_by = 'severity',
         format(
-            'keparahan {} padahal {}{} diagnosis sekunder: dari rawat inap {} seperti itu {}{} yang wajar setinggi ini',
+            'keparahan {}{} dengan {} diagnosis sekunder: dari rawat inap {} seperti itu {}{} yang wajar setinggi ini',
             severity_group,
-            if(usual_exit, format('LOS {} hari dengan ', los), 'dengan '),
+            if(usual_exit, format(' {} LOS {} hari', if(is_rare(severity_share), 'padahal', 'pada'), los), ''),
             comorbidity_count,
             inacbg_base(inacbg_code),
             only_id(severity_share),
@@ -26,12 +26,12 @@ SELECT
             count_id(admissions),
             times_id(admission_price_ratio, 1)
         )
-    ) AS text_id,
+    ) || habit_id('severity', habit_pattern, habit_observed, habit_expected) AS text_id,
     if(
         upcoding_by = 'severity',
         format(
-            'severity {}{} with {} secondary {}: of such stays of {} {}{} would be expected to be as severe',
-            severity_group,
+            '{}{} with {} secondary {}: of such stays of {} {}{} would be expected to be as severe',
+            severity_en(severity_group),
             if(usual_exit, ' after ' || days_en(los), ''),
             comorbidity_count,
             plural_en(comorbidity_count, 'diagnosis', 'diagnoses'),
@@ -49,17 +49,22 @@ SELECT
             plural_en(admission_alike, 'is', 'are'),
             times_en(admission_price_ratio, 1)
         )
-    ) AS text_en,
-    if(
-        upcoding_by = 'severity',
-        json_object(
-            'severity_level', severity_level, 'los', los, 'comorbidity_count', comorbidity_count,
-            'severity_share', severity_share
+    ) || habit_en('severity', habit_pattern, habit_observed, habit_expected) AS text_en,
+    with_habit(
+        if(
+            upcoding_by = 'severity',
+            json_object(
+                'inacbg_base', inacbg_base(inacbg_code), 'severity_level', severity_level, 'los', los,
+                'usual_exit', usual_exit, 'comorbidity_count', comorbidity_count,
+                'severity_share', severity_share
+            ),
+            json_object(
+                'inacbg_base', inacbg_base(inacbg_code), 'admission_diagnosis', admission_diagnosis,
+                'admission_alike', admission_alike, 'admissions', admissions,
+                'admission_price_ratio', admission_price_ratio
+            )
         ),
-        json_object(
-            'admission_diagnosis', admission_diagnosis, 'admission_alike', admission_alike, 'admissions', admissions,
-            'admission_price_ratio', admission_price_ratio
-        )
+        'severity', habit_pattern, habit_observed, habit_expected
     ) AS figures
 FROM suspects
 WHERE surprise_upcoding >= $reason_from

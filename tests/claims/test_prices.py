@@ -1,0 +1,113 @@
+"""What a claim's bill is compared with, and what of it an audit could recover, on hand-made claims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from tests.claims.conftest import FACILITIES, Claims, claim, claim_id, crowd, others
+
+
+@pytest.mark.parametrize("tariff", ["2500000", "4000000"])
+def test_an_inflated_bill_stands_out_also_when_the_tariff_is_raised_along(
+    compared: Callable[..., Claims], tariff: str
+) -> None:
+    claims = compared([*crowd(), claim(900, FKL32=tariff, FKL47="4000000", FKL30="9999 - else")])
+    odd = claims[claim_id(900)]
+    assert odd["price_ln_ratio"] == pytest.approx(math.log(1.6))
+    assert odd["tariff_ln_ratio"] == pytest.approx(math.log(4_000_000 / int(tariff)))
+    at_its_tariff = 0.5 if tariff == "4000000" else 1
+    assert odd["evidence_inflated_bill"] == pytest.approx(at_its_tariff * math.log(1.6) / 0.05)
+    assert odd["excess_amount"] == 1_500_000
+    assert {row["evidence_inflated_bill"] for row in others(claims, claim_id(900))} == {0}
+
+
+def test_topups_are_no_inflation_but_unusual_ones_are_excess(compared: Callable[..., Claims]) -> None:
+    topup = {"FKL44": "DD-05-II", "FKL46": "1000000", "FKL47": "3500000"}
+    claims = compared([*crowd(), claim(900, **topup, FKL30="9999 - else")])
+    odd = claims[claim_id(900)]
+    assert odd["topup_codes"] == "DD-05-II"
+    assert odd["topup_share"] == pytest.approx(0.5 / 201)
+    assert odd["evidence_topup"] == pytest.approx(-math.log(0.5 / 201))
+    assert odd["evidence_inflated_bill"] == 0
+    assert odd["excess_amount"] == 1_000_000
+    everybody = compared(crowd(**topup))
+    assert {(row["excess_amount"], row["evidence_topup"] < 0.01) for row in everybody.values()} == {(0, True)}
+
+
+def test_prices_where_class_and_ward_are_rare_come_from_what_these_add_elsewhere(
+    compared: Callable[..., Claims],
+) -> None:
+    # Ward class 1 pays 1.4 times as much for another INA-CBG; here it has one claim, and that is its usual price.
+    other = {"FKL19": "K-4-17-I", "FKL32": "1000000", "FKL47": "1000000"}
+    first_class = [
+        claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL30=f"{n} - x")
+        | {**other, "FKL13": "1", "FKL32": "1400000", "FKL47": "1400000"}
+        for n in range(300, 330)
+    ]
+    third_class = [claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL30=f"{n} - x") | other for n in range(400, 440)]
+    lone = claim(900, FKL13="1", FKL32="3500000", FKL47="3500000", FKL30="9999 - else")
+    dear = claim(901, FKL13="1", FKL32="5250000", FKL47="5250000", FKL30="9998 - else")
+    claims = compared([*crowd(), *first_class, *third_class, lone, dear])
+    odd = claims[claim_id(900)]
+    assert odd["price_level"] == 2
+    assert odd["price_median"] == pytest.approx(3_500_000)
+    assert odd["evidence_inflated_bill"] == pytest.approx(0, abs=1e-9)
+    assert claims[claim_id(901)]["evidence_inflated_bill"] == pytest.approx(0.5 * math.log(1.5) / 0.05)
+
+
+def test_a_facility_with_another_tariff_has_no_habit_of_inflating(compared: Callable[..., Claims]) -> None:
+    teaching = {"FKL32": "3500000", "FKL47": "3500000"}
+    own = [claim(n, FKL02=claim_id(n, 8191), **teaching, FKL30=f"{n} - x") for n in range(300, 340)]
+    claims = compared([*crowd(), *own])
+    one = claims[claim_id(300, 8191)]
+    assert one["own_ln_ratio"] == pytest.approx(math.log(1.4))
+    assert (one["evidence_inflated_bill"], one["excess_amount"], one["provider"]["deviance"]) == (0, 0, 0)
+    inflated = claim(900, FKL02=claim_id(900, 8191), FKL32="3500000", FKL47="4500000", FKL30="900 - x")
+    odd = compared([*crowd(), *own, inflated])[claim_id(900, 8191)]
+    assert odd["excess_amount"] == 1_000_000, "above its own tariff, as before"
+
+
+def test_where_nothing_is_alike_the_own_tariff_says_what_is_too_much(compared: Callable[..., Claims]) -> None:
+    """A rare, dear INA-CBG: its peers are all stays of that severity, and their price says nothing about it."""
+    dear = {"FKL19": "M-1-04-I", "FKL30": "8151 - hip", "FKL32": "30000000"}
+    claims = compared([*crowd(), claim(900, **dear, FKL47="30000000"), claim(901, **dear, FKL47="60000000")])
+    usual, inflated = claims[claim_id(900)], claims[claim_id(901)]
+    assert usual["price_level"] == inflated["price_level"] == 4
+    assert (usual["excess_amount"], inflated["excess_amount"]) == (0, 30_000_000)
+    assert inflated["evidence_inflated_bill"] >= math.log(2) / 0.05
+    assert usual["evidence_inflated_bill"] == 0
+
+
+def test_the_same_code_for_outpatients_and_inpatients(compared: Callable[..., Claims]) -> None:
+    day_care = [claim(n, FKL10="1", FKL04="2022-09-01", FKL47="1000000", FKL30=f"{n} - x") for n in range(300, 310)]
+    claims = compared([*crowd(), *day_care])
+    assert len(claims) == 210
+    assert {row["price_level"] for row in claims.values()} == {1}
+
+
+@pytest.mark.parametrize(("amount", "is_evidence"), [("2520000", False), ("2530000", True)])
+def test_less_than_one_percent_is_no_inflation(compared: Callable[..., Claims], amount: str, is_evidence: bool) -> None:
+    """Rounding and price lists differ by as much; where few claims are above their peers at all, it would stand out."""
+    odd = compared([*crowd(), claim(900, FKL47=amount, FKL30="9999 - else")])[claim_id(900)]
+    assert (odd["evidence_inflated_bill"] > 0) == is_evidence
+    assert (odd["excess_amount"] > 0) == is_evidence
+
+
+def test_a_tariff_that_is_a_slip_of_the_pen_says_nothing(compared: Callable[..., Claims]) -> None:
+    odd = compared([*crowd(), claim(900, FKL32="2500", FKL30="9999 - else")])[claim_id(900)]
+    assert odd["tariff_ln_ratio"] is None
+    assert (odd["evidence_inflated_bill"], odd["excess_amount"]) == (0, 0)
+
+
+def test_the_very_same_bill_a_second_time_is_all_excess(compared: Callable[..., Claims]) -> None:
+    same = {"PSTV01": "7", "FKL30": "9301 - something", "FKL04": "2022-09-09"}
+    alike = [claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL30="9301 - something") for n in range(300, 400)]
+    claims = compared([*crowd(), *alike, claim(900, **same), claim(901, **same | {"FKL03": "2022-09-03"})])
+    first, second = claims[claim_id(900)], claims[claim_id(901)]
+    assert (first["excess_amount"], second["excess_amount"]) == (0, 2_500_000)
+    assert second["repeat_share"] < 0.01
+    other_price = compared([*crowd(), *alike, claim(900, **same), claim(901, **same | {"FKL47": "2499900"})])
+    assert other_price[claim_id(901)]["excess_amount"] == 0
