@@ -28,8 +28,9 @@ WORDS = ["severity_group", "facility_class", "province_name", "service_type"]
 PEERS = ["primary_diagnosis", "severity_group", "facility_class", "province_name"]
 SAME_CARE = ["patient_key", "primary_diagnosis", "procedure_codes"]
 OURS_ALONE = (
-    r"(evidence_|price_|tariff_ln|stay_|los_share|severity_(share|expected)|admission|topup_share|repeat_|fragment_"
-    r"|clone_|comorbidity_share|procedure_share|readmission_|excess_amount|upcoding_by|provider$)"
+    r"(evidence_|habit_|narrow_|own_ln|price_|tariff_ln|stay_|los_share|usual_exit|severity_(share|expected)|admission"
+    r"|topup_(share|code$|diagnosis|alike|n$)|repeat_|fragment_|clone_|comorbidity_share|procedure_share|readmission_"
+    r"|day_price|excess_amount|upcoding_by|provider)"
 )
 """Columns that the system before does not have: the plain way does not pay for them."""
 SEEN_ROWS = 5_000

@@ -20,7 +20,7 @@ from ml.claims.etl import ClaimsFile, run_name_of
 from ml.claims.find import claims_of
 from ml.clock import now
 from ml.model.artefact import RiskModel, default_model, load_model
-from ml.model.training import changed_definitions
+from ml.model.training import why_scales_may_not_fit
 from ml.promotion.life import train_default
 from ml.qc import QcResult, run_quality_check, write_summary
 from ml.qc.logs import SUMMARY_NAME, collect_logs
@@ -242,12 +242,12 @@ def _model_for(settings: Settings, claims: ClaimsFile, wanted: str | None, run_i
     if version is None:
         return _first_model(settings, claims, run_id)
     model = load_model(settings.models, version)
-    if changed := changed_definitions(model):
+    if differing := why_scales_may_not_fit(model, claims):
         log.warning(
             "%s was trained under other definitions of its features (%s): its scales may not fit the claims. Train one "
             "anew: python -m ml.pipelines.train_model, or the DAG train_risk_model.",
             version,
-            ", ".join(changed),
+            differing,
         )
     return model
 

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import IsolationForest
 
+from ml.files import sha256_of
 from ml.model.anomaly import ANOMALY_COLUMNS
 from ml.model.artefact import DefaultModel, ModelError, default_model, load_model, make_default, save_model
 from ml.model.features import CATEGORICAL, NUMERIC, learn_features
 from ml.model.forest import MOST_LEVELS, Forest, from_sklearn
 from ml.model.gate_file import read_gate_file, write_gate_file
-from ml.model.training import CONTAMINATION, SEED, TREES, changed_definitions, train
+from ml.model.training import CONTAMINATION, SEED, TREES, train
 from ml.rules import CHANNELS
 
 
@@ -27,6 +28,8 @@ def claims_table(rows: int = 600, seed: int = 3) -> pa.Table:
     columns = {name: rng.lognormal(3, 1, rows) for name in NUMERIC}
     columns["cost_zscore"] = pa.array(rng.normal(size=rows), mask=rng.random(rows) < 0.2)
     columns |= {name: rng.choice(["a", "b", "c"], rows) for name in CATEGORICAL}
+    columns |= {"peer_level": np.ones(rows, dtype=np.int8), "peer_n": np.full(rows, 40), "peer_std": np.ones(rows)}
+    columns |= {f"narrow_peer_{name}": pa.nulls(rows, pa.float64()) for name in ("n", "mean", "p90", "std")}
     columns |= {name: rng.random(rows) for name in ANOMALY_COLUMNS}
     columns |= {f"evidence_{name}": np.maximum(rng.normal(size=rows), 0) for name in CHANNELS if name != "anomaly"}
     return pa.table({"claim_id": [f"{n:06d}" for n in rng.permutation(rows)], **columns})
@@ -171,16 +174,25 @@ def test_an_altered_model_is_moved_aside_when_it_is_trained_again(model, tmp_pat
     assert "altered" in caplog.text
 
 
-def test_changed_definitions_are_those_that_differ_are_gone_or_are_new(model) -> None:
-    assert changed_definitions(model) == []
-    trained = dict(model.training["definitions"])
-    first, *_ = trained
-    trained[first] = "another"
-    trained["99_gone"] = "x"
-    dropped = list(trained)[1]
-    trained.pop(dropped)
-    old = replace(model, training=model.training | {"definitions": trained})
-    assert changed_definitions(old) == sorted([first, "99_gone", dropped])
+def test_a_byte_more_is_refused_too(model, tmp_path) -> None:
+    version = save_model(model, tmp_path)
+    path = tmp_path / version / "model.json"
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(ModelError, match="altered"):
+        load_model(tmp_path, version)
+
+
+def test_an_array_that_no_model_has_is_refused(model, tmp_path) -> None:
+    version = save_model(model, tmp_path)
+    arrays = tmp_path / version / "calibration.npz"
+    with np.load(arrays) as loaded:
+        np.savez_compressed(arrays, more=np.zeros(1), **{name: loaded[name] for name in loaded.files})
+    path = tmp_path / version / "model.json"
+    text = json.loads(path.read_text())
+    text["files"]["calibration.npz"] = sha256_of(arrays)
+    path.write_text(json.dumps(text, indent=1, sort_keys=True))
+    with pytest.raises(ModelError, match="other arrays"):
+        load_model(tmp_path, version)
 
 
 def test_a_description_that_was_rewritten_is_refused(model, tmp_path) -> None:

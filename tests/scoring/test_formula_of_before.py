@@ -1,4 +1,4 @@
-"""RULESET_v1 with the peer groups of the system before: every flag and rule_score, by pandas from the claims alone."""
+"""RULESET_v1 is the formula of the system before: every flag and rule_score, by pandas from the claims alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     write(generate(GeneratorConfig(claims=8_000, seed=4)), folder / "raw", "parquet", folder / "labels.parquet")
     settings = Settings(
         _env_file=None, CLAIMS_INSTANCE_DIR=folder / "instance", CLAIMS_RAW_DIR=folder / "raw",
-        CLAIMS_PATIENT_KEY_SECRET="a-secret-for-the-tests", CLAIMS_MIN_PEERS="1",
+        CLAIMS_PATIENT_KEY_SECRET="a-secret-for-the-tests",
     )  # fmt: skip
     build, _ = start_build(settings, date(2022, 12, 31), "test")
     run_sql_steps(settings, build)

@@ -134,10 +134,10 @@ def test_what_the_forest_finds_odd_is_explained_by_what_is_odd(settings, write_c
 
 
 @pytest.mark.parametrize(("threads", "batch_rows"), [(1, 7), (2, 64), (4, 100_000)])
-def test_scores_do_not_depend_on_batches_or_threads(write_claims, model, threads, batch_rows) -> None:
-    claims = write_claims(claims_table(list(FLAG_CASES.values())))
-    one = ml_scores(claims.path, model, threads=1, batch_rows=100_000)
-    assert ml_scores(claims.path, model, threads=threads, batch_rows=batch_rows).equals(one)
+def test_scores_do_not_depend_on_batches_or_threads(model, threads, batch_rows) -> None:
+    claims = claims_table(list(FLAG_CASES.values()))
+    one = ml_scores(claims.to_batches(), model, threads=1)
+    assert ml_scores(claims.to_batches(batch_rows), model, threads=threads).equals(one)
 
 
 def test_the_same_input_in_another_order_gives_the_same_rows(settings, write_claims, model, tmp_path) -> None:

@@ -12,6 +12,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -54,13 +55,19 @@ class EtlBuild:
 
 @dataclass(frozen=True)
 class ClaimsFile:
-    """A published claims_normalized; `source` is the raw file it was made from."""
+    """A published claims_normalized.
+
+    Attributes:
+        source: the raw visits file that it was made from.
+        min_peers: CLAIMS_MIN_PEERS when it was made; None for a file of an earlier version.
+    """
 
     path: Path
     data_date: date
     rows: int
     sha256: str
     source: str
+    min_peers: int | None = None
 
 
 def run_name_of(run_id: str) -> str:
@@ -136,7 +143,8 @@ def _write_claims(settings: Settings, build: EtlBuild, target: Path, done: Path)
     contract = (build.warehouse.parent / "contract.json").read_text()
     unfinished = build.warehouse.parent / "claims_normalized.parquet"
     with duckdb.connect(str(build.warehouse), config=duckdb_config(settings, build.warehouse.parent)) as connection:
-        metadata = {"data_date": str(build.data_date), "contract": json.loads(contract)}
+        [(min_peers,)] = connection.execute("SELECT min_peers FROM run_parameters").fetchall()
+        metadata = {"data_date": str(build.data_date), "min_peers": min_peers, "contract": json.loads(contract)}
         # Sorted, so that the file does not depend on the order of the raw rows; by the API's filters first, so that a
         # release can sort the claims part by part.
         connection.execute(
@@ -165,13 +173,24 @@ def find_claims(settings: Settings, data_date: date | None = None) -> ClaimsFile
             "python -m ml.pipelines.normalize_claims" + (f" --data-date {data_date}" if data_date else "")
         )
     path = folder / f"{wanted}.parquet"
-    return ClaimsFile(path, wanted, pq.read_metadata(path).num_rows, sha256_of(path), _source(path))
+    made = made_with(path)
+    return ClaimsFile(
+        path,
+        wanted,
+        pq.read_metadata(path).num_rows,
+        sha256_of(path),
+        str(made["contract"]["visits"]["file"]),
+        made.get("min_peers"),
+    )
 
 
-def _source(path: Path) -> str:
-    """The visits file that a claims_normalized was made from, as its metadata say."""
-    metadata = json.loads(pq.read_metadata(path).metadata[METADATA_KEY])
-    return str(metadata["contract"]["visits"]["file"])
+def made_with(path: Path) -> dict[str, Any]:
+    """Return what a claims_normalized was made with: data_date, min_peers, and the contract check's report.
+
+    Empty for a Parquet file that the ETL did not write.
+    """
+    written = pq.read_metadata(path).metadata or {}
+    return dict(json.loads(written.get(METADATA_KEY, b"{}")))
 
 
 def _escaped(value: Path | str) -> str:

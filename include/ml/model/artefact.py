@@ -130,7 +130,7 @@ def save_model(model: RiskModel, models: Path) -> str:
     for name, arrays in model.arrays().items():
         np.savez_compressed(temporary / name, allow_pickle=False, **arrays)
     description = _model_json(model, {name: sha256_of(temporary / name) for name in ARRAY_FILES})
-    (temporary / "model.json").write_text(json.dumps(description, indent=1, sort_keys=True))
+    (temporary / "model.json").write_text(_as_text(description))
     for name in (*ARRAY_FILES, "model.json"):
         fsync_file(temporary / name)
     fsync_folder(temporary)
@@ -154,7 +154,8 @@ def load_model(models: Path, version: str) -> RiskModel:
     if Path(version).name != version or not (folder / "model.json").is_file():
         raise ModelError(f"{folder}: there is no model {version!r}. {advice}")
     try:
-        text = json.loads((folder / "model.json").read_text())
+        written = (folder / "model.json").read_text()
+        text = json.loads(written)
         if text["format"] != FORMAT:
             raise ModelError(f"{folder}: of format {text['format']}, this program reads format {FORMAT}. {advice}")
         if set(text["files"]) != set(ARRAY_FILES):
@@ -182,7 +183,10 @@ def load_model(models: Path, version: str) -> RiskModel:
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder}: not a readable model ({error}). {advice}") from error
-    if model.version != version or text != _model_json(model, text["files"]):
+    held = {name: sorted(arrays[name]) for name in ARRAY_FILES}
+    if held != {name: sorted(known) for name, known in model.arrays().items()}:
+        raise ModelError(f"{folder}: its files hold other arrays than a model's. {advice}")
+    if model.version != version or written != _as_text(_model_json(model, text["files"])):
         raise ModelError(f"{folder}: model.json was altered (content of {model.version}). {advice}")
     return model
 
@@ -209,6 +213,11 @@ def _model_json(model: RiskModel, files: dict[str, str]) -> dict[str, Any]:
         "anomaly_feature_names": list(FEATURES),
         "files": files,
     }
+
+
+def _as_text(description: dict[str, Any]) -> str:
+    """How model.json is written, to the byte."""
+    return json.dumps(description, indent=1, sort_keys=True)
 
 
 def _forest_json(forest: Forest) -> dict[str, float]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+import re
 from datetime import date
 from pathlib import Path
 
@@ -11,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.files import sha256_of
-from ml.model.anomaly import anomaly_matrix
+from ml.claims.etl import ClaimsFile, made_with
+from ml.model.anomaly import ANOMALY_COLUMNS, anomaly_matrix
 from ml.model.artefact import ModelError, RiskModel
 from ml.model.calibration import Calibration, learn_calibration
 from ml.model.features import NUMERIC, as_floats, learn_features
 from ml.model.forest import Forest, from_sklearn
-from ml.sql import SQL_ROOT, sql_files, sql_text
+from ml.sql import sql_files, sql_text
 
 TREES = 200
 CONTAMINATION = 0.03
@@ -28,6 +30,8 @@ CALIBRATION_ROWS = 1_000_000
 """Bounds memory; the rarest thousandth of so many claims is still a thousand."""
 ANOMALY = "anomaly"
 EVIDENCE = "evidence_"
+PROBES = [None, -2.0, 0.0, 5e-5, 0.01, 0.3, 1.0, 3.0]
+"""Figures that show what the anomaly channel makes of a share or a ratio, within its bounds and beyond."""
 LEAST_CLAIMS = 2
 """Below it c(max_samples), which path lengths are divided by, is 0 and every score would be NaN."""
 
@@ -46,7 +50,7 @@ def train(claims: Path, data_date: date, seed: int = SEED) -> RiskModel:
     Raises:
         ModelError: fewer than `LEAST_CLAIMS` claims.
     """
-    sample = _sample(claims, "model/training_sample.sql", SAMPLE_ROWS)
+    sample = _training_sample(claims)
     if sample.num_rows < LEAST_CLAIMS:
         raise ModelError(
             f"{claims}: {sample.num_rows} claims cannot train a model, at least {LEAST_CLAIMS} claims are needed. "
@@ -58,12 +62,13 @@ def train(claims: Path, data_date: date, seed: int = SEED) -> RiskModel:
     features = learn_features(sample)
     forest = IsolationForest(n_estimators=TREES, contamination=CONTAMINATION, random_state=seed)
     forest.fit(features.matrix(sample))
-    evidence = _sample(claims, "model/calibration_sample.sql", CALIBRATION_ROWS)
+    evidence = _calibration_sample(claims)
     anomaly = IsolationForest(n_estimators=ANOMALY_TREES, random_state=seed)
     anomaly.fit(anomaly_matrix(evidence.slice(0, SAMPLE_ROWS)))
     anomaly_forest = from_sklearn(anomaly)
     training = {
         "data_date": str(data_date),
+        "min_peers": made_with(claims).get("min_peers"),
         "rows": sample.num_rows,
         "calibration_rows": evidence.num_rows,
         "seed": seed,
@@ -75,6 +80,8 @@ def train(claims: Path, data_date: date, seed: int = SEED) -> RiskModel:
             "python": ".".join(platform.python_version_tuple()[:2]),
             "scikit-learn": sklearn.__version__,
             "numpy": np.__version__,
+            "duckdb": duckdb.__version__,
+            "pyarrow": pa.__version__,
         },
     }
     return RiskModel(
@@ -89,11 +96,22 @@ def train(claims: Path, data_date: date, seed: int = SEED) -> RiskModel:
 
 
 def feature_definitions() -> dict[str, str]:
-    """Return the SHA-256 of every statement that makes a claim's features, by name.
+    """Return a SHA-256 of everything that makes a claim's features, by name: every statement without its comments, and
+    what the anomaly channel makes of some figures.
 
     A model calibrated on other definitions than those that scored claims come from is not wrong, but its scales are.
     """
-    return {Path(name).stem: sha256_of(SQL_ROOT / name) for name in sql_files("claims_normalized")}
+    made = {Path(name).stem: _bare(sql_text(name)).encode() for name in sql_files("claims_normalized")}
+    made["RULESET_v1_claims"] = _bare(sql_text("scoring/RULESET_v1/05_claims.sql")).encode()
+    probes = pa.table(dict.fromkeys(ANOMALY_COLUMNS, PROBES))
+    # Rounded, as the last digits of a logarithm are the processor's.
+    made["anomaly_features"] = (np.round(anomaly_matrix(probes), 3) + np.float32(0)).tobytes()
+    return {name: hashlib.sha256(content).hexdigest() for name, content in made.items()}
+
+
+def _bare(statement: str) -> str:
+    """A statement without comments and line breaks; no text in ours holds two dashes."""
+    return " ".join(re.sub(r"--.*", "", statement).split())
 
 
 def changed_definitions(model: RiskModel) -> list[str]:
@@ -102,10 +120,27 @@ def changed_definitions(model: RiskModel) -> list[str]:
     return sorted(name for name in trained.keys() | present.keys() if trained.get(name) != present.get(name))
 
 
-def _sample(claims: Path, statement: str, rows: int) -> pa.Table:
+def why_scales_may_not_fit(model: RiskModel, claims: ClaimsFile) -> str | None:
+    """Say what about some claims' features differs from those of the model's training; None when nothing does."""
+    differing = changed_definitions(model)
+    trained = model.training.get("min_peers")
+    if claims.min_peers is not None and trained != claims.min_peers:
+        differing.append(f"CLAIMS_MIN_PEERS was {trained} and is {claims.min_peers}")
+    return ", ".join(differing) or None
+
+
+def _training_sample(claims: Path) -> pa.Table:
     with duckdb.connect() as connection:
-        parameters = {"claims": str(claims), "sample_rows": rows}
-        return connection.sql(sql_text(statement), params=parameters).to_arrow_table()
+        connection.read_parquet(str(claims)).create_view("all_claims")
+        connection.execute(sql_text("scoring/RULESET_v1/05_claims.sql"))
+        wanted = {"sample_rows": SAMPLE_ROWS}
+        return connection.sql(sql_text("model/training_sample.sql"), params=wanted).to_arrow_table()
+
+
+def _calibration_sample(claims: Path) -> pa.Table:
+    with duckdb.connect() as connection:
+        wanted = {"claims": str(claims), "sample_rows": CALIBRATION_ROWS}
+        return connection.sql(sql_text("model/calibration_sample.sql"), params=wanted).to_arrow_table()
 
 
 def _calibration(claims: pa.Table, anomaly: Forest) -> Calibration:

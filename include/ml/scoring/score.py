@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from ml.claims.etl import ClaimsFile, NoClaimsError
 from ml.files import sha256_of
 from ml.model.artefact import RiskModel
+from ml.model.features import SOURCE_COLUMNS
 from ml.release import Candidate
 from ml.rules import Ruleset
 from ml.scoring.by_channels import BATCH_ROWS, SCORES_SCHEMA, ScoringRun, columns_of, write_scores
@@ -51,8 +52,8 @@ def score_claims(
     folder.mkdir(parents=True)
     scores = folder / "claims_ml_scores.parquet"
     run = ScoringRun(model, ruleset, claims.data_date, scored_at)
+    _require_columns(claims, columns_of(ruleset) if ruleset.channels else [*SOURCE_COLUMNS, "narrow_peer_n"])
     if ruleset.channels:
-        _require_columns(claims, columns_of(ruleset))
         write_scores(claims.path, run, scores, threads=settings.threads)
     else:
         _score_by_flags(settings, claims.path, run, scores)
@@ -85,10 +86,12 @@ def _require_columns(claims: ClaimsFile, wanted: list[str]) -> None:
 def _score_by_flags(settings: Settings, claims: Path, run: ScoringRun, target: Path) -> None:
     """RULESET_v1: the forest in batches, then flags, min-max over the run and reasons in SQL."""
     model, ruleset = run.model, run.ruleset
-    by_forest = ml_scores(claims, model, threads=settings.threads)
     with duckdb.connect(config=duckdb_config(settings, target.parent)) as connection:
         connection.execute(sql_text("scoring/00_macros.sql"))
-        connection.read_parquet(str(claims), file_row_number=True).create_view("claims")
+        connection.read_parquet(str(claims), file_row_number=True).create_view("all_claims")
+        connection.execute(sql_text(f"scoring/{ruleset.version}/05_claims.sql"))
+        seen_by_forest = connection.view("claims").select("claim_id", *SOURCE_COLUMNS)
+        by_forest = ml_scores(seen_by_forest.to_arrow_reader(BATCH_ROWS), model, threads=settings.threads)
         connection.register("ml_scores", by_forest)
         connection.register("scoring_run", _one_row(run))
         _register_ruleset(connection, ruleset)

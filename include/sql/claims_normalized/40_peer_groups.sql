@@ -1,6 +1,7 @@
 -- Cost statistics of every peer group, from the narrowest kind (level 1) to the widest (level 7), rupiah.
 -- Grain: one row per level and group. Level 1 is RULESET_v1's peer group. A group of fewer than min_peers claims is
--- left out, so that its claims fall to the next wider one: in a group of two the dearer claim always has z = 1.
+-- left out, so that its claims fall to the next wider one: in a group of two the dearer claim always has z = 1. One of
+-- level 1 is kept as level 0, for RULESET_v1 alone.
 -- Sums are exact (HUGEINT) and quantiles are exact, so that the same claims give the same statistics bit for bit in
 -- whatever order threads meet them; avg() of DOUBLE, stddev_pop() and approx_quantile() do not.
 CREATE OR REPLACE TABLE peer_groups AS
@@ -50,7 +51,8 @@ leveled AS (
 )
 
 SELECT
-    leveled.peer_level,
+    if(leveled.peer_level = 1 AND leveled.peer_n < run_parameters.min_peers, 0, leveled.peer_level)::TINYINT
+        AS peer_level,
     leveled.severity_group,
     leveled.facility_class,
     leveled.province_name,
@@ -67,4 +69,4 @@ SELECT
     ) AS peer_std
 FROM leveled
 CROSS JOIN run_parameters
-WHERE leveled.peer_n >= run_parameters.min_peers OR leveled.peer_level = 7
+WHERE leveled.peer_n >= run_parameters.min_peers OR leveled.peer_level IN (1, 7)

@@ -6,34 +6,39 @@ WITH compared AS (
     SELECT
         visit.*,
         coalesce(
-            level_1.peer_level, level_2.peer_level, level_3.peer_level,
+            if(level_1.peer_level = 1, level_1.peer_level, NULL), level_2.peer_level, level_3.peer_level,
             level_4.peer_level, level_5.peer_level, level_6.peer_level,
             level_7.peer_level
         ) AS peer_level,
         coalesce(
-            level_1.peer_n, level_2.peer_n, level_3.peer_n,
+            if(level_1.peer_level = 1, level_1.peer_n, NULL), level_2.peer_n, level_3.peer_n,
             level_4.peer_n, level_5.peer_n, level_6.peer_n,
             level_7.peer_n
         ) AS peer_n,
         coalesce(
-            level_1.peer_mean, level_2.peer_mean, level_3.peer_mean,
+            if(level_1.peer_level = 1, level_1.peer_mean, NULL), level_2.peer_mean, level_3.peer_mean,
             level_4.peer_mean, level_5.peer_mean, level_6.peer_mean,
             level_7.peer_mean
         ) AS peer_mean,
         coalesce(
-            level_1.peer_p90, level_2.peer_p90, level_3.peer_p90,
+            if(level_1.peer_level = 1, level_1.peer_p90, NULL), level_2.peer_p90, level_3.peer_p90,
             level_4.peer_p90, level_5.peer_p90, level_6.peer_p90,
             level_7.peer_p90
         ) AS peer_p90,
         coalesce(
-            level_1.peer_std, level_2.peer_std, level_3.peer_std,
+            if(level_1.peer_level = 1, level_1.peer_std, NULL), level_2.peer_std, level_3.peer_std,
             level_4.peer_std, level_5.peer_std, level_6.peer_std,
             level_7.peer_std
-        ) AS peer_std
+        ) AS peer_std,
+        -- RULESET_v1's own group where it was widened.
+        if(level_1.peer_level = 0, level_1.peer_n, NULL) AS narrow_peer_n,
+        if(level_1.peer_level = 0, level_1.peer_mean, NULL) AS narrow_peer_mean,
+        if(level_1.peer_level = 0, level_1.peer_p90, NULL) AS narrow_peer_p90,
+        if(level_1.peer_level = 0, level_1.peer_std, NULL) AS narrow_peer_std
     FROM known_visits AS visit
     LEFT JOIN peer_groups AS level_1
         ON
-            level_1.peer_level = 1
+            level_1.peer_level <= 1
             AND visit.severity_group = level_1.severity_group
             AND visit.primary_diagnosis = level_1.primary_diagnosis
             AND visit.facility_class = level_1.facility_class
@@ -109,6 +114,10 @@ SELECT
     compared.peer_mean,
     compared.peer_p90,
     compared.peer_std,
+    compared.narrow_peer_n,
+    compared.narrow_peer_mean,
+    compared.narrow_peer_p90,
+    compared.narrow_peer_std,
     (compared.amount_claimed - compared.peer_mean) / nullif(compared.peer_std, 0) AS cost_zscore,
     coalesce(channels.duplicate_gap_days <= 3, FALSE) AS duplicate_pattern,
     channels.duplicate_gap_days,

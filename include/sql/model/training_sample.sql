@@ -1,4 +1,5 @@
--- The claims a model is trained on: a sample that depends on the claims alone, not on their order or the machine.
+-- The claims that RULESET_v1's forest is trained on, as that ruleset sees them: a sample that depends on the claims
+-- alone, not on their order or the machine. Input: claims (scoring/RULESET_v1/05_claims.sql).
 SELECT
     los,
     amount_claimed,
@@ -12,6 +13,6 @@ SELECT
     facility_class,
     province_name,
     service_type
-FROM read_parquet($claims)
+FROM claims
 ORDER BY md5(claim_id), claim_id
 LIMIT $sample_rows
