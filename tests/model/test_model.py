@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import date
@@ -14,6 +15,7 @@ import pytest
 from sklearn.ensemble import IsolationForest
 
 from ml.files import sha256_of
+from ml.model import training
 from ml.model.anomaly import ANOMALY_COLUMNS
 from ml.model.artefact import DefaultModel, ModelError, default_model, load_model, make_default, save_model
 from ml.model.features import CATEGORICAL, NUMERIC, learn_features
@@ -97,6 +99,15 @@ def test_the_same_claims_in_another_order_give_the_same_version(model, tmp_path)
     shuffled = tmp_path / "shuffled.parquet"
     pq.write_table(claims.take(np.random.default_rng(0).permutation(claims.num_rows)), shuffled)
     assert train(shuffled, date(2022, 12, 31)).version == model.version
+
+
+def test_a_sample_is_the_claims_with_the_smallest_hashes(claims_file, monkeypatch) -> None:
+    monkeypatch.setattr(training, "CALIBRATION_ROWS", 100)
+    claims = pq.read_table(claims_file).to_pandas()
+    hashes = claims["claim_id"].map(lambda claim_id: hashlib.md5(claim_id.encode(), usedforsecurity=False).hexdigest())
+    smallest = claims.loc[hashes.sort_values().index[:100]]
+    sample = training._calibration_sample(claims_file).to_pandas()
+    assert (sample["evidence_upcoding"].to_numpy() == smallest["evidence_upcoding"].to_numpy()).all()
 
 
 def test_another_seed_gives_another_forest_of_the_same_claims(model, claims_file) -> None:

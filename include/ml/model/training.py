@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ml.claims.etl import ClaimsFile, made_with
 from ml.model.anomaly import ANOMALY_COLUMNS, anomaly_matrix
@@ -129,17 +130,27 @@ def why_scales_may_not_fit(model: RiskModel, claims: ClaimsFile) -> str | None:
     return ", ".join(differing) or None
 
 
+def _wanted(claims: Path, sample_rows: int) -> dict[str, object]:
+    """How many rows a sample shall have, and an MD5 below which there are a fifth more than that.
+
+    A fifth is a hundred standard deviations at the sizes of our samples.
+    """
+    share = 1.2 * sample_rows / max(pq.read_metadata(claims).num_rows, 1)
+    below = f"{int(share * 16**8):08x}" if share < 1 else "g"  # g comes after every hexadecimal digit
+    return {"sample_rows": sample_rows, "below": below}
+
+
 def _training_sample(claims: Path) -> pa.Table:
     with duckdb.connect() as connection:
         connection.read_parquet(str(claims)).create_view("all_claims")
         connection.execute(sql_text("scoring/RULESET_v1/05_claims.sql"))
-        wanted = {"sample_rows": SAMPLE_ROWS}
+        wanted = _wanted(claims, SAMPLE_ROWS)
         return connection.sql(sql_text("model/training_sample.sql"), params=wanted).to_arrow_table()
 
 
 def _calibration_sample(claims: Path) -> pa.Table:
     with duckdb.connect() as connection:
-        wanted = {"claims": str(claims), "sample_rows": CALIBRATION_ROWS}
+        wanted = {"claims": str(claims)} | _wanted(claims, CALIBRATION_ROWS)
         return connection.sql(sql_text("model/calibration_sample.sql"), params=wanted).to_arrow_table()
 
 

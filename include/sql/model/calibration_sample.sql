@@ -1,5 +1,6 @@
 -- What the channels' scales and the anomaly channel's forest are learned from: a sample that depends on the claims
--- alone, not on their order or the machine.
+-- alone, not on their order or the machine. Nothing from $below on is among the first $sample_rows: it need not be
+-- sorted, nor kept in memory.
 SELECT
     price_ln_ratio,
     tariff_ln_ratio,
@@ -20,5 +21,6 @@ SELECT
     evidence_clone,
     evidence_provider
 FROM read_parquet($claims)
+WHERE md5(claim_id) < $below
 ORDER BY md5(claim_id), claim_id
 LIMIT $sample_rows

@@ -86,7 +86,7 @@ money_reasons AS (
         json_object(
             'code', 'volume',
             'text_id', format(
-                'menagih {} untuk {} klaim, terbesar ke-{} dari {} fasilitas; {} di atas klaim sejenis atau tarifnya',
+                'menagih {} untuk {} klaim, terbesar ke-{} dari {} faskes; {} di atas klaim sejenis atau tarifnya',
                 rupiah_id(amount_claimed),
                 count_id(claims),
                 count_id(amount_rank),
