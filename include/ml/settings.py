@@ -69,8 +69,7 @@ class Settings(BaseSettings):
         default=20,
         ge=1,
         validation_alias="CLAIMS_MIN_PEERS",
-        description="Claims a peer group must have; a smaller one is widened step by step. With 1 RULESET_v1 has the "
-        "peer groups of the system before.",
+        description="Claims a peer group must have; a smaller one is widened step by step (RULESET_v1 keeps its own).",
     )
     ruleset_version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
         default="RULESET_v2",

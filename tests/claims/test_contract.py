@@ -80,13 +80,20 @@ def test_a_row_with_several_faults_lists_them_all(raw_files, make_settings, tmp_
 
 
 def test_codes_that_no_list_knows_are_told_and_accepted(raw_files, make_settings, tmp_path) -> None:
-    raw_files([claim(0), claim(1, FKL05="95"), claim(2, FKL05="95"), claim(3, FKL09="28"), claim(4, FKL05="9999")])
+    raw_files(
+        [claim(0), claim(1, FKL05="95"), claim(2, FKL05="95"), claim(3, FKL07="12", FKL08="3", FKL09="28")]
+        + [claim(4, FKL05="9999", FKL07="98", FKL08="98", FKL09="98")]
+        + [claim(n, FKL06="9998", FKL05=f"{1000 + n}") for n in range(5, 30)]
+    )
 
     report = check(make_settings(), tmp_path)
 
-    assert report.visits.accepted == 5
-    assert report.unknown_codes == {"FKL05 = 95": 2, "FKL09 = 28": 1}
-    assert any(line.startswith("Unknown code FKL05 = 95: 2 accepted visits") for line in report.lines())
+    assert report.visits.accepted == 30
+    assert report.unknown_codes.items() >= {"FKL05 = 95": 2, "FKL07 = 12": 1, "FKL08 = 3": 1, "FKL09 = 28": 1}.items()
+    assert len(report.unknown_codes) == 4 + 25
+    line = report.lines()[-1]
+    assert line.startswith("Unknown codes, accepted and scored as 'Tidak diketahui': FKL05 = 95 (2 visits), ")
+    assert " and 9 more. " in line
 
 
 def test_malformed_lines_are_quarantined_and_later_rows_keep_their_number(raw_files, make_settings, tmp_path) -> None:

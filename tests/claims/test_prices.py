@@ -102,6 +102,18 @@ def test_a_tariff_that_is_a_slip_of_the_pen_says_nothing(compared: Callable[...,
     assert (odd["evidence_inflated_bill"], odd["excess_amount"]) == (0, 0)
 
 
+@pytest.mark.parametrize(("tariff", "excess"), [("100000", 900_000), ("1", 0), ("0", 0)])
+def test_where_nothing_is_alike_only_the_tariff_is_asked(
+    compared: Callable[..., Claims], tariff: str, excess: int
+) -> None:
+    """A cheap, rare procedure: its peers are all stays of that severity, twenty times as dear as its tariff."""
+    cheap = {"FKL19": "M-1-04-I", "FKL30": "8151 - hip", "FKL32": tariff, "FKL47": "1000000"}
+    odd = compared([*crowd(), claim(900, **cheap)])[claim_id(900)]
+    assert odd["price_level"] == 4
+    assert odd["excess_amount"] == excess
+    assert (odd["tariff_ln_ratio"] is None) == (excess == 0)
+
+
 def test_the_very_same_bill_a_second_time_is_all_excess(compared: Callable[..., Claims]) -> None:
     same = {"PSTV01": "7", "FKL30": "9301 - something", "FKL04": "2022-09-09"}
     alike = [claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL30="9301 - something") for n in range(300, 400)]

@@ -285,8 +285,10 @@ def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
         gaps = (same["admission_date"] - row["admission_date"]).map(lambda gap: abs(gap.days))
         assert figures["clone_count"] == same[gaps <= 30]["patient_key"].nunique()
         near = same[gaps <= 30]
-        assert figures["clone_of"] == sorted(near["claim_id"])[:3]
-        assert ", ".join(figures["clone_of"]) in told(row, "clone")
+        assert figures["clone_of"] == sorted(near["claim_id"])[:4]
+        listed = ", ".join(figures["clone_of"][:3])
+        assert (f"(among them claims {listed})" in told(row, "clone")) == (len(near) > 3)
+        assert f" {listed}); " in told(row, "clone")
         steady = same[gaps > 90]["patient_key"].nunique() * 61 / (days - 181)
         assert figures["clone_expected"] == pytest.approx(max(own.sum() * 61 / days * usual, steady))
         assert figures["amount_claimed"] == row["amount_claimed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -42,5 +43,9 @@ def test_another_setting_for_peers_is_told(good: RiskModel, generated: ClaimsFil
     claims = replace(generated, min_peers=20)
     assert good.training["min_peers"] == 20
     assert why_scales_may_not_fit(good, claims) is None
-    assert why_scales_may_not_fit(good, replace(claims, min_peers=1)) == "CLAIMS_MIN_PEERS was 20 and is 1"
+    assert why_scales_may_not_fit(good, replace(claims, min_peers=1)) == "CLAIMS_MIN_PEERS (was 20, is 1)"
+    of_before = replace(good, training={name: of for name, of in good.training.items() if name != "min_peers"})
+    assert why_scales_may_not_fit(of_before, claims) is None, "a model of an earlier version"
+    of_other = replace(good, training=good.training | {"definitions": {}})
+    assert re.fullmatch(r"\d\d of them, among them \S+", str(why_scales_may_not_fit(of_other, claims)))
     assert why_scales_may_not_fit(good, replace(claims, min_peers=None)) is None, "a file of an earlier version"

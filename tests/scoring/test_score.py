@@ -14,11 +14,12 @@ import pytest
 
 from ml.claims.etl import NoClaimsError
 from ml.files import sha256_of
+from ml.model.training import train
 from ml.rules import RulesetError, load_ruleset
 from ml.scoring.audit import AuditError, audit_candidate, require_audited
 from ml.scoring.score import load_candidate, score_claims
 from ml.scoring.stream import ml_scores
-from tests.scoring.conftest import claims_table
+from tests.scoring.conftest import DATA_DATE, claims_table
 
 NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
 DEAR = {"amount_claimed": 3_000_000, "amount_paid": 3_000_000}
@@ -133,7 +134,7 @@ def test_what_the_forest_finds_odd_is_explained_by_what_is_odd(settings, write_c
     assert max(reason["figures"], key=reason["figures"].get) == "drop_los"
 
 
-@pytest.mark.parametrize(("threads", "batch_rows"), [(1, 7), (2, 64), (4, 100_000)])
+@pytest.mark.parametrize(("threads", "batch_rows"), [(1, 1), (2, 3), (4, 7)])
 def test_scores_do_not_depend_on_batches_or_threads(model, threads, batch_rows) -> None:
     claims = claims_table(list(FLAG_CASES.values()))
     one = ml_scores(claims.to_batches(), model, threads=1)
@@ -212,6 +213,11 @@ def test_claims_of_another_version_are_refused_with_what_to_do(settings, write_c
     claims = write_claims(claims_table([]).drop_columns(["stay_as_short", "provider"]))
     with pytest.raises(NoClaimsError, match=r"no column provider, stay_as_short; .* --data-date 2022-12-31"):
         score_claims(settings, claims, model, load_ruleset("RULESET_v2"), tmp_path / "candidate", NOW)
+    claims = write_claims(claims_table([]).drop_columns(["narrow_peer_n"]))
+    with pytest.raises(NoClaimsError, match="no column narrow_peer_n; "):
+        score_claims(settings, claims, model, load_ruleset("RULESET_v1"), tmp_path / "candidate", NOW)
+    with pytest.raises(NoClaimsError, match="no column narrow_peer_n; "):
+        train(claims.path, DATA_DATE)
 
 
 def test_an_unknown_ruleset_is_named() -> None:

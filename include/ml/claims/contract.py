@@ -38,6 +38,10 @@ CODE_LISTS = {
 }
 
 
+CODES_TOLD = 20
+"""A column that has slipped has hundreds of unknown codes."""
+
+
 class ContractError(RawInputError):
     """Too many rows of a raw file break the contract; the message names the columns and examples."""
 
@@ -71,11 +75,14 @@ class ContractReport:
                 f"{count.file}: {count.rows:,} rows = {count.accepted:,} accepted + {count.quarantined:,} quarantined"
             )
             result += [f"  {rows:>9,}  {reason}" for reason, rows in count.reasons.items()]
-        result += [
-            f"Unknown code {code}: {visits:,} accepted visits are scored as {layout.UNKNOWN!r}. A new code belongs "
-            "into ml.claims.layout; another one should be corrected in the export."
-            for code, visits in self.unknown_codes.items()
-        ]
+        if self.unknown_codes:
+            told = [f"{code} ({visits:,} visits)" for code, visits in list(self.unknown_codes.items())[:CODES_TOLD]]
+            more = len(self.unknown_codes) - len(told)
+            result.append(
+                f"Unknown codes, accepted and scored as {layout.UNKNOWN!r}: {', '.join(told)}"
+                f"{f' and {more} more' if more else ''}. "
+                "A new code belongs into ml.claims.layout; another one should be corrected in the export."
+            )
         return result
 
 

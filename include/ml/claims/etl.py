@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -182,6 +183,20 @@ def find_claims(settings: Settings, data_date: date | None = None) -> ClaimsFile
         str(made["contract"]["visits"]["file"]),
         made.get("min_peers"),
     )
+
+
+def require_columns(claims: Path, data_date: date, wanted: Iterable[str]) -> None:
+    """Refuse a claims_normalized that lacks a column, or the column of a field (`provider.rank`).
+
+    Raises:
+        NoClaimsError: it does, as another version of the ETL has made it.
+    """
+    missing = sorted({name.split(".")[0] for name in wanted} - set(pq.read_schema(claims).names))
+    if missing:
+        raise NoClaimsError(
+            f"{claims}: no column {', '.join(missing)}; another version of this program made the file. Run the ETL "
+            f"again: the DAG claims_normalized, or python -m ml.pipelines.normalize_claims --data-date {data_date}"
+        )
 
 
 def made_with(path: Path) -> dict[str, Any]:

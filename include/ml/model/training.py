@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.claims.etl import ClaimsFile, made_with
+from ml.claims.etl import ClaimsFile, made_with, require_columns
 from ml.model.anomaly import ANOMALY_COLUMNS, anomaly_matrix
 from ml.model.artefact import ModelError, RiskModel
 from ml.model.calibration import Calibration, learn_calibration
@@ -29,10 +29,13 @@ SAMPLE_ROWS = 200_000
 ANOMALY_TREES = 100
 CALIBRATION_ROWS = 1_000_000
 """Bounds memory; the rarest thousandth of so many claims is still a thousand."""
+NEEDED = ("narrow_peer_n", "evidence_provider", *ANOMALY_COLUMNS)
+"""Columns that claims of an earlier version may lack."""
 ANOMALY = "anomaly"
 EVIDENCE = "evidence_"
 PROBES = [None, -2.0, 0.0, 5e-5, 0.01, 0.3, 1.0, 3.0]
 """Figures that show what the anomaly channel makes of a share or a ratio, within its bounds and beyond."""
+NAMED_DEFINITIONS = 5
 LEAST_CLAIMS = 2
 """Below it c(max_samples), which path lengths are divided by, is 0 and every score would be NaN."""
 
@@ -49,8 +52,10 @@ def train(claims: Path, data_date: date, seed: int = SEED) -> RiskModel:
         seed: of the forests; another one shows how much of a score is chance.
 
     Raises:
+        NoClaimsError: the claims lack a column, as another version of the ETL has made them.
         ModelError: fewer than `LEAST_CLAIMS` claims.
     """
+    require_columns(claims, data_date, NEEDED)
     sample = _training_sample(claims)
     if sample.num_rows < LEAST_CLAIMS:
         raise ModelError(
@@ -97,12 +102,13 @@ def train(claims: Path, data_date: date, seed: int = SEED) -> RiskModel:
 
 
 def feature_definitions() -> dict[str, str]:
-    """Return a SHA-256 of everything that makes a claim's features, by name: every statement without its comments, and
-    what the anomaly channel makes of some figures.
+    """Return a SHA-256 of what makes a claim's features, by name: every statement without its comments, and what the
+    anomaly channel makes of some figures.
 
     A model calibrated on other definitions than those that scored claims come from is not wrong, but its scales are.
     """
-    made = {Path(name).stem: _bare(sql_text(name)).encode() for name in sql_files("claims_normalized")}
+    steps = [name for name in sql_files("claims_normalized") if Path(name).name[0].isdigit()]  # the others are checks
+    made = {Path(name).stem: _bare(sql_text(name)).encode() for name in (*sql_files("contract"), *steps)}
     made["RULESET_v1_claims"] = _bare(sql_text("scoring/RULESET_v1/05_claims.sql")).encode()
     probes = pa.table(dict.fromkeys(ANOMALY_COLUMNS, PROBES))
     # Rounded, as the last digits of a logarithm are the processor's.
@@ -115,19 +121,22 @@ def _bare(statement: str) -> str:
     return " ".join(re.sub(r"--.*", "", statement).split())
 
 
-def changed_definitions(model: RiskModel) -> list[str]:
-    """Return the names of the statements that differ from those the model was trained under, or exist on one side."""
+def changed_definitions(model: RiskModel, min_peers: int | None = None) -> list[str]:
+    """Return what differs from what the model was trained under, or exists on one side: names of definitions, and
+    CLAIMS_MIN_PEERS where it is known of both (None: not asked, or claims of an earlier version)."""
     trained, present = model.training.get("definitions", {}), feature_definitions()
-    return sorted(name for name in trained.keys() | present.keys() if trained.get(name) != present.get(name))
+    changed = sorted(name for name in trained.keys() | present.keys() if trained.get(name) != present.get(name))
+    before = model.training.get("min_peers")
+    if None not in (before, min_peers) and before != min_peers:
+        changed.append(f"CLAIMS_MIN_PEERS (was {before}, is {min_peers})")
+    return changed
 
 
 def why_scales_may_not_fit(model: RiskModel, claims: ClaimsFile) -> str | None:
     """Say what about some claims' features differs from those of the model's training; None when nothing does."""
-    differing = changed_definitions(model)
-    trained = model.training.get("min_peers")
-    if claims.min_peers is not None and trained != claims.min_peers:
-        differing.append(f"CLAIMS_MIN_PEERS was {trained} and is {claims.min_peers}")
-    return ", ".join(differing) or None
+    changed = changed_definitions(model, claims.min_peers)
+    few = changed if len(changed) <= NAMED_DEFINITIONS else [f"{len(changed)} of them, among them {changed[0]}"]
+    return ", ".join(few) or None
 
 
 def _wanted(claims: Path, sample_rows: int) -> dict[str, object]:

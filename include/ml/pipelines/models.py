@@ -163,7 +163,7 @@ def _entry(settings: Settings, version: str, default: str | None, log: list[Entr
         "trained_on": Registry.of(settings).trained_on(version),
         "content_sha256": model.content_sha256,
         "features": model.features.names,
-        "changed_definitions": changed_definitions(model),
+        "changed_definitions": changed_definitions(model, settings.min_peers),
     }
 
 

@@ -168,6 +168,11 @@ def _words(group: str, row: Row, model: RiskModel) -> tuple[str, str]:
     median = model.medians.get(service, {})
     if group == "cost":
         amount, mean, count = _rupiah(row["amount_claimed"]), _rupiah(row["peer_mean"]), row["peer_n"]
+        if count == 1:
+            return (
+                f"tagihan {amount[0]}, tidak ada klaim sejenis lain",
+                f"claimed {amount[1]}, no other claim is similar",
+            )
         return (
             f"tagihan {amount[0]}, rata-rata {count} klaim sejenis {mean[0]}",
             f"claimed {amount[1]}, mean of {count} similar claims {mean[1]}",
@@ -183,9 +188,11 @@ def _words(group: str, row: Row, model: RiskModel) -> tuple[str, str]:
         )
     if group == "case_cost":
         mean, ordinary = _rupiah(row["peer_mean"]), _rupiah(median.get("peer_mean", 0))
+        dear = float(str(row["peer_mean"])) > median.get("peer_mean", 0)
         return (
-            f"jenis kasus mahal: rata-rata sejenis {mean[0]} (median {service} {ordinary[0]})",
-            f"a dear kind of case: mean of similar claims {mean[1]} (median {service} {ordinary[1]})",
+            f"jenis kasus {'mahal' if dear else 'murah'}: rata-rata sejenis {mean[0]} (median {service} {ordinary[0]})",
+            f"a {'dear' if dear else 'cheap'} kind of case: mean of similar claims {mean[1]} "
+            f"(median {service} {ordinary[1]})",
         )
     return _place_words(row, model)
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ml.claims.etl import ClaimsFile, NoClaimsError
+from ml.claims.etl import ClaimsFile, require_columns
 from ml.files import sha256_of
 from ml.model.artefact import RiskModel
 from ml.model.features import SOURCE_COLUMNS
@@ -52,7 +51,8 @@ def score_claims(
     folder.mkdir(parents=True)
     scores = folder / "claims_ml_scores.parquet"
     run = ScoringRun(model, ruleset, claims.data_date, scored_at)
-    _require_columns(claims, columns_of(ruleset) if ruleset.channels else [*SOURCE_COLUMNS, "narrow_peer_n"])
+    wanted = columns_of(ruleset) if ruleset.channels else [*SOURCE_COLUMNS, "narrow_peer_n"]
+    require_columns(claims.path, claims.data_date, wanted)
     if ruleset.channels:
         write_scores(claims.path, run, scores, threads=settings.threads)
     else:
@@ -71,16 +71,6 @@ def score_claims(
     )
     (folder / "candidate.json").write_text(json.dumps(asdict(candidate), default=str))
     return candidate
-
-
-def _require_columns(claims: ClaimsFile, wanted: list[str]) -> None:
-    missing = sorted({name.split(".")[0] for name in wanted} - set(pq.read_schema(claims.path).names))
-    if missing:
-        raise NoClaimsError(
-            f"{claims.path}: no column {', '.join(missing)}; another version of this program made the file. Run the "
-            "ETL again: the DAG claims_normalized, or python -m ml.pipelines.normalize_claims "
-            f"--data-date {claims.data_date}"
-        )
 
 
 def _score_by_flags(settings: Settings, claims: Path, run: ScoringRun, target: Path) -> None:

@@ -1,13 +1,13 @@
 -- Cloned claims: the same care at the same amount, billed by one facility for several patients within a month.
 -- Grain: one row per claim that has such others. clone_count: other patients' claims admitted up to 30 days before or
--- after with the same INA-CBG, diagnoses, procedures and amount; clone_of: the claim ids of up to three of them.
+-- after with the same INA-CBG, diagnoses, procedures and amount; clone_of: the claim ids of up to four of them.
 -- clone_expected: how many there would be if the facility's patients with that INA-CBG and primary diagnosis were like
 -- those elsewhere (the rest of the country has that text with that frequency, half a claim where it is nowhere). Which
 -- diagnoses a facility treats is its own.
 -- At least as many as the facility itself bills alike more than 90 days away: a batch of clones is a burst, the control
 -- visits of a specialist house are steady.
 -- Only where fewer than one is expected is it worth counting: most outpatient visits are honestly alike. clone_weight
--- (0..1) falls from 0.8 of a claim on, so that a day more of claims makes no leap.
+-- (0..1) falls from 0.8 on of what other facilities lead one to expect, so that a day more of claims makes no leap.
 CREATE OR REPLACE TABLE clones AS
 WITH texts AS (
     SELECT
@@ -73,7 +73,7 @@ SELECT
     ) AS clone_expected,
     (count(DISTINCT others.patient_key) FILTER (abs(suspects.admission_date - others.admission_date) <= 30))::INTEGER
         AS clone_count,
-    min(others.claim_id, 3) FILTER (abs(suspects.admission_date - others.admission_date) <= 30) AS clone_of,
+    min(others.claim_id, 4) FILTER (abs(suspects.admission_date - others.admission_date) <= 30) AS clone_of,
     least(5 * (1 - any_value(suspects.clone_expected)), 1) AS clone_weight
 FROM suspects
 INNER JOIN suspects AS others

@@ -32,8 +32,13 @@ compared AS (
         price.ln_spread AS price_ln_spread,
         care.ln_price - price.ln_middle AS price_ln_ratio,
         if(price.price_level <= 2, coalesce(own_tariffs.ln_own, 0), 0) AS own_ln_ratio,
-        -- A tariff of less than a twentieth of what the peers bring is a slip of the pen.
-        if(care.inacbg_tariff < 0.05 * exp(price.ln_middle), NULL, care.inacbg_tariff) AS tariff,
+        -- A slip of the pen, or none: less than a twentieth of what the peers bring, where they are of that INA-CBG;
+        -- else less than 10,000 rupiah, a seventh of the lowest real claim.
+        if(
+            care.inacbg_tariff < if(price.price_level <= 2, 0.05 * exp(price.ln_middle), 10000),
+            NULL,
+            care.inacbg_tariff
+        ) AS tariff,
         ln(greatest(care.amount_claimed, 1) / (tariff + care.topup_amount)) AS tariff_ln_ratio,
         stay.stay_level,
         stay.stay_n,
@@ -123,14 +128,17 @@ SELECT
         inacbg_tariff, tariff, topup_amount, topup_codes, care_digest, ln_price
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; peers of other INA-CBGs
-    -- (price_level 3 and 4) bring what their care costs, so there the tariff alone says it. Unusual top-ups
-    -- (topup_share below 1 in 100) would not have been brought at all, nor would the very same bill of the same care a
-    -- second time where that is as unusual. Less than 1% of the bill is none: a median is no price list.
+    -- (price_level 3 and 4) bring what their care costs, so there the tariff alone says it, if there is one. Unusual
+    -- top-ups (topup_share below 1 in 100) would not have been brought at all, nor would the very same bill of the same
+    -- care a second time where that is as unusual. Less than 1% of the bill is none: a median is no price list.
     CASE
         WHEN repeat_identical AND repeat_after_days <= 3 AND repeat_share < 0.01 THEN amount_claimed
         ELSE
             amount_claimed
-            - coalesce(least(if(price_level <= 2, price_median * exp(own_ln_ratio), NULL), tariff), price_median)
+            - coalesce(
+                least(if(price_level <= 2, price_median * exp(own_ln_ratio), NULL), tariff),
+                amount_claimed - topup_amount
+            )
             - if(topup_share < 0.01, 0, topup_amount)
     END AS above_usual,
     if(above_usual > 0.01 * amount_claimed, above_usual, 0)::BIGINT AS excess_amount,

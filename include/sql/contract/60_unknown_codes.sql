@@ -26,4 +26,3 @@ SELECT
 FROM written
 ANTI JOIN code_labels ON written.kind = code_labels.kind AND written.code = code_labels.code
 ORDER BY written.visits DESC, written.kind ASC, written.code ASC
-LIMIT 20

@@ -58,7 +58,7 @@ pattern_reasons AS (
                 count_en(observed),
                 pattern_words_en(pattern),
                 count_en(claims),
-                printf('%.1f', expected)
+                decimal_en(expected)
             ),
             'figures', json_object(
                 'observed', observed, 'expected', expected, 'claims', claims, 'deviance', deviance
@@ -86,7 +86,7 @@ money_reasons AS (
         json_object(
             'code', 'volume',
             'text_id', format(
-                'menagih {} untuk {} klaim, terbesar ke-{} dari {} faskes; {} di atas klaim sejenis atau tarifnya',
+                'menagih {} untuk {} klaim, terbesar ke-{} dari {} faskes; {} dapat dipulihkan',
                 rupiah_id(amount_claimed),
                 count_id(claims),
                 count_id(amount_rank),
@@ -94,7 +94,7 @@ money_reasons AS (
                 rupiah_id(excess_amount)
             ),
             'text_en', format(
-                'billed {} for {} claims, number {} of {} facilities; {} above similar claims or their tariff',
+                'billed {} for {} claims, number {} of {} facilities; {} recoverable',
                 rupiah_en(amount_claimed),
                 count_en(claims),
                 count_en(amount_rank),

@@ -44,7 +44,13 @@ CREATE OR REPLACE TEMP MACRO plural_en(number, one, many) AS if(number = 1, one,
 
 CREATE OR REPLACE TEMP MACRO days_en(number) AS number || if(number = 1, ' day', ' days');
 
-CREATE OR REPLACE TEMP MACRO decimal_id(figure) AS replace(printf('%.1f', figure), '.', ',');
+CREATE OR REPLACE TEMP MACRO decimal_en(figure) AS format('{:,.1f}', figure);
+
+CREATE OR REPLACE TEMP MACRO decimal_id(figure) AS translate(decimal_en(figure), ',.', '.,');
+
+-- An expected number that may be far below one.
+CREATE OR REPLACE TEMP MACRO few_en(figure) AS
+CASE WHEN figure < 0.001 THEN '<0.001' WHEN figure < 10 THEN printf('%.2g', figure) ELSE format('{:,.0f}', figure) END;
 
 -- A share of claims in percent; what is below a tenth of a percent is said to be so.
 CREATE OR REPLACE TEMP MACRO percent_en(share) AS
@@ -88,7 +94,7 @@ END;
 -- What a provider's pattern counts (claims_normalized/70_provider_habits.sql).
 CREATE OR REPLACE TEMP MACRO pattern_words_id(pattern) AS
 CASE pattern
-    WHEN 'severity' THEN 'tingkat keparahan di atas I (II = 1, III = 2)'
+    WHEN 'severity' THEN 'poin keparahan (II = 1, III = 2)'
     WHEN 'inflated_bill' THEN 'tagihan di atas klaim sejenis'
     WHEN 'short_stay' THEN 'rawat inap terlalu singkat'
     WHEN 'topup' THEN 'top-up yang tidak lazim'
@@ -99,7 +105,7 @@ END;
 
 CREATE OR REPLACE TEMP MACRO pattern_words_en(pattern) AS
 CASE pattern
-    WHEN 'severity' THEN 'steps of severity above I (II = 1, III = 2)'
+    WHEN 'severity' THEN 'severity points (II = 1, III = 2)'
     WHEN 'inflated_bill' THEN 'bills above similar claims'
     WHEN 'short_stay' THEN 'stays too short'
     WHEN 'topup' THEN 'unusual top-ups'
@@ -137,7 +143,7 @@ if(
         '; at this facility {} {} where {} would be expected',
         count_en(observed),
         pattern_words_en(pattern),
-        printf('%.1f', expected)
+        decimal_en(expected)
     ),
     ''
 );

@@ -10,9 +10,9 @@ SELECT
         clone_count,
         inacbg_code,
         rupiah_id(amount_claimed),
-        if(len(clone_of) < clone_count, 'antara lain klaim', 'klaim'),
-        array_to_string(clone_of, ', '),
-        replace(printf('%.2g', clone_expected), '.', ',')
+        if(len(clone_of) > 3, 'antara lain klaim', 'klaim'),
+        array_to_string(clone_of[1:3], ', '),
+        translate(few_en(clone_expected), ',.', '.,')
     ) || habit_id('clone', habit_pattern, habit_observed, habit_expected) AS text_id,
     format(
         '{} other {} at this facility {} billed exactly the same ({}, diagnoses, procedures, {}) within 30 days '
@@ -23,9 +23,9 @@ SELECT
         plural_en(clone_count, 'was', 'were'),
         inacbg_code,
         rupiah_en(amount_claimed),
-        if(len(clone_of) < clone_count, 'claims', plural_en(len(clone_of), 'claim', 'claims')),
-        array_to_string(clone_of, ', '),
-        printf('%.2g', clone_expected)
+        if(len(clone_of) > 3, 'among them claims', plural_en(len(clone_of), 'claim', 'claims')),
+        array_to_string(clone_of[1:3], ', '),
+        few_en(clone_expected)
     ) || habit_en('clone', habit_pattern, habit_observed, habit_expected) AS text_en,
     with_habit(
         json_object(

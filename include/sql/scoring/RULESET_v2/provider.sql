@@ -20,7 +20,7 @@ SELECT
         count_en(provider_observed),
         pattern_words_en(provider_pattern),
         count_en(provider_claims),
-        printf('%.1f', provider_expected),
+        decimal_en(provider_expected),
         count_en(provider_rank),
         count_en(provider_providers)
     ) AS text_en,
