@@ -120,6 +120,6 @@ def test_the_very_same_bill_a_second_time_is_all_excess(compared: Callable[..., 
     claims = compared([*crowd(), *alike, claim(900, **same), claim(901, **same | {"FKL03": "2022-09-03"})])
     first, second = claims[claim_id(900)], claims[claim_id(901)]
     assert (first["excess_amount"], second["excess_amount"]) == (0, 2_500_000)
-    assert second["repeat_share"] < 0.01
+    assert second["repeat_share"] < 0.05
     other_price = compared([*crowd(), *alike, claim(900, **same), claim(901, **same | {"FKL47": "2499900"})])
     assert other_price[claim_id(901)]["excess_amount"] == 0
