@@ -24,7 +24,7 @@ status: ## Say what is running
 	@if [ -x $(PY) ]; then $(LOCAL) status; else echo 'Nothing is running.'; fi
 
 test: lint types ## Check style, SQL and types, and run the tests
-	@$(PY) -m pytest
+	@$(PY) -m pytest --numprocesses=2 --dist=loadfile
 
 e2e: setup ## Run all end-to-end tests, and what else `make test` leaves out (half an hour or more)
 	@$(PY) -m pytest -m 'e2e or e2e_slow or slow' tests
