@@ -156,19 +156,19 @@ ODD: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-def scored(path: Path, table: pa.Table, model, **how: Any) -> list[dict[str, Any]]:
+def scored(path: Path, table: pa.Table, model, *, row_group: int = 50, **how: Any) -> list[dict[str, Any]]:
     source, target = path / "claims.parquet", path / "scores.parquet"
-    pq.write_table(table, source, row_group_size=50)
+    pq.write_table(table, source, row_group_size=row_group)
     write_scores(source, ScoringRun(model, RULESET, DATA_DATE, NOW), target, **{"threads": 1} | how)
     assert pq.read_schema(target).equals(SCORES_SCHEMA)
     return pq.read_table(target).to_pylist()
 
 
-@pytest.mark.parametrize(("threads", "batch_rows"), [(1, 7), (2, 64), (3, 1_000)])
-def test_rows_do_not_depend_on_batches_or_threads(tmp_path, model, threads, batch_rows) -> None:
+@pytest.mark.parametrize(("threads", "batch_rows", "row_group"), [(1, 7, 50), (2, 64, 13), (3, 1_000, 1_000)])
+def test_rows_do_not_depend_on_batches_row_groups_or_threads(tmp_path, model, threads, batch_rows, row_group) -> None:
     table = claims_table(ODD)
     whole = scored(tmp_path, table, model)
-    assert scored(tmp_path, table, model, threads=threads, batch_rows=batch_rows) == whole
+    assert scored(tmp_path, table, model, threads=threads, batch_rows=batch_rows, row_group=row_group) == whole
 
 
 @settings(max_examples=15, deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from ml.scoring.stream import in_order
 from ml.sql import sql_text
 
 BATCH_ROWS = 61_440
-"""Claims a batch, and a row group of the result."""
+"""Claims a batch, and a row group of the result; half a row group of the claims."""
 
 FIGURES = (
     "claim_id", "facility_key", "service_type", "severity_group", "severity_level", "facility_class", "ward_class",
@@ -81,48 +82,62 @@ def columns_of(ruleset: Ruleset) -> list[str]:
 def write_scores(claims: Path, run: ScoringRun, target: Path, *, threads: int, batch_rows: int = BATCH_ROWS) -> None:
     """Score every claim of a file and write the scores in the file's order.
 
-    The result does not depend on `threads` or `batch_rows`: a claim's row depends on the claim alone.
+    The result does not depend on `threads`, `batch_rows` or the file's row groups: a claim's row depends on the claim
+    alone.
 
     Args:
         claims: a `claims_normalized` Parquet file.
         run: model, ruleset and what else is put on the rows.
         target: the Parquet file to write.
-        threads: batches in work at a time.
+        threads: row groups of `claims` in work at a time.
         batch_rows: claims a batch.
     """
     local = threading.local()
 
-    def score(batch: pa.RecordBatch) -> pa.Table:
+    def score(row_group: int) -> pa.Table:
         if not hasattr(local, "connection"):
             local.connection = _reasons_connection()
-        return score_batch(pa.table(batch), run, local.connection)
+        with pq.ParquetFile(claims) as file:
+            batches = file.iter_batches(batch_rows, row_groups=[row_group], columns=columns_of(run.ruleset))
+            return score_batches(map(pa.table, batches), run, local.connection)
 
-    with (
-        pq.ParquetFile(claims) as file,
-        pq.ParquetWriter(target, SCORES_SCHEMA, compression="zstd") as writer,
-    ):
-        batches = file.iter_batches(batch_rows, columns=columns_of(run.ruleset))
-        for part in in_order(score, batches, threads):
+    row_groups = range(pq.read_metadata(claims).num_row_groups)
+    with pq.ParquetWriter(target, SCORES_SCHEMA, compression="zstd") as writer:
+        for part in in_order(score, row_groups, threads):
             writer.write_table(part, row_group_size=batch_rows)
 
 
-def score_batch(claims: pa.Table, run: ScoringRun, connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Score some claims: a pure function of their rows.
+def score_batches(batches: Iterable[pa.Table], run: ScoringRun, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Score some claims: a pure function of their rows, however they are batched.
 
     Args:
-        claims: the columns of `columns_of`.
+        batches: the columns of `columns_of`; of each, only the claims that get reasons are kept.
         run: model, ruleset and what else is put on the rows.
         connection: where the reasons' SQL runs; nothing stays in it.
 
     Returns:
         The columns of `SCORES_SCHEMA`, in the claims' order.
     """
-    claims = _flat(claims)
-    scores = channel_scores(claims, run.model, run.ruleset)
+    parts, suspects = [], []
+    for batch in batches:
+        claims = _flat(batch)
+        scores = channel_scores(claims, run.model, run.ruleset)
+        parts.append(_rows(claims, scores, run))
+        suspects.append(_suspects(claims, scores, run))
+    rows = pa.concat_tables(parts)
+    # Once for all batches: to plan the reasons' statement takes as long as to run it for 10,000 claims.
+    reasons = _reasons(pa.concat_tables(suspects), run, connection)
+    place = pc.index_in(rows.column("claim_id"), value_set=reasons.column("claim_id").combine_chunks())
+    told = pc.fill_null(reasons.column("reasons").take(place), "[]")
+    return rows.set_column(SCORES_SCHEMA.get_field_index("reasons"), SCORES_SCHEMA.field("reasons"), told)
+
+
+def _rows(claims: pa.Table, scores: ChannelScores, run: ScoringRun) -> pa.Table:
+    """The rows of some claims, without their reasons."""
     count = claims.num_rows
     moment = run.scored_at.astimezone(UTC).replace(tzinfo=None)  # the column is a plain TIMESTAMP in UTC
     columns = {
-        "claim_id": claims.column("claim_id").combine_chunks(),
+        "claim_id": claims.column("claim_id"),
         "ml_score": scores.anomaly_score,
         "ml_score_normalized": scores.anomaly,
         "rule_score": scores.typologies,
@@ -130,7 +145,7 @@ def score_batch(claims: pa.Table, run: ScoringRun, connection: duckdb.DuckDBPyCo
         "channels": _channels(scores, count),
         "excess_amount": claims.column("excess_amount"),
         "flags": _flags(scores, run.ruleset),
-        "reasons": _reasons(claims, scores, run, connection),
+        "reasons": pa.nulls(count, pa.string()),
         "model_version": pa.repeat(run.model.version, count),
         "ruleset_version": pa.repeat(run.ruleset.version, count),
         "data_date": pa.repeat(pa.scalar(run.data_date, pa.date32()), count),
@@ -164,15 +179,10 @@ def _flags(scores: ChannelScores, ruleset: Ruleset) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), chosen)
 
 
-def _reasons(
-    claims: pa.Table, scores: ChannelScores, run: ScoringRun, connection: duckdb.DuckDBPyConnection
-) -> pa.Array:
-    """The reasons of each claim above the ruleset's risk, as a JSON array; '[]' for the others."""
+def _suspects(claims: pa.Table, scores: ChannelScores, run: ScoringRun) -> pa.Table:
+    """The claims above the ruleset's risk, with what their reasons need."""
     limits = run.ruleset.thresholds
     rows = np.flatnonzero(scores.risk >= limits["reasons_from_risk"])
-    result = np.full(claims.num_rows, "[]", dtype=object)
-    if not len(rows):
-        return pa.array(result, pa.string())
     suspects = claims.take(pa.array(rows))
     for code, surprise in scores.surprises.items():
         suspects = suspects.append_column(f"surprise_{code}", pa.array(surprise[rows]))
@@ -180,16 +190,20 @@ def _reasons(
         told = scores.surprises[ANOMALY][rows] >= limits["flag_from"]
         for name, column in anomaly_names(suspects, told, run.model).items():
             suspects = suspects.append_column(name, column)
+    return suspects
+
+
+def _reasons(suspects: pa.Table, run: ScoringRun, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The reasons of each claim that has any, as a JSON array: columns `claim_id` and `reasons`."""
+    limits = run.ruleset.thresholds
     connection.register("suspects", suspects)
     from_surprise = {name: limits[name] for name in ("reason_from", "flag_from")}
-    said = connection.sql(_all_reasons(run.ruleset), params=from_surprise).to_arrow_table()
-    connection.register("all_reasons", said)
+    # Into a table, as execute() plans the statement once and sql() twice.
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE all_reasons AS\n{_all_reasons(run.ruleset)}", from_surprise)
     written = connection.sql(sql_text("scoring/50_written_reasons.sql")).to_arrow_table()
-    for name in ("suspects", "all_reasons"):
-        connection.unregister(name)
-    place = np.asarray(pc.index_in(written.column("claim_id"), value_set=suspects.column("claim_id").combine_chunks()))
-    result[rows[place]] = written.column("reasons").to_pylist()
-    return pa.array(result, pa.string())
+    connection.execute("DROP TABLE all_reasons")
+    connection.unregister("suspects")
+    return written
 
 
 def _all_reasons(ruleset: Ruleset) -> str:

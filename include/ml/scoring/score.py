@@ -47,6 +47,9 @@ def score_claims(
     Raises:
         NoClaimsError: the claims lack a column, as another version of the ETL has made them.
     """
+    # Batches come and go on several threads: Arrow's own allocator (mimalloc) takes a tenth more time, and a fifth more
+    # memory, as it gives none back.
+    pa.set_memory_pool(pa.system_memory_pool())
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     scores = folder / "claims_ml_scores.parquet"
