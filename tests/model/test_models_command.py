@@ -72,6 +72,11 @@ def test_the_first_training_passes_the_gate_and_becomes_the_default(
     assert events == ["promoted"], "it had passed against this default already"
     assert "is the default now" in run("demote", "--reason", "seed 5 was a test").stdout
     assert default_of(instance) == version
+    table = run("list").stdout
+    assert re.search(rf"{other} .*passed, demoted +as now", table)
+    assert re.search(rf"{version} .*passed +as now", table)
+    run("promote", other, "--force", "--reason", "it was good after all")
+    assert "demoted" not in run("list").stdout
 
 
 def test_a_refused_training_ends_with_3_and_leaves_the_default(

@@ -13,7 +13,7 @@ from ml.model.training import changed_definitions
 from ml.pipelines import models_report as report
 from ml.pipelines.console import Verbose, fail, failing_in_one_line, say
 from ml.promotion import life
-from ml.promotion.log import Entry, Event
+from ml.promotion.log import Entry, Event, was_demoted
 from ml.promotion.registry import Registry, user
 from ml.rules import RulesetError
 from ml.settings import Settings, SettingsError, load_settings
@@ -154,6 +154,7 @@ def _entry(settings: Settings, version: str, default: str | None, log: list[Entr
     """What list and show say of a model; `problem` where it does not load."""
     entry: dict[str, Any] = {"version": version, "default": version == default, "problem": None}
     entry["gate"] = next((e.event for e in reversed(log) if e.version == version and e.event.startswith("gate")), None)
+    entry["demoted"] = was_demoted(log, version)
     try:
         model = load_model(settings.models, version)
     except ModelError as error:

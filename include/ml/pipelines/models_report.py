@@ -35,7 +35,7 @@ def show_list(entries: Sequence[dict[str, Any]]) -> None:
             str(entry["training"].get("data_date")),
             f"{entry['training'].get('calibration_rows', 0):,}",
             str(entry["training"].get("seed")),
-            (entry["gate"] or "not judged").removeprefix("gate "),
+            (entry["gate"] or "not judged").removeprefix("gate ") + (", demoted" if entry["demoted"] else ""),
             "changed since" if entry["changed_definitions"] else "as now",
         )
         for entry in sound

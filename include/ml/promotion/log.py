@@ -110,3 +110,9 @@ def defaults_so_far(entries: Iterable[Entry]) -> list[str]:
         elif entry.event in CHANGES and path[-1:] != [entry.version]:
             path.append(entry.version)
     return path
+
+
+def was_demoted(entries: Iterable[Entry], version: str) -> bool:
+    """Whether the last that happened to a model is that it stopped being the default by a demotion."""
+    last = [entry for entry in entries if entry.event in CHANGES and version in (entry.version, entry.previous)][-1:]
+    return any(entry.event is Event.DEMOTED and entry.previous == version for entry in last)
