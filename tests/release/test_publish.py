@@ -6,7 +6,9 @@ import errno
 import hashlib
 import json
 import shutil
+import time
 from collections import namedtuple
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,19 @@ def _backwards(rows: list[dict[str, Any]]) -> None:
     rows.reverse()
 
 
+def _slow_the_first_part(see: Callable[[duckdb.DuckDBPyConnection], None]) -> Callable[..., None]:
+    """Let the parts beside the first be done before it: the builder looks once, then each part does."""
+    seen: list[duckdb.DuckDBPyConnection] = []
+
+    def slow(connection: duckdb.DuckDBPyConnection) -> None:
+        seen.append(connection)
+        if len(seen) == 2:
+            time.sleep(0.3)
+        see(connection)
+
+    return slow
+
+
 PARTS: list[tuple[dict[str, Any], int, int]] = [
     ({"in_file_order": True}, 1, 5),  # RITL and one province, then RJTL and four
     ({"in_file_order": True}, 100, 3),
@@ -138,11 +153,20 @@ def test_the_parts_of_a_release_are_whole_clusters_that_hold_every_claim(
 
 
 @pytest.mark.parametrize(("how", "part_rows", "_parts"), PARTS)
+@pytest.mark.parametrize("threads", [1, 2])
 def test_what_the_api_reads_is_joined_and_clustered_without_personal_keys(
-    publish: Publish, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any], part_rows: int, _parts: int
+    instance: Path,
+    make_candidate: MakeCandidate,
+    monkeypatch: pytest.MonkeyPatch,
+    how: dict[str, Any],
+    part_rows: int,
+    _parts: int,
+    threads: int,
 ) -> None:
     monkeypatch.setattr(tables, "PART_ROWS", part_rows)
-    database = publish("night", **how).path / "analytics.duckdb"
+    monkeypatch.setattr(tables, "_see_scratch", _slow_the_first_part(tables._see_scratch))
+    published = ReleaseStore(instance, threads=threads).publish(make_candidate(**how), RunToken("night", 1))
+    database = published.path / "analytics.duckdb"
     columns = [name for (name,) in sql(database, "SELECT column_name FROM (DESCRIBE claims_high_risk)")]
     assert {"risk_score", "flags", "reasons", "amount_claimed", "facility_key", "peer_p90"} <= set(columns)
     assert not {"patient_key", "family_key"} & set(columns)

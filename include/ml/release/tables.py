@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import duckdb
 
+from ml.parallel import in_order
 from ml.release.manifest import ReleaseError
 from ml.sql import sql_text
 
@@ -33,9 +34,13 @@ SCORES_SCHEMA = {
 }
 """Columns of `claims_ml_scores` and of the Parquet file, with DuckDB's names of their types."""
 
-PART_ROWS = 300_000
-"""Claims of `claims_high_risk` that are sorted at a time; one cluster of its filters may be more. Smaller parts do not
-lower the memory of a million claims any more, as the other tables need as much."""
+PART_ROWS = 150_000
+"""Claims of `claims_high_risk` that are sorted at a time; one cluster of its filters may be more."""
+
+PARTS_AT_A_TIME = 2
+ROWS_AT_A_TIME = 600_000
+"""One part keeps hardly more than one core busy, so two are built at a time; not where they are that large, as a
+million claims may take 1 GB."""
 
 PERSONAL_COLUMNS = {"patient_key", "family_key"}
 """Keys of persons: they stay out of what is served."""
@@ -61,12 +66,16 @@ def build(
     config: _Config = {"memory_limit": memory_limit, "threads": threads, "temp_directory": str(spill)}
     try:
         with duckdb.connect(database, config=config) as connection:
+            # A part's last row group is not full. To merge such ones at the checkpoint would write all again.
+            connection.execute("SET max_vacuum_tasks = 0")
+            connection.execute("ATTACH ':memory:' AS scratch")
             for name, file in (("scores", scores), ("claims", claims)):
                 path = str(file).replace("'", "''")  # a view takes no parameters
                 rows = f"read_parquet('{path}', file_row_number = TRUE)"
-                connection.execute(f"CREATE TEMP VIEW {name} AS FROM {rows}")
+                connection.execute(f"CREATE VIEW scratch.{name} AS FROM {rows}")
             same = {name: info[name] for name in ("model_version", "ruleset_version", "data_date", "scored_at")}
-            _build_high_risk(connection, same)  # first, as it needs the most memory
+            _see_scratch(connection)
+            _build_high_risk(connection, same, threads)  # first, as it needs the most memory
             # As small as what DuckDB finds by trying, in less time. Not for claims_high_risk, which is searched by its
             # texts.
             connection.execute("SET force_compression = 'zstd'")
@@ -85,13 +94,35 @@ def build(
         raise ReleaseError(f"the tables of the release could not be built: {error}") from error
 
 
-def _build_high_risk(connection: duckdb.DuckDBPyConnection, same: Mapping[str, str]) -> None:
+def _see_scratch(connection: duckdb.DuckDBPyConnection) -> None:
+    """Look for a name beside the release's tables, too: temporary ones are a single connection's."""
+    [(database,)] = connection.execute("SELECT current_database()").fetchall()
+    connection.execute(f"SET search_path = '{database},scratch'")
+
+
+def _build_high_risk(connection: duckdb.DuckDBPyConnection, same: Mapping[str, str], threads: int) -> None:
+    """Build claims_high_risk part by part, and each in a transaction of its own."""
     run(connection, "10_words.sql")
     select = sql_text("release/20_high_risk.sql")
-    parts = run(connection, "15_parts.sql", part_rows=PART_ROWS) or [(0, 0)]
-    for number, (first_row, last_row) in enumerate(parts):
-        into = "CREATE TABLE claims_high_risk AS" if number == 0 else "INSERT INTO claims_high_risk"
-        connection.execute(f"{into}\n{select}", {**same, "first_row": first_row, "last_row": last_row})
+    parts = run(connection, "15_parts.sql", part_rows=PART_ROWS)
+    largest = sorted(last_row - first_row + 1 for first_row, last_row in parts)[-PARTS_AT_A_TIME:]
+    at_a_time = min(threads, PARTS_AT_A_TIME) if sum(largest) <= ROWS_AT_A_TIME else 1
+    connection.execute(f"CREATE TABLE claims_high_risk AS\n{select}", {**same, "first_row": 0, "last_row": -1})
+
+    def insert(part: tuple[int, int]) -> duckdb.DuckDBPyConnection:
+        cursor = connection.cursor()
+        _see_scratch(cursor)
+        cursor.begin()
+        first_row, last_row = part
+        rows = {"first_row": first_row, "last_row": last_row}
+        cursor.execute(f"INSERT INTO claims_high_risk\n{select}", {**same, **rows})
+        return cursor
+
+    connection.execute(f"SET threads = {threads // at_a_time}")
+    for cursor in in_order(insert, parts, at_a_time):  # committed in order, they stand in the table in order
+        cursor.commit()
+        cursor.close()
+    connection.execute(f"SET threads = {threads}")
 
 
 @contextmanager

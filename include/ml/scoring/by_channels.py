@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from ml.model.anomaly import ANOMALY_COLUMNS
 from ml.model.artefact import RiskModel
+from ml.parallel import in_order
 from ml.rules import CHANNELS, Ruleset
 from ml.scoring.channels import ANOMALY, EVIDENCE, ChannelScores, channel_scores
 from ml.scoring.explain_anomaly import anomaly_names
-from ml.scoring.stream import in_order
 from ml.sql import sql_text
 
 BATCH_ROWS = 61_440

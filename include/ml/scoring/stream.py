@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterable
 
 import pyarrow as pa
 
 from ml.model.artefact import RiskModel
-
-Batch = TypeVar("Batch")
-Result = TypeVar("Result")
+from ml.parallel import in_order
 
 
 def ml_scores(batches: Iterable[pa.RecordBatch], model: RiskModel, *, threads: int) -> pa.Table:
@@ -34,15 +29,3 @@ def ml_scores(batches: Iterable[pa.RecordBatch], model: RiskModel, *, threads: i
         return pa.table({"claim_id": batch.column("claim_id"), "ml_score": scores})
 
     return pa.concat_tables(list(in_order(score, batches, threads)))
-
-
-def in_order(work: Callable[[Batch], Result], batches: Iterable[Batch], threads: int) -> Iterator[Result]:
-    """Yield the results of some work on batches, in their order, while at most `threads` + 1 of them are in memory."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Result]] = deque()
-        for batch in batches:
-            waiting.append(pool.submit(work, batch))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -1,8 +1,8 @@
 -- WORD: every text that many claims share, as a type: a small number instead of the text while
 -- claims_high_risk is sorted. In alphabetical order, so that it sorts as the texts do.
-CREATE OR REPLACE TEMP TYPE WORD AS ENUM ( -- noqa: PRS
+CREATE TYPE scratch.WORD AS ENUM ( -- noqa: PRS, CV07
     SELECT text
-    FROM (
+    FROM ( -- noqa: AL10
         SELECT DISTINCT facility_key AS text FROM claims
         UNION
         SELECT DISTINCT facility_key_source AS text FROM claims
