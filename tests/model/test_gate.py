@@ -12,14 +12,16 @@ import pytest
 from ml.claims.etl import ClaimsFile
 from ml.model.artefact import RiskModel
 from ml.model.calibration import Calibration
-from ml.promotion import gate
+from ml.promotion import gate, life
 from ml.promotion.gate import judge
 from ml.promotion.newest import jensen_shannon
+from ml.promotion.registry import Registry
 from ml.promotion.report import Measure, Scale, refusals_of
 from ml.rules import Ruleset, load_ruleset
 from ml.settings import Settings
 from tests.model.conftest import Train, with_evidence
 
+Save = Callable[[RiskModel], str]
 Change = Callable[[int, np.ndarray], np.ndarray]
 
 
@@ -56,7 +58,7 @@ def test_the_first_model_is_held_to_sorting_by_amount(good: RiskModel, instance:
     assert any("trained on 8,000 claims only" in note for note in report.notes)
 
 
-def test_a_default_of_another_kind_of_claims_is_no_yardstick(
+def test_a_default_that_is_no_yardstick_is_compared_on_the_newest_claims_only(
     good: RiskModel,
     claims: pa.Table,
     trained_on: Train,
@@ -64,17 +66,42 @@ def test_a_default_of_another_kind_of_claims_is_no_yardstick(
     ruleset: Ruleset,
     generated: ClaimsFile,
 ) -> None:
-    """A sample's model before the first real export: what is right for these claims may replace it."""
     strange = trained_on(with_evidence(claims, lambda _, values: values * 10))
-    report = judge(good, strange, instance, ruleset, newest=generated)
+    report = judge(strange, good, instance, ruleset, newest=generated, is_yardstick=False)
     assert report.passed, report.refusals
-    assert report.against == strange.version
+    assert report.against == good.version
     assert all(measure.current is None for measure in report.measures)
-    assert any("most of its scales do not fit these claims" in note for note in report.notes)
     assert report.newest is not None
-    back = judge(strange, good, instance, ruleset, newest=generated)
-    assert not back.passed
-    assert all(measure.current is not None for measure in back.measures)
+    report = judge(strange, good, instance, ruleset, newest=generated)
+    assert not report.passed, "whatever its own claims are like: an incomplete export fits itself, too"
+    assert all(measure.current is not None for measure in report.measures)
+
+
+@pytest.mark.parametrize(
+    ("default_of", "candidate_of", "compared"),
+    [
+        ("sample_fkrtl.csv", "2022_fkrtl.dta", False),
+        ("sample_fkrtl.csv", "sample_fkrtl.parquet", True),
+        ("2022_fkrtl.dta", "2023_fkrtl.dta", True),
+        ("2022_fkrtl.dta", "sample_fkrtl.csv", True),
+    ],
+)
+def test_only_a_default_of_generated_claims_is_no_yardstick_for_real_ones(
+    good: RiskModel,
+    other_seed: RiskModel,
+    instance: Settings,
+    save: Save,
+    default_of: str,
+    candidate_of: str,
+    compared: bool,
+) -> None:
+    registry = Registry.of(instance)
+    for model, source in ((good, default_of), (other_seed, candidate_of)):
+        registry.record_trained(save(model), f"/somewhere/{source}", "a test")
+    life.promote_candidate(instance, good.version)
+    report = life.judge_candidate(instance, other_seed.version)
+    assert all((measure.current is not None) is compared for measure in report.measures)
+    assert any("which was trained on generated claims" in note for note in report.notes) is not compared
 
 
 @pytest.mark.parametrize(

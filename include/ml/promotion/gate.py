@@ -37,7 +37,7 @@ from ml.promotion.report import (
     blank_scales,
     refusals_of,
 )
-from ml.promotion.scales import is_of_another_kind, scales_of
+from ml.promotion.scales import scales_of
 from ml.rules import Ruleset
 from ml.sample import GeneratorConfig
 from ml.sample.config import Setting
@@ -88,6 +88,7 @@ def judge(
     *,
     newest: ClaimsFile | None = None,
     against: str | None = None,
+    is_yardstick: bool = True,
     notes: tuple[str, ...] = (),
 ) -> GateReport:
     """Judge a candidate.
@@ -99,12 +100,11 @@ def judge(
         ruleset: the one that scoring uses.
         newest: claims of the instance on which to tell what would change; None leaves it out.
         against: the default's version, also where it cannot be loaded.
+        is_yardstick: whether the candidate must not be worse than the default; without one it is judged as a first
+            model is.
         notes: to be told with the report.
     """
-    default = current
-    if newest and current and is_of_another_kind(candidate, current, newest.path, ruleset):
-        notes = (*notes, f"not compared with the default {current.version}: most of its scales do not fit these claims")
-        current = None
+    default, current = current, current if is_yardstick else None
     measured = [_measured(labelled, candidate, current, settings, ruleset) for labelled in _sets(settings, current)]
     sets = tuple(figures for figures, _ in measured)
     scales = scales_of(candidate, current, [labelled.claims.path for _, labelled in measured], ruleset)

@@ -15,6 +15,7 @@ from ml.promotion.log import Entry
 from ml.promotion.registry import NotJudgedError, PromotionError, Registry, user
 from ml.promotion.report import GateReport
 from ml.rules import Ruleset, load_ruleset
+from ml.sample.files import is_generated
 from ml.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,19 @@ def judge_candidate(settings: Settings, version: str, *, who: str | None = None)
     candidate = load_model(settings.models, version)
     against = registry.default_version
     current, notes = _comparable(settings, against, ruleset)
-    report = judge(candidate, current, settings, ruleset, newest=_newest(settings), against=against, notes=notes)
+    is_yardstick = is_generated(registry.trained_on(version)) or not is_generated(registry.trained_on(against or ""))
+    if current and not is_yardstick:
+        notes = (*notes, f"not compared with the default {against}, which was trained on generated claims")
+    report = judge(
+        candidate,
+        current,
+        settings,
+        ruleset,
+        newest=_newest(settings),
+        against=against,
+        is_yardstick=is_yardstick,
+        notes=notes,
+    )
     write_gate_file(settings.models / version, report.model_dump(mode="json"))
     registry.record_gate(report, who or user())
     level = logging.INFO if report.passed else logging.WARNING

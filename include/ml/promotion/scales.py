@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ml.model.artefact import RiskModel
 from ml.model.calibration import learn_calibration
 from ml.model.features import as_floats
-from ml.promotion.report import SCALE_TOLERANCE, Scale
+from ml.promotion.report import Scale
 from ml.rules import Ruleset
 from ml.scoring.channels import ANOMALY, EVIDENCE
 
@@ -59,21 +59,6 @@ def scales_of(
             )
         )
     return tuple(found)
-
-
-def is_of_another_kind(candidate: RiskModel, current: RiskModel, claims: Path, ruleset: Ruleset) -> bool:
-    """Say whether most of the current model's scales are off on some claims on which the candidate's are right.
-
-    Then it was trained on another kind of claims (a generated sample, say, before the first real export), and what it
-    finds on generated sets is no yardstick.
-    """
-    scales = scales_of(candidate, current, [claims], ruleset)
-    off = [
-        each
-        for each in scales
-        if each.current is not None and abs(each.current) > abs(each.candidate) + SCALE_TOLERANCE
-    ]
-    return len(off) > len(scales) / 2
 
 
 def _evidence(claims: Path, code: str) -> Floats:

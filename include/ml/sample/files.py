@@ -23,6 +23,11 @@ _WORK, _LOCK = ".generator-work", ".generator.lock"  # names the ETL does not lo
 _ROWS = 131_072
 
 
+def is_generated(visits: str) -> bool:
+    """Say whether a raw file of visits is the generator's, by its name."""
+    return Path(visits).name.startswith(f"{VISITS}.")
+
+
 class Format(StrEnum):
     """File formats of the raw layout."""
 
