@@ -154,6 +154,22 @@ def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
     assert claims[claim_id(900)]["evidence_fragmentation"] == pytest.approx(-math.log(expected) - 0.15 + 1.5 * habit)
 
 
+def test_readmissions_count_from_the_last_discharge_and_not_while_the_patient_is_in(
+    compared: Callable[..., Claims],
+) -> None:
+    stays = [("05-01", "05-20"), ("05-05", "05-06"), ("05-22", "05-25"), ("05-25", "05-26"), ("08-01", "08-03")]
+    claims = compared(
+        [
+            *crowd(),
+            *(
+                claim(900 + n, PSTV01="7", FKL03=f"2022-{first}", FKL04=f"2022-{last}", FKL30=f"{n} - x")
+                for n, (first, last) in enumerate(stays)
+            ),
+        ]
+    )
+    assert [claims[claim_id(900 + n)]["readmission_after_days"] for n in range(5)] == [None, None, 2, 0, None]
+
+
 def test_one_text_pasted_for_several_patients(compared: Callable[..., Claims]) -> None:
     same = {"FKL30": "1234 - the same", "FKL03": "2022-09-10", "FKL04": "2022-09-13"}
     clones = [claim(n, **same) for n in range(900, 905)]

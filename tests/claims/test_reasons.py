@@ -122,10 +122,10 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "repeat",
         "tagihan yang sama persis (pasien, faskes, INA-CBG, diagnosis A010 dan diagnosis sekunder, tindakan, nilai) "
         "sudah diajukan dengan tanggal masuk 2 hari sebelumnya (klaim {others}); 1 dari 3 klaim dengan diagnosis dan "
-        "tindakan itu berulang persis",
+        "tindakan itu berulang persis dalam 3 hari",
         "the very same bill (patient, facility, INA-CBG, diagnosis A010 and secondary diagnoses, procedures, amount) "
         "came for an admission 2 days before (claim {others}); 1 of 3 claims with that diagnosis and these procedures "
-        "is repeated exactly",
+        "is repeated exactly within 3 days",
     ),
     "repeat billing, at another price": (
         [
@@ -135,9 +135,9 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [901],
         "repeat",
         "pasien, diagnosis A010 dan tindakan yang sama sudah ditagih dengan tanggal masuk 2 hari sebelumnya (klaim "
-        "{others}); 1 dari 3 klaim seperti itu berulang secepat ini",
+        "{others}); 1 dari 3 klaim seperti itu berulang dalam 3 hari",
         "same patient, diagnosis A010 and procedures were billed for an admission 2 days before (claim {others}); 1 of "
-        "3 such claims is repeated as soon",
+        "3 such claims is repeated within 3 days",
     ),
     "fragmentation": (
         [

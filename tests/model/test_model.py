@@ -206,6 +206,18 @@ def test_an_array_that_no_model_has_is_refused(model, tmp_path) -> None:
         load_model(tmp_path, version)
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"no archive"])
+def test_arrays_that_cannot_be_read_are_named_even_where_their_hash_is_listed(model, tmp_path, content) -> None:
+    version = save_model(model, tmp_path)
+    (tmp_path / version / "anomaly.npz").write_bytes(content)
+    path = tmp_path / version / "model.json"
+    text = json.loads(path.read_text())
+    text["files"]["anomaly.npz"] = sha256_of(tmp_path / version / "anomaly.npz")
+    path.write_text(json.dumps(text, indent=1, sort_keys=True))
+    with pytest.raises(ModelError, match=f"{version}: not a readable model"):
+        load_model(tmp_path, version)
+
+
 def test_a_description_that_was_rewritten_is_refused(model, tmp_path) -> None:
     version = save_model(model, tmp_path)
     path = tmp_path / version / "model.json"

@@ -189,6 +189,10 @@ def test_any_split_and_order_of_the_claims_gives_the_same_rows(tmp_path_factory,
     assert found == whole
 
 
+def test_a_part_without_claims_has_scores_without_rows(tmp_path, model) -> None:
+    assert scored(tmp_path, claims_table([], dull=1).slice(0, 0), model) == []
+
+
 def test_single_and_constant_claims_and_unknown_places_are_scored(tmp_path, model, settings) -> None:
     (single,) = scored(tmp_path, claims_table([], dull=1), model)
     assert 0 <= single["risk_score"] < 0.4

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,8 @@ from ml.claims.etl import NoClaimsError
 from ml.files import sha256_of
 from ml.model.training import train
 from ml.rules import RulesetError, load_ruleset
+from ml.rules import ruleset as ruleset_module
+from ml.rules.ruleset import RULES
 from ml.scoring.audit import AuditError, audit_candidate, require_audited
 from ml.scoring.score import load_candidate, score_claims
 from ml.scoring.stream import ml_scores
@@ -223,3 +227,37 @@ def test_claims_of_another_version_are_refused_with_what_to_do(settings, write_c
 def test_an_unknown_ruleset_is_named() -> None:
     with pytest.raises(RulesetError, match="RULESET_VERSION=RULESET_v0: there is no such ruleset"):
         load_ruleset("RULESET_v0")
+
+
+def _with(name: str, **changes: Any) -> dict[str, Any]:
+    return json.loads((RULES / f"{name}.json").read_text()) | changes
+
+
+def _flags(change: Callable[[list[dict[str, Any]]], Any]) -> dict[str, Any]:
+    wrong = _with("RULESET_v1")
+    change(wrong["flags"])
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("RULESET_v1", _flags(lambda flags: flags[0].update(code="short_stay_hihg_cost")), "flags: each of short_stay"),
+        ("RULESET_v1", _flags(lambda flags: flags.pop()), "flags: each of short_stay"),
+        ("RULESET_v1", _flags(lambda flags: flags.append(flags[0])), "flags: each of short_stay"),
+        ("RULESET_v1", _with("RULESET_v1", thresholds={}), "thresholds: missing or unknown: duplicate_max_days"),
+        (
+            "RULESET_v2",
+            _with("RULESET_v2", channels=_with("RULESET_v2")["channels"][-2:]),
+            "there is no typology, and contexts only support one",
+        ),
+        ("RULESET_v3", _with("RULESET_v2", version="RULESET_v3"), "no include/sql/scoring/RULESET_v3/upcoding.sql"),
+    ],
+)
+def test_a_wrong_field_of_a_ruleset_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr(ruleset_module, "RULES", tmp_path)
+    (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    with pytest.raises(RulesetError, match=rf"^{name}\.json: .*{said}"):
+        load_ruleset(name)

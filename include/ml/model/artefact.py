@@ -11,9 +11,11 @@ import json
 import logging
 import os
 import shutil
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,7 +183,7 @@ def load_model(models: Path, version: str) -> RiskModel:
             ),
             training=text["training"],
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, EOFError, BadZipFile, zlib.error, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder}: not a readable model ({error}). {advice}") from error
     held = {name: sorted(arrays[name]) for name in ARRAY_FILES}
     if held != {name: sorted(known) for name, known in model.arrays().items()}:

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ml.files import sha256_of
+from ml.sql import SQL_ROOT
 
 RULES = Path(__file__).parent
 
@@ -22,6 +23,11 @@ COMBINATION_THRESHOLDS = frozenset(
 )  # fmt: skip
 """What a ruleset with channels must say about their combination; its `combination` tells what each is."""
 
+FLAGS = ("short_stay_high_cost", "severity_mismatch", "duplicate_pattern", "high_cost_full_paid")
+FLAG_THRESHOLDS = frozenset(
+    {"short_stay_max_los", "duplicate_max_days", "full_paid_min_ratio", "high_cost_min_zscore"}
+)  # fmt: skip
+"""What a ruleset with flags must say: exactly these are what its statements know."""
 
 CHANNELS = (
     "upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "clone", "provider", "anomaly",
@@ -80,18 +86,31 @@ class Ruleset(BaseModel):
     def _is_of_one_kind(self) -> Ruleset:
         if bool(self.flags) == bool(self.channels):
             raise ValueError("there must be flags or channels, and not both")
-        if self.channels:
-            codes = [channel.code for channel in self.channels]
-            if len(set(codes)) < len(codes) or not set(codes) <= set(CHANNELS):
-                raise ValueError(f"channels: each of {', '.join(CHANNELS)} at most once, nothing else")
-            wrong = COMBINATION_THRESHOLDS ^ set(self.thresholds)
-            if wrong:
-                raise ValueError(f"thresholds: missing or unknown: {', '.join(sorted(wrong))}")
-            negative = sorted(name for name, value in self.thresholds.items() if not 0 <= value < float("inf"))
-            if negative or self.thresholds["half_at"] == 0:
-                raise ValueError(f"thresholds: below 0, or half_at not above it: {', '.join(negative) or 'half_at'}")
-            if self.thresholds["other_share"] > 1:
-                raise ValueError("thresholds: other_share is above 1, so more evidence could lower the score")
+        known = FLAG_THRESHOLDS if self.flags else COMBINATION_THRESHOLDS
+        if wrong := known ^ set(self.thresholds):
+            raise ValueError(f"thresholds: missing or unknown: {', '.join(sorted(wrong))}")
+        return self
+
+    @model_validator(mode="after")
+    def _has_each_flag_once(self) -> Ruleset:
+        if self.flags and sorted(flag.code for flag in self.flags) != sorted(FLAGS):
+            raise ValueError(f"flags: each of {', '.join(FLAGS)} exactly once, nothing else")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_combined(self) -> Ruleset:
+        if not self.channels:
+            return self
+        codes = [channel.code for channel in self.channels]
+        if len(set(codes)) < len(codes) or not set(codes) <= set(CHANNELS):
+            raise ValueError(f"channels: each of {', '.join(CHANNELS)} at most once, nothing else")
+        if all(channel.role == "context" for channel in self.channels):
+            raise ValueError("channels: there is no typology, and contexts only support one")
+        negative = sorted(name for name, value in self.thresholds.items() if not 0 <= value < float("inf"))
+        if negative or self.thresholds["half_at"] == 0:
+            raise ValueError(f"thresholds: below 0, or half_at not above it: {', '.join(negative) or 'half_at'}")
+        if self.thresholds["other_share"] > 1:
+            raise ValueError("thresholds: other_share is above 1, so more evidence could lower the score")
         return self
 
 
@@ -113,4 +132,8 @@ def load_ruleset(version: str) -> Ruleset:
         raise RulesetError(f"{path.name}: {field or 'ruleset'}: {first['msg']}") from None
     if ruleset.version != version:
         raise RulesetError(f"{path.name}: version says {ruleset.version!r}; it must be the file's name.")
+    statements = ["10_raised_flags"] if ruleset.flags else [channel.code for channel in ruleset.channels]
+    for statement in statements:
+        if not (SQL_ROOT / "scoring" / version / f"{statement}.sql").is_file():
+            raise RulesetError(f"{path.name}: there is no include/sql/scoring/{version}/{statement}.sql for it.")
     return ruleset.model_copy(update={"sha256": sha256_of(path)})

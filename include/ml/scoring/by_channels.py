@@ -124,6 +124,8 @@ def score_batches(batches: Iterable[pa.Table], run: ScoringRun, connection: duck
         scores = channel_scores(claims, run.model, run.ruleset)
         parts.append(_rows(claims, scores, run))
         suspects.append(_suspects(claims, scores, run))
+    if not parts:
+        return SCORES_SCHEMA.empty_table()
     rows = pa.concat_tables(parts)
     # Once for all batches: to plan the reasons' statement takes as long as to run it for 10,000 claims.
     reasons = _reasons(pa.concat_tables(suspects), run, connection)

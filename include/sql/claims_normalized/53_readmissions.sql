@@ -1,6 +1,7 @@
 -- Readmissions: stays of a patient who left any hospital up to 30 days before (the usual window of readmission
 -- measures, e.g. CMS's Hospital Readmissions Reduction Program).
--- Grain: one row per such stay. readmission_after_days: days since that discharge. readmission_share: how usual a
+-- Grain: one row per such stay. readmission_after_days: days since the last discharge before it; a stay that begins
+-- while the patient is still in another one is none. readmission_share: how usual a
 -- readmission is for that INA-CBG (without severity), the claim itself left out, drawn towards that of all stays by as
 -- much as 20 stays.
 CREATE OR REPLACE TABLE readmissions AS
@@ -8,12 +9,13 @@ WITH neighbours AS (
     SELECT
         claim_id,
         inacbg_base,
-        admission_date - lag(discharge_date) OVER same_patient AS since_discharge
+        admission_date - max(discharge_date) OVER earlier_stays AS since_discharge
     FROM care
     WHERE service_type = 'RITL'
-    WINDOW same_patient AS (
+    WINDOW earlier_stays AS (
         PARTITION BY patient_key
         ORDER BY admission_date, discharge_date, claim_id
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     )
 ),
 
@@ -21,7 +23,7 @@ within AS (
     SELECT
         claim_id,
         inacbg_base,
-        CASE WHEN since_discharge <= 30 THEN greatest(since_discharge, 0) END AS after_days
+        CASE WHEN since_discharge BETWEEN 0 AND 30 THEN since_discharge END AS after_days
     FROM neighbours
 ),
 

@@ -1,10 +1,11 @@
 -- What each feature of the anomaly channel (ml.model.anomaly) says of a claim.
 CREATE OR REPLACE TEMP MACRO anomaly_words_id(
-    feature, price_ln, tariff_ln, day_price_ln, los, los_low, severity, admission, topup, comorbidities, comorbidity,
-    procedures, procedure, readmitted, readmission
+    feature, price_ln, price_level, tariff_ln, day_price_ln, los, los_low, severity, admission, topup, comorbidities,
+    comorbidity, procedures, procedure, readmitted, readmission
 ) AS
 CASE feature
-    WHEN 'price' THEN 'tagihan ' || times_id(exp(price_ln), 1) || ' median klaim sejenis'
+    WHEN 'price'
+        THEN format('tagihan {} median klaim {}', times_id(exp(price_ln), 1), if(price_level <= 2, 'sejenis', 'lain'))
     WHEN 'tariff' THEN 'tagihan ' || times_id(exp(tariff_ln), 1) || ' tarif INA-CBG-nya sendiri'
     WHEN 'day_price' THEN 'tagihan per hari rawat ' || times_id(exp(day_price_ln), 1) || ' median klaim sejenis'
     WHEN 'short_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
@@ -30,11 +31,14 @@ CASE feature
 END;
 
 CREATE OR REPLACE TEMP MACRO anomaly_words_en(
-    feature, price_ln, tariff_ln, day_price_ln, los, los_low, severity, admission, topup, comorbidities, comorbidity,
-    procedures, procedure, readmitted, readmission
+    feature, price_ln, price_level, tariff_ln, day_price_ln, los, los_low, severity, admission, topup, comorbidities,
+    comorbidity, procedures, procedure, readmitted, readmission
 ) AS
 CASE feature
-    WHEN 'price' THEN 'billed ' || times_en(exp(price_ln), 1) || ' the median of similar claims'
+    WHEN 'price'
+        THEN format(
+            'billed {} the median of {} claims', times_en(exp(price_ln), 1), if(price_level <= 2, 'similar', 'other')
+        )
     WHEN 'tariff' THEN 'billed ' || times_en(exp(tariff_ln), 1) || ' its own INA-CBG tariff'
     WHEN 'day_price' THEN 'billed ' || times_en(exp(day_price_ln), 1) || ' the median of similar claims per day of stay'
     WHEN 'short_stay' THEN format('LOS {}, percentile {} of similar stays', days_en(los), percentile_en(los_low))

@@ -9,32 +9,32 @@ SELECT
         '; ',
         coalesce(
             anomaly_words_id(
-                odd_first, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low, severity_share,
-                admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count, procedure_share,
-                readmission_after_days, readmission_share
+                odd_first, price_ln_ratio, price_level, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
+                severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
+                procedure_share, readmission_after_days, readmission_share
             ),
             'beberapa besaran bersama'
         ),
         anomaly_words_id(
-            odd_second, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low, severity_share,
-            admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count, procedure_share,
-            readmission_after_days, readmission_share
+            odd_second, price_ln_ratio, price_level, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
+            severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
+            procedure_share, readmission_after_days, readmission_share
         )
     ) AS text_id,
     'an unusual combination of figures: ' || concat_ws(
         '; ',
         coalesce(
             anomaly_words_en(
-                odd_first, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low, severity_share,
-                admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count, procedure_share,
-                readmission_after_days, readmission_share
+                odd_first, price_ln_ratio, price_level, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
+                severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
+                procedure_share, readmission_after_days, readmission_share
             ),
             'several figures together'
         ),
         anomaly_words_en(
-            odd_second, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low, severity_share,
-            admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count, procedure_share,
-            readmission_after_days, readmission_share
+            odd_second, price_ln_ratio, price_level, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
+            severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
+            procedure_share, readmission_after_days, readmission_share
         )
     ) AS text_en,
     json_object(
