@@ -37,6 +37,35 @@ def test_topups_are_no_inflation_but_unusual_ones_are_excess(compared: Callable[
     assert {(row["excess_amount"], row["evidence_topup"] < 0.01) for row in everybody.values()} == {(0, True)}
 
 
+def test_only_the_unusual_one_of_two_topups_is_excess(compared: Callable[..., Claims]) -> None:
+    usual = {"FKL44": "DD-05-II", "FKL46": "1000000", "FKL47": "3500000"}
+    both = usual | {"FKL38": "YY-01-I", "FKL40": "200000", "FKL47": "3700000"}
+    odd = compared([*crowd(**usual), claim(900, **both, FKL30="9999 - else")])[claim_id(900)]
+    assert (odd["topup_codes"], odd["topup_code"], odd["topup_code_amount"]) == ("YY-01-I;DD-05-II", "YY-01-I", 200_000)
+    assert odd["excess_amount"] == 200_000
+
+
+@pytest.mark.parametrize("amount", [2_000_000, 10_000_000])
+def test_a_usual_topup_at_more_than_twice_its_usual_amount(compared: Callable[..., Claims], amount: int) -> None:
+    usual = {"FKL44": "DD-05-II", "FKL46": "1000000", "FKL47": "3500000"}
+    dear = usual | {"FKL46": str(amount), "FKL47": str(2_500_000 + amount)}
+    odd = compared([*crowd(**usual), claim(900, **dear, FKL30="9999 - else")])[claim_id(900)]
+    if amount == 2_000_000:
+        assert (odd["topup_usual_amount"], odd["topup_with_code"], odd["excess_amount"]) == (None, None, 0)
+        assert odd["topup_share"] == 1, "every claim of other facilities has it"
+    else:
+        assert (odd["topup_usual_amount"], odd["topup_with_code"]) == (1_000_000, 201)
+        assert odd["excess_amount"] == 9_000_000
+        assert odd["topup_share"] == pytest.approx(0.5 / 201)
+
+
+def test_a_topup_without_a_code_is_a_code(compared: Callable[..., Claims]) -> None:
+    odd = compared([*crowd(), claim(900, FKL46="5000000", FKL47="7500000", FKL30="9999 - else")])[claim_id(900)]
+    assert (odd["topup_codes"], odd["topup_code"], odd["topup_code_amount"]) == ("", "NONE", 5_000_000)
+    assert odd["evidence_topup"] == pytest.approx(-math.log(0.5 / 201))
+    assert odd["excess_amount"] == 5_000_000
+
+
 def test_prices_where_class_and_ward_are_rare_come_from_what_these_add_elsewhere(
     compared: Callable[..., Claims],
 ) -> None:

@@ -83,6 +83,25 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "top-up DD-05-II sebesar Rp1.000.000: hanya 1 dari 601 klaim A-4-14 memiliki DD-05-II",
         "top-up DD-05-II of Rp1,000,000: only 1 of 601 claims of A-4-14 has DD-05-II",
     ),
+    "usual top-up at ten times its amount": (
+        [
+            *(stay(n, FKL44="DD-05-II", FKL46="1000000", FKL47="3500000") for n in range(700, 740)),
+            stay(900, FKL44="DD-05-II", FKL46="10000000", FKL47="12500000"),
+        ],
+        [900],
+        "topup",
+        "top-up DD-05-II sebesar Rp10.000.000: DD-05-II Rp10.000.000 = 10,0x median 41 klaim yang memilikinya "
+        "(Rp1.000.000); hanya 41 dari 641 klaim A-4-14 memiliki DD-05-II",
+        "top-up DD-05-II of Rp10,000,000: DD-05-II of Rp10,000,000 = 10.0x the median of 41 claims with it "
+        "(Rp1,000,000); only 41 of 641 claims of A-4-14 have DD-05-II",
+    ),
+    "top-up without a code": (
+        [stay(900, FKL46="1000000", FKL47="3500000")],
+        [900],
+        "topup",
+        "top-up tanpa kode sebesar Rp1.000.000: hanya 1 dari 601 klaim A-4-14 memiliki yang tanpa kode",
+        "top-up without a code of Rp1,000,000: only 1 of 601 claims of A-4-14 has one without a code",
+    ),
     "upcoding": (
         [*(heavy(n) for n in range(700, 740)), stay(900, FKL19="A-4-14-III", FKL04="2022-09-03")],
         [900],

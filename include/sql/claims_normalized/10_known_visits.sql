@@ -70,6 +70,7 @@ SELECT
     known.inacbg_tariff,
     known.topup_amount,
     known.topup_codes,
+    known.topups,
     known.amount_claimed,
     known.amount_paid
 FROM known

@@ -24,6 +24,7 @@ SELECT
     visit.inacbg_tariff,
     visit.topup_amount,
     visit.topup_codes,
+    visit.topups,
     visit.amount_claimed,
     coalesce(procedure_codes.codes, '') AS procedure_codes,
     coalesce(procedure_codes.procedure_count, 0)::SMALLINT AS procedure_count,

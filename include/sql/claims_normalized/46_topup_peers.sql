@@ -1,17 +1,57 @@
--- How usual a claim's special-CMG top-ups are. Grain: one row per claim that has any.
+-- How usual a claim's special-CMG top-ups are. Grain: one row per claim that has any with an amount.
 -- Of each code the larger of two shares: of the claims of the same INA-CBG (without severity), the claim itself left
 -- out; and of the claims of other facilities with one of the claim's diagnoses, at least min_peers of them: a factor
--- for haemophilia is usual for haemophilia, whatever the visit is grouped as. Of several codes the rarest counts:
--- topup_code, with topup_alike of topup_n claims; topup_diagnosis: whose claims these are, NULL for the INA-CBG's.
+-- for haemophilia is usual for haemophilia, whatever the visit is grouped as. An amount without a code is a code, NONE.
+-- An amount of more than twice the code's median is rarer still: the share times that of the claims with this code
+-- whose amount is at least as large, where min_peers have it (one code's tariffs differ by class and region, but by
+-- less than half). Of several codes the rarest counts: topup_code, with topup_alike of topup_n claims;
+-- topup_diagnosis: whose claims these are, NULL for the INA-CBG's; topup_code_amount: its rupiah; topup_usual_amount:
+-- the median of topup_with_code claims with it, NULL where the amount is no more than twice that.
+-- unusual_topups: rupiah of the codes that fewer than 1 in 100 have, and what others have above their median.
 CREATE OR REPLACE TABLE topup_peers AS
-WITH given AS (
+WITH each_topup AS (
     SELECT
         claim_id,
         facility_key,
         inacbg_base,
-        unnest(list_distinct(string_split(topup_codes, ';'))) AS topup_code
+        unnest(topups, recursive := TRUE) -- noqa: AL03
     FROM care
-    WHERE topup_codes <> ''
+    WHERE topups IS NOT NULL
+),
+
+given AS (
+    SELECT
+        claim_id,
+        any_value(facility_key) AS facility_key,
+        any_value(inacbg_base) AS inacbg_base,
+        code AS topup_code,
+        sum(amount)::BIGINT AS amount
+    FROM each_topup
+    WHERE amount > 0
+    GROUP BY claim_id, code
+),
+
+of_code AS (
+    SELECT
+        topup_code,
+        count(*) AS with_code,
+        median(amount) AS usual
+    FROM given
+    GROUP BY topup_code
+),
+
+amounts AS (
+    SELECT
+        given.claim_id,
+        given.topup_code,
+        given.amount,
+        of_code.with_code,
+        if(of_code.with_code >= limits.min_peers AND given.amount > 2 * of_code.usual, of_code.usual, NULL) AS usual,
+        rank() OVER (PARTITION BY given.topup_code ORDER BY given.amount DESC) AS place,
+        count(*) OVER (PARTITION BY given.topup_code, given.amount) AS same_amount
+    FROM given
+    INNER JOIN of_code ON given.topup_code = of_code.topup_code
+    CROSS JOIN run_parameters AS limits
 ),
 
 of_base AS (
@@ -115,6 +155,21 @@ most_usual AS (
     SELECT *
     FROM compared
     QUALIFY row_number() OVER (PARTITION BY claim_id, topup_code ORDER BY share DESC, diagnosis ASC NULLS FIRST) = 1
+),
+
+weighed AS (
+    SELECT
+        most_usual.*,
+        amounts.amount,
+        amounts.usual,
+        amounts.with_code,
+        most_usual.share * if(
+            amounts.usual IS NULL, 1, (amounts.place + amounts.same_amount - 1.5) / amounts.with_code
+        ) AS share_as_much,
+        sum(if(most_usual.share < 0.01, amounts.amount, amounts.amount - coalesce(amounts.usual, amounts.amount)))
+            OVER (PARTITION BY most_usual.claim_id) AS unusual
+    FROM most_usual
+    INNER JOIN amounts ON most_usual.claim_id = amounts.claim_id AND most_usual.topup_code = amounts.topup_code
 )
 
 SELECT
@@ -123,6 +178,10 @@ SELECT
     diagnosis AS topup_diagnosis,
     alike::INTEGER AS topup_alike,
     claims::INTEGER AS topup_n,
-    share AS topup_share
-FROM most_usual
-QUALIFY row_number() OVER (PARTITION BY claim_id ORDER BY share ASC, topup_code ASC) = 1
+    amount AS topup_code_amount,
+    usual::BIGINT AS topup_usual_amount,
+    if(usual IS NULL, NULL, with_code)::INTEGER AS topup_with_code,
+    share_as_much AS topup_share,
+    unusual::BIGINT AS unusual_topups
+FROM weighed
+QUALIFY row_number() OVER (PARTITION BY claim_id ORDER BY share_as_much ASC, topup_code ASC) = 1

@@ -52,11 +52,15 @@ compared AS (
         admission.admission_share,
         admission.admission_share_of_usual,
         admission.admission_price_ratio,
-        if(care.topup_amount > 0, topup.topup_code, NULL) AS topup_code,
-        if(care.topup_amount > 0, topup.topup_diagnosis, NULL) AS topup_diagnosis,
-        if(care.topup_amount > 0, topup.topup_alike, NULL) AS topup_alike,
-        if(care.topup_amount > 0, topup.topup_n, NULL) AS topup_n,
-        if(care.topup_amount > 0, topup.topup_share, NULL) AS topup_share,
+        topup.topup_code,
+        topup.topup_diagnosis,
+        topup.topup_alike,
+        topup.topup_n,
+        topup.topup_code_amount,
+        topup.topup_usual_amount,
+        topup.topup_with_code,
+        topup.topup_share,
+        topup.unusual_topups,
         repeats.duplicate_gap_days,
         repeats.repeat_after_days,
         repeats.repeat_of,
@@ -125,7 +129,8 @@ SELECT
     * EXCLUDE ( -- noqa: AM04
         patient_key, admission_date, discharge_date, los, service_type, severity_group, inacbg_code, inacbg_group,
         ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_weight,
-        inacbg_tariff, tariff, topup_amount, topup_codes, care_digest, ln_price
+        inacbg_tariff, tariff, topup_amount, topup_codes, topups, unusual_topups,
+        care_digest, ln_price
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; peers of other INA-CBGs
     -- (price_level 3 and 4) bring what their care costs, so there the tariff alone says it, if there is one. Unusual
@@ -139,7 +144,7 @@ SELECT
                 least(if(price_level <= 2, price_median * exp(own_ln_ratio), NULL), tariff),
                 amount_claimed - topup_amount
             )
-            - if(topup_share < 0.01, 0, topup_amount)
+            - (topup_amount - coalesce(unusual_topups, 0))
     END AS above_usual,
     if(above_usual > 0.01 * amount_claimed, above_usual, 0)::BIGINT AS excess_amount,
     -- The peers' standard deviations above their median price, or above the claim's own tariff; beyond 20 only by the

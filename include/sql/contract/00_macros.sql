@@ -91,3 +91,7 @@ left(
     ),
     32
 );
+
+-- A special-CMG top-up of a claim: its code (NONE where there is none) and its tariff.
+CREATE OR REPLACE TEMP MACRO topup(field, rupiah) AS
+struct_pack(code := coalesce(upper(cleaned(field)), 'NONE'), amount := rupiah);

@@ -77,6 +77,16 @@ SELECT
         upper(cleaned(fkl41)),
         upper(cleaned(fkl44))
     ) AS topup_codes,
+    CASE
+        WHEN topup_amount > 0
+            THEN [
+                topup(fkl33, subacute_tariff),
+                topup(fkl35, procedure_tariff),
+                topup(fkl38, prosthesis_tariff),
+                topup(fkl41, investigation_tariff),
+                topup(fkl44, drug_tariff)
+            ]
+    END AS topups,
     amount_claimed,
     amount_paid,
     concat_ws(
