@@ -59,6 +59,27 @@ def test_a_usual_topup_at_more_than_twice_its_usual_amount(compared: Callable[..
         assert odd["topup_share"] == pytest.approx(0.5 / 201)
 
 
+def test_as_dear_topups_are_counted_together_and_a_code_of_two_claims_has_no_usual_amount(
+    compared: Callable[..., Claims],
+) -> None:
+    usual = {"FKL44": "DD-05-II", "FKL46": "1000000", "FKL47": "3500000"}
+    dear = [claim(n, **usual | {"FKL46": "9000000", "FKL47": "11500000"}, FKL30=f"{n} - else") for n in (900, 901)]
+    claims = compared([*crowd(**usual), *dear])
+    assert claims[claim_id(900)]["topup_share"] == claims[claim_id(901)]["topup_share"] == pytest.approx(1.5 / 202)
+    one = claim(902, FKL44="DD-05-II", FKL46="1000", FKL47="2501000", FKL30="902 - else")
+    claims = compared([*crowd(), one, dear[0]])
+    assert claims[claim_id(900)]["topup_usual_amount"] is None, "min_peers is 3"
+
+
+def test_a_code_without_an_amount_counts_as_having_it(compared: Callable[..., Claims]) -> None:
+    named = [claim(n, FKL44="DD-05-II", FKL30=f"{n} - else") for n in range(700, 740)]
+    odd = claim(900, FKL44="DD-05-II", FKL46="1000000", FKL47="3500000", FKL30="9999 - else")
+    claims = compared([*crowd(), *named, odd])
+    assert (claims[claim_id(900)]["topup_alike"], claims[claim_id(900)]["topup_n"]) == (41, 241)
+    assert claims[claim_id(900)]["excess_amount"] == 0
+    assert claims[claim_id(700)]["topup_share"] is None
+
+
 def test_a_topup_without_a_code_is_a_code(compared: Callable[..., Claims]) -> None:
     odd = compared([*crowd(), claim(900, FKL46="5000000", FKL47="7500000", FKL30="9999 - else")])[claim_id(900)]
     assert (odd["topup_codes"], odd["topup_code"], odd["topup_code_amount"]) == ("", "NONE", 5_000_000)

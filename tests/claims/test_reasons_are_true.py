@@ -128,8 +128,8 @@ def test_stays_as_short_as_said(night: pd.DataFrame) -> None:
         assert ("discharged in the same way" in said) == (figures["stay_level"] == 1)
         assert ("discharged as most are" in said) == (figures["stay_level"] > 1 and usual_exit[row.name])
         assert ("only" in said) == (as_short <= 0.1 * alike.sum())
-        same_care = row["price_level"] <= 2 or row["tariff_ln_ratio"] is None
-        assert ("in full" in said) == (row["price_ln_ratio" if same_care else "tariff_ln_ratio"] > -0.05)
+        full = row["price_ln_ratio" if row["price_level"] <= 2 else "tariff_ln_ratio"]
+        assert ("in full" in said) == (full > -0.05)
         levels.add(figures["stay_level"])
     assert len(levels) > 1
 

@@ -82,6 +82,7 @@ def test_a_default_that_is_no_yardstick_is_compared_on_the_newest_claims_only(
     [
         ("sample_fkrtl.csv", "2022_fkrtl.dta", False),
         ("sample_fkrtl.csv", "sample_fkrtl.parquet", True),
+        ("sample_fkrtl.csv", None, True),
         ("2022_fkrtl.dta", "2023_fkrtl.dta", True),
         ("2022_fkrtl.dta", "sample_fkrtl.csv", True),
     ],
@@ -92,12 +93,14 @@ def test_only_a_default_of_generated_claims_is_no_yardstick_for_real_ones(
     instance: Settings,
     save: Save,
     default_of: str,
-    candidate_of: str,
+    candidate_of: str | None,
     compared: bool,
 ) -> None:
     registry = Registry.of(instance)
     for model, source in ((good, default_of), (other_seed, candidate_of)):
-        registry.record_trained(save(model), f"/somewhere/{source}", "a test")
+        save(model)
+        if source:
+            registry.record_trained(model.version, f"/somewhere/{source}", "a test")
     life.promote_candidate(instance, good.version)
     report = life.judge_candidate(instance, other_seed.version)
     assert all((measure.current is not None) is compared for measure in report.measures)

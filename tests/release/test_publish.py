@@ -153,7 +153,7 @@ def test_the_parts_of_a_release_are_whole_clusters_that_hold_every_claim(
 
 
 @pytest.mark.parametrize(("how", "part_rows", "_parts"), PARTS)
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("threads", "rows_at_a_time"), [(1, 600_000), (2, 600_000), (2, 0)])
 def test_what_the_api_reads_is_joined_and_clustered_without_personal_keys(
     instance: Path,
     make_candidate: MakeCandidate,
@@ -162,8 +162,10 @@ def test_what_the_api_reads_is_joined_and_clustered_without_personal_keys(
     part_rows: int,
     _parts: int,
     threads: int,
+    rows_at_a_time: int,
 ) -> None:
     monkeypatch.setattr(tables, "PART_ROWS", part_rows)
+    monkeypatch.setattr(tables, "ROWS_AT_A_TIME", rows_at_a_time)
     monkeypatch.setattr(tables, "_see_scratch", _slow_the_first_part(tables._see_scratch))
     published = ReleaseStore(instance, threads=threads).publish(make_candidate(**how), RunToken("night", 1))
     database = published.path / "analytics.duckdb"

@@ -22,8 +22,17 @@ from ml.model.artefact import ModelError
 from ml.model.calibration import MOST_KNOTS, learn_calibration
 from ml.rules import CHANNELS, load_ruleset
 from ml.rules.ruleset import COMBINATION_THRESHOLDS, Ruleset
+from ml.scoring import by_channels
 from ml.scoring.audit import audit_candidate
-from ml.scoring.by_channels import SCORES_SCHEMA, ScoringRun, columns_of, write_scores
+from ml.scoring.by_channels import (
+    SCORES_SCHEMA,
+    ChangedClaimsError,
+    ScoringRun,
+    _reasons_connection,
+    columns_of,
+    score_batches,
+    write_scores,
+)
 from ml.scoring.channels import channel_scores, combine
 from ml.scoring.score import score_claims
 from ml.sql import sql_text
@@ -187,6 +196,41 @@ def test_any_split_and_order_of_the_claims_gives_the_same_rows(tmp_path_factory,
             {row["claim_id"]: row for row in scored(folder, table.take(pa.array(rows)), model)} if len(rows) else {}
         )
     assert found == whole
+
+
+def test_claims_that_are_rewritten_meanwhile_are_not_mixed(tmp_path, model, monkeypatch) -> None:
+    def rewritten(*arguments: Any) -> pa.Table:
+        pq.write_table(claims_table([], dull=60), tmp_path / "new.parquet")
+        (tmp_path / "new.parquet").replace(tmp_path / "claims.parquet")  # as the ETL does
+        return score_batches(*arguments)
+
+    monkeypatch.setattr(by_channels, "score_batches", rewritten)
+    with pytest.raises(
+        ChangedClaimsError, match=r"claims\.parquet was rewritten while it was being scored: score again"
+    ):
+        scored(tmp_path, claims_table(ODD), model)
+
+
+@pytest.mark.parametrize(
+    ("feature", "level", "said"),
+    [
+        ("price", 2, ("tagihan 3,0x median klaim sejenis", "billed 3.0x the median of similar claims")),
+        ("price", 3, ("tagihan 3,0x median klaim lain", "billed 3.0x the median of other claims")),
+        (
+            "topup",
+            1,
+            (
+                "top-up seperti itu (kode dan nilai) ada pada sekitar 0,2% klaim sejenis",
+                "a top-up (code and amount) as about 0.2% of similar claims have",
+            ),
+        ),
+    ],
+)
+def test_what_an_odd_figure_is_compared_with(feature, level, said) -> None:
+    figures = f"'{feature}', ln(3), {level}, ln(2), ln(2), 3, 0.5, 0.1, 0.1, 0.002, 1, 0.5, 1, 0.5, 3, 0.1"
+    with _reasons_connection() as connection:
+        found = connection.execute(f"SELECT anomaly_words_id({figures}), anomaly_words_en({figures})").fetchone()
+    assert found == said
 
 
 def test_a_part_without_claims_has_scores_without_rows(tmp_path, model) -> None:

@@ -12,7 +12,7 @@ from ml.model.gate_file import write_gate_file
 from ml.model.training import SEED, train
 from ml.promotion.gate import conditions, judge
 from ml.promotion.log import Entry
-from ml.promotion.registry import NotJudgedError, PromotionError, Registry, user
+from ml.promotion.registry import UNKNOWN, NotJudgedError, PromotionError, Registry, user
 from ml.promotion.report import GateReport
 from ml.rules import Ruleset, load_ruleset
 from ml.sample.files import is_generated
@@ -70,7 +70,8 @@ def judge_candidate(settings: Settings, version: str, *, who: str | None = None)
     candidate = load_model(settings.models, version)
     against = registry.default_version
     current, notes = _comparable(settings, against, ruleset)
-    is_yardstick = is_generated(registry.trained_on(version)) or not is_generated(registry.trained_on(against or ""))
+    source = registry.trained_on(version)
+    is_yardstick = source == UNKNOWN or is_generated(source) or not is_generated(registry.trained_on(against or ""))
     if current and not is_yardstick:
         notes = (*notes, f"not compared with the default {against}, which was trained on generated claims")
     report = judge(

@@ -118,7 +118,7 @@ def _build_high_risk(connection: duckdb.DuckDBPyConnection, same: Mapping[str, s
         cursor.execute(f"INSERT INTO claims_high_risk\n{select}", {**same, **rows})
         return cursor
 
-    connection.execute(f"SET threads = {threads // at_a_time}")
+    connection.execute(f"SET threads = {threads - at_a_time + 1}")  # of all cursors, besides those that call
     for cursor in in_order(insert, parts, at_a_time):  # committed in order, they stand in the table in order
         cursor.commit()
         cursor.close()

@@ -25,6 +25,10 @@ from ml.sql import sql_text
 BATCH_ROWS = 61_440
 """Claims a batch, and a row group of the result; half a row group of the claims."""
 
+REASONED_ROWS = 15_000
+"""Claims whose reasons are written at a time: to plan their statement takes as long as to run it for 5,000, and half of
+the claims of a heavy row group may have reasons."""
+
 FIGURES = (
     "claim_id", "facility_key", "service_type", "severity_group", "severity_level", "facility_class", "ward_class",
     "tariff_region", "inacbg_code", "inacbg_tariff", "primary_diagnosis", "admission_diagnosis", "los",
@@ -62,6 +66,10 @@ SCORES_SCHEMA = pa.schema(
 """The columns of claims_ml_scores."""
 
 
+class ChangedClaimsError(RuntimeError):
+    """The ETL has rewritten the claims while they were being scored; scoring them again will do."""
+
+
 @dataclass(frozen=True)
 class ScoringRun:
     """What is put on every row: the versions, the data date and the moment (UTC)."""
@@ -91,13 +99,19 @@ def write_scores(claims: Path, run: ScoringRun, target: Path, *, threads: int, b
         target: the Parquet file to write.
         threads: row groups of `claims` in work at a time.
         batch_rows: claims a batch.
+
+    Raises:
+        ChangedClaimsError: another file has taken the place of `claims` meanwhile.
     """
     local = threading.local()
+    whole = _identity(claims)
 
     def score(row_group: int) -> pa.Table:
         if not hasattr(local, "connection"):
             local.connection = _reasons_connection()
         with pq.ParquetFile(claims) as file:
+            if _identity(claims) != whole:
+                raise ChangedClaimsError(f"{claims} was rewritten while it was being scored: score again.")
             batches = file.iter_batches(batch_rows, row_groups=[row_group], columns=columns_of(run.ruleset))
             return score_batches(map(pa.table, batches), run, local.connection)
 
@@ -105,6 +119,12 @@ def write_scores(claims: Path, run: ScoringRun, target: Path, *, threads: int, b
     with pq.ParquetWriter(target, SCORES_SCHEMA, compression="zstd") as writer:
         for part in in_order(score, row_groups, threads):
             writer.write_table(part, row_group_size=batch_rows)
+
+
+def _identity(file: Path) -> tuple[int, ...]:
+    """What a file that takes its place, as the ETL writes it, does not have."""
+    found = file.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def score_batches(batches: Iterable[pa.Table], run: ScoringRun, connection: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -127,7 +147,6 @@ def score_batches(batches: Iterable[pa.Table], run: ScoringRun, connection: duck
     if not parts:
         return SCORES_SCHEMA.empty_table()
     rows = pa.concat_tables(parts)
-    # Once for all batches: to plan the reasons' statement takes as long as to run it for 10,000 claims.
     reasons = _reasons(pa.concat_tables(suspects), run, connection)
     place = pc.index_in(rows.column("claim_id"), value_set=reasons.column("claim_id").combine_chunks())
     told = pc.fill_null(reasons.column("reasons").take(place), "[]")
@@ -198,14 +217,17 @@ def _suspects(claims: pa.Table, scores: ChannelScores, run: ScoringRun) -> pa.Ta
 def _reasons(suspects: pa.Table, run: ScoringRun, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """The reasons of each claim that has any, as a JSON array: columns `claim_id` and `reasons`."""
     limits = run.ruleset.thresholds
-    connection.register("suspects", suspects)
     from_surprise = {name: limits[name] for name in ("reason_from", "flag_from")}
     # Into a table, as execute() plans the statement once and sql() twice.
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE all_reasons AS\n{_all_reasons(run.ruleset)}", from_surprise)
-    written = connection.sql(sql_text("scoring/50_written_reasons.sql")).to_arrow_table()
-    connection.execute("DROP TABLE all_reasons")
-    connection.unregister("suspects")
-    return written
+    statement = f"CREATE OR REPLACE TEMP TABLE all_reasons AS\n{_all_reasons(run.ruleset)}"
+    written = []
+    for first in range(0, max(suspects.num_rows, 1), REASONED_ROWS):
+        connection.register("suspects", suspects.slice(first, REASONED_ROWS))
+        connection.execute(statement, from_surprise)
+        written.append(connection.sql(sql_text("scoring/50_written_reasons.sql")).to_arrow_table())
+        connection.execute("DROP TABLE all_reasons")
+        connection.unregister("suspects")
+    return pa.concat_tables(written)
 
 
 def _all_reasons(ruleset: Ruleset) -> str:

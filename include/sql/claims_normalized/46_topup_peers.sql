@@ -25,9 +25,9 @@ given AS (
         any_value(facility_key) AS facility_key,
         any_value(inacbg_base) AS inacbg_base,
         code AS topup_code,
-        sum(amount)::BIGINT AS amount
+        coalesce(sum(amount), 0)::BIGINT AS amount -- 0: the code alone, which counts for others all the same
     FROM each_topup
-    WHERE amount > 0
+    WHERE amount > 0 OR code <> 'NONE'
     GROUP BY claim_id, code
 ),
 
@@ -37,6 +37,7 @@ of_code AS (
         count(*) AS with_code,
         median(amount) AS usual
     FROM given
+    WHERE amount > 0
     GROUP BY topup_code
 ),
 
@@ -52,6 +53,7 @@ amounts AS (
     FROM given
     INNER JOIN of_code ON given.topup_code = of_code.topup_code
     CROSS JOIN run_parameters AS limits
+    WHERE given.amount > 0
 ),
 
 of_base AS (

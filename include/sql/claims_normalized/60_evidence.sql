@@ -134,7 +134,7 @@ SELECT
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; peers of other INA-CBGs
     -- (price_level 3 and 4) bring what their care costs, so there the tariff alone says it, if there is one. Unusual
-    -- top-ups (topup_share below 1 in 100) would not have been brought at all, nor would the very same bill of the same
+    -- top-ups (46_topup_peers.sql) would not have been brought, nor would the very same bill of the same
     -- care a second time where fewer than 1 in 20 come so. Less than 1% of the bill is none: a median is no price list.
     CASE
         WHEN repeat_identical AND repeat_after_days <= 3 AND repeat_share < 0.05 THEN amount_claimed

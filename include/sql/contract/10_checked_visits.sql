@@ -78,7 +78,7 @@ SELECT
         upper(cleaned(fkl44))
     ) AS topup_codes,
     CASE
-        WHEN topup_amount > 0
+        WHEN topup_amount > 0 OR topup_codes <> ''
             THEN [
                 topup(fkl33, subacute_tariff),
                 topup(fkl35, procedure_tariff),

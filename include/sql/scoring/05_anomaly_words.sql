@@ -12,7 +12,7 @@ CASE feature
     WHEN 'long_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
     WHEN 'severity' THEN 'sekitar ' || percent_id(severity) || ' rawat inap seperti itu wajar separah ini'
     WHEN 'admission' THEN 'sekitar ' || percent_id(admission) || ' klaim dengan diagnosis masuk itu ber-INA-CBG ini'
-    WHEN 'topup' THEN 'top-up dimiliki sekitar ' || percent_id(topup) || ' klaim sejenis'
+    WHEN 'topup' THEN 'top-up seperti itu (kode dan nilai) ada pada sekitar ' || percent_id(topup) || ' klaim sejenis'
     WHEN 'comorbidity'
         THEN
             format(
@@ -47,7 +47,7 @@ CASE feature
     WHEN
         'admission'
         THEN 'about ' || percent_en(admission) || ' of claims with that admission diagnosis have this INA-CBG'
-    WHEN 'topup' THEN 'a top-up that about ' || percent_en(topup) || ' of similar claims have'
+    WHEN 'topup' THEN 'a top-up (code and amount) as about ' || percent_en(topup) || ' of similar claims have'
     WHEN 'comorbidity'
         THEN
             format(

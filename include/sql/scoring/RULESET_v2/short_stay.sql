@@ -3,9 +3,8 @@ WITH described AS (
     SELECT
         *,
         stay_as_short / stay_n AS share_as_short,
-        -- Peers of other INA-CBGs (price_level 3 and 4) do not tell what is full, where there is a tariff.
-        if(price_level <= 2, price_ln_ratio, coalesce(tariff_ln_ratio, price_ln_ratio)) AS ln_of_full,
-        coalesce(ln_of_full > -0.05, FALSE) AS in_full,
+        -- Peers of other INA-CBGs (price_level 3 and 4) do not tell what is full.
+        coalesce(if(price_level <= 2, price_ln_ratio, tariff_ln_ratio) > -0.05, FALSE) AS in_full,
         -- What makes the peers of a stay alike (claims_normalized/43_stay_peers.sql).
         if(
             stay_level = 3,
