@@ -27,7 +27,7 @@ test: lint types ## Check style, SQL and types, and run the tests
 	@$(PY) -m pytest --numprocesses=2 --dist=loadfile
 
 e2e: setup ## Run all end-to-end tests, and what else `make test` leaves out (half an hour or more)
-	@$(PY) -m pytest -m 'e2e or e2e_slow or slow' tests
+	@$(PY) -m pytest --numprocesses=2 --dist=loadfile -m 'e2e or e2e_slow or slow' tests
 
 lint: setup ## Check Python style and format, and the SQL
 	.venv/bin/ruff check .
