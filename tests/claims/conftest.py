@@ -134,9 +134,9 @@ def raw_files(make_settings: Callable[..., Settings]) -> Callable[..., Path]:
 
 @pytest.fixture
 def compared(raw_files: Callable[..., Path], make_settings: Callable[..., Settings]) -> Callable[..., Claims]:
-    def run(visits: Rows, diagnoses: Rows | None = None) -> Claims:
+    def run(visits: Rows, diagnoses: Rows | None = None, **changes: Any) -> Claims:
         raw_files(visits, diagnoses or [diagnosis(0)])
-        settings = make_settings()
+        settings = make_settings(**changes)
         build, _ = start_build(settings, DATA_DATE, "test")
         run_sql_steps(settings, build)
         rows = duckdb.sql(f"FROM '{publish_claims(settings, build).path}'").to_arrow_table().to_pylist()

@@ -59,16 +59,22 @@ def test_a_usual_topup_at_more_than_twice_its_usual_amount(compared: Callable[..
         assert odd["topup_share"] == pytest.approx(0.5 / 201)
 
 
-def test_as_dear_topups_are_counted_together_and_a_code_of_two_claims_has_no_usual_amount(
-    compared: Callable[..., Claims],
-) -> None:
+def test_as_dear_topups_are_counted_together(compared: Callable[..., Claims]) -> None:
     usual = {"FKL44": "DD-05-II", "FKL46": "1000000", "FKL47": "3500000"}
     dear = [claim(n, **usual | {"FKL46": "9000000", "FKL47": "11500000"}, FKL30=f"{n} - else") for n in (900, 901)]
     claims = compared([*crowd(**usual), *dear])
     assert claims[claim_id(900)]["topup_share"] == claims[claim_id(901)]["topup_share"] == pytest.approx(1.5 / 202)
-    one = claim(902, FKL44="DD-05-II", FKL46="1000", FKL47="2501000", FKL30="902 - else")
-    claims = compared([*crowd(), one, dear[0]])
-    assert claims[claim_id(900)]["topup_usual_amount"] is None, "min_peers is 3"
+
+
+@pytest.mark.parametrize(("min_peers", "usual"), [("4", 1_000_000), ("5", None)])
+def test_a_code_of_few_claims_has_no_usual_amount(
+    compared: Callable[..., Claims], min_peers: str, usual: int | None
+) -> None:
+    topup = {"FKL44": "DD-05-II", "FKL46": "1000000", "FKL47": "3500000"}
+    few = [claim(n, **topup, FKL30=f"{n} - else") for n in (900, 901, 902)]
+    dear = claim(903, **topup | {"FKL46": "9000000", "FKL47": "11500000"}, FKL30="903 - else")
+    claims = compared([*crowd(), *few, dear], CLAIMS_MIN_PEERS=min_peers)
+    assert claims[claim_id(903)]["topup_usual_amount"] == usual
 
 
 def test_a_code_without_an_amount_counts_as_having_it(compared: Callable[..., Claims]) -> None:
