@@ -6,9 +6,8 @@ import errno
 import hashlib
 import json
 import shutil
-import time
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import pytest
 
 import ml.release.build as build_module
 import ml.release.publish as publish_module
+from ml.parallel import in_order
 from ml.release import Candidate, ReleaseError, ReleaseStore, RunToken, tables
 from tests.release.conftest import DATE, ROWS, SCORES_SCHEMA, MakeCandidate, Publish
 
@@ -109,17 +109,9 @@ def _backwards(rows: list[dict[str, Any]]) -> None:
     rows.reverse()
 
 
-def _slow_the_first_part(see: Callable[[duckdb.DuckDBPyConnection], None]) -> Callable[..., None]:
-    """Let the parts beside the first be done before it: the builder looks once, then each part does."""
-    seen: list[duckdb.DuckDBPyConnection] = []
-
-    def slow(connection: duckdb.DuckDBPyConnection) -> None:
-        seen.append(connection)
-        if len(seen) == 2:
-            time.sleep(0.3)
-        see(connection)
-
-    return slow
+def _last_first(work: Callable[[Any], Any], parts: list[Any], _threads: int) -> Iterator[Any]:
+    """In place of `in_order`: every part is inserted before the one in front of it, the worst that threads may do."""
+    yield from reversed([work(part) for part in reversed(parts)])
 
 
 PARTS: list[tuple[dict[str, Any], int, int]] = [
@@ -153,7 +145,10 @@ def test_the_parts_of_a_release_are_whole_clusters_that_hold_every_claim(
 
 
 @pytest.mark.parametrize(("how", "part_rows", "_parts"), PARTS)
-@pytest.mark.parametrize(("threads", "rows_at_a_time"), [(1, 600_000), (2, 600_000), (2, 0)])
+@pytest.mark.parametrize(
+    ("threads", "rows_at_a_time", "worker"),
+    [(1, 600_000, in_order), (2, 600_000, in_order), (2, 0, in_order), (2, 600_000, _last_first)],
+)
 def test_what_the_api_reads_is_joined_and_clustered_without_personal_keys(
     instance: Path,
     make_candidate: MakeCandidate,
@@ -163,10 +158,11 @@ def test_what_the_api_reads_is_joined_and_clustered_without_personal_keys(
     _parts: int,
     threads: int,
     rows_at_a_time: int,
+    worker: Callable[..., Iterator[Any]],
 ) -> None:
     monkeypatch.setattr(tables, "PART_ROWS", part_rows)
     monkeypatch.setattr(tables, "ROWS_AT_A_TIME", rows_at_a_time)
-    monkeypatch.setattr(tables, "_see_scratch", _slow_the_first_part(tables._see_scratch))
+    monkeypatch.setattr(tables, "in_order", worker)
     published = ReleaseStore(instance, threads=threads).publish(make_candidate(**how), RunToken("night", 1))
     database = published.path / "analytics.duckdb"
     columns = [name for (name,) in sql(database, "SELECT column_name FROM (DESCRIBE claims_high_risk)")]
