@@ -116,6 +116,7 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
     ):
         # A moment in a Parquet file is a Jakarta day, whatever this machine's timezone.
         connection.execute(f"SET TimeZone = '{JAKARTA.key}'")
+        connection.execute("SET VARIABLE data_date = $data_date::DATE", {"data_date": data_date})
         connection.execute(sql_text("contract/00_macros.sql"))
         use_secret(connection, settings.patient_key_secret)
         visits = open_raw_file(connection, visits_path, layout.FKRTL, "raw_visits", scratch)

@@ -1,5 +1,5 @@
 -- The visits that were known on the data date, with codes turned into words.
--- Grain: one row per claim. Input: visits, run_parameters, code_labels. A view: to compute the few words again costs
+-- Grain: one row per claim. Input: visits, code_labels. A view: to compute the few words again costs
 -- less than to write every claim once more.
 -- Severity comes from the last part of the INA-CBG code (0, I, II, III), never from FKL23, which counts 1..4 for the
 -- same and is widely misread by one. An outpatient claim has no severity: rawat_jalan.
@@ -17,8 +17,7 @@ WITH known AS (
         END AS facility_digits,
         split_part(visits.inacbg_code, '-', 4) AS severity_part
     FROM visits
-    CROSS JOIN run_parameters
-    WHERE visits.discharge_date <= run_parameters.data_date
+    WHERE visits.known
 )
 
 SELECT

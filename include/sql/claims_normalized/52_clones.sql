@@ -14,12 +14,12 @@ WITH texts AS (
         facility_key,
         care_digest,
         any_value(hash(inacbg_code, primary_diagnosis)) AS treated, -- both are in care_digest
-        count(*) AS own_alike
+        count(*) AS own_alike,
+        min(patient_key) <> max(patient_key) AS of_several
     FROM care
     GROUP BY facility_key, care_digest
 ),
 
--- The part of the file's days that lie within a month of a claim; and how many lie more than 90 days from it.
 near AS (
     SELECT
         least(61 / (max(admission_date) - min(admission_date) + 1), 1) AS share,
@@ -27,60 +27,72 @@ near AS (
     FROM care
 ),
 
-compared AS (
+by_code AS (
     SELECT
-        *,
-        sum(own_alike) OVER (PARTITION BY treated) AS all_code,
-        sum(own_alike) OVER (PARTITION BY treated, facility_key) AS own_code,
-        sum(own_alike) OVER (PARTITION BY care_digest) AS all_alike
+        treated,
+        sum(own_alike)::BIGINT AS claims
     FROM texts
+    GROUP BY treated
+),
+
+by_own_code AS (
+    SELECT
+        treated,
+        facility_key,
+        sum(own_alike)::BIGINT AS claims
+    FROM texts
+    GROUP BY treated, facility_key
+),
+
+by_text AS (
+    SELECT
+        care_digest,
+        sum(own_alike)::BIGINT AS claims
+    FROM texts
+    GROUP BY care_digest
 ),
 
 rare AS (
     SELECT
-        compared.facility_key,
-        compared.care_digest,
+        texts.facility_key,
+        texts.care_digest,
         near.other_days,
-        compared.own_code::BIGINT * near.share
-        * ((compared.all_alike - compared.own_alike)::BIGINT + 0.5)
-        / ((compared.all_code - compared.own_code)::BIGINT + 1) AS clone_expected
-    FROM compared
+        by_own_code.claims * near.share
+        * (by_text.claims - texts.own_alike + 0.5)
+        / (by_code.claims - by_own_code.claims + 1) AS clone_expected
+    FROM texts
     CROSS JOIN near
-    WHERE compared.own_alike > 1
+    INNER JOIN by_code ON texts.treated = by_code.treated
+    INNER JOIN by_own_code ON texts.treated = by_own_code.treated AND texts.facility_key = by_own_code.facility_key
+    INNER JOIN by_text ON texts.care_digest = by_text.care_digest
+    WHERE texts.of_several AND clone_expected < 1
 ),
 
+-- Hashes of patients and bills: this joins with itself, and at 12 million claims the texts took tens of GB on disk.
 suspects AS (
     SELECT
         care.claim_id,
-        care.patient_key,
-        care.facility_key,
-        care.care_digest,
-        care.amount_claimed,
+        hash(care.patient_key) AS patient,
+        hash(care.facility_key, care.care_digest, care.amount_claimed) AS bill,
         care.admission_date,
         rare.clone_expected,
         rare.other_days
     FROM care
     INNER JOIN rare ON care.facility_key = rare.facility_key AND care.care_digest = rare.care_digest
-    WHERE rare.clone_expected < 1
 )
 
 SELECT
     suspects.claim_id,
     greatest(
         any_value(suspects.clone_expected),
-        count(DISTINCT others.patient_key) FILTER (abs(suspects.admission_date - others.admission_date) > 90)
+        count(DISTINCT others.patient) FILTER (abs(suspects.admission_date - others.admission_date) > 90)
         * if(any_value(suspects.other_days) > 61, 61 / any_value(suspects.other_days), 0)
     ) AS clone_expected,
-    (count(DISTINCT others.patient_key) FILTER (abs(suspects.admission_date - others.admission_date) <= 30))::INTEGER
+    (count(DISTINCT others.patient) FILTER (abs(suspects.admission_date - others.admission_date) <= 30))::INTEGER
         AS clone_count,
     min(others.claim_id, 4) FILTER (abs(suspects.admission_date - others.admission_date) <= 30) AS clone_of,
     least(5 * (1 - any_value(suspects.clone_expected)), 1) AS clone_weight
 FROM suspects
-INNER JOIN suspects AS others
-    ON
-        suspects.facility_key = others.facility_key
-        AND suspects.care_digest = others.care_digest
-        AND suspects.amount_claimed = others.amount_claimed
-        AND suspects.patient_key <> others.patient_key
+INNER JOIN suspects AS others ON suspects.bill = others.bill AND suspects.patient <> others.patient
 GROUP BY suspects.claim_id
 HAVING clone_count > 0

@@ -3,8 +3,7 @@
 WITH expected AS (
     SELECT count(*) AS known
     FROM visits
-    CROSS JOIN run_parameters
-    WHERE visits.discharge_date <= run_parameters.data_date
+    WHERE known
 ),
 
 actual AS (

@@ -1,6 +1,7 @@
 -- The visits, typed, each with what breaks the contract ('': nothing does). The one scan of the raw file.
 -- Grain: one row per parsed row of the raw file, in its order: rowid + 1 is the number of the row. A join in this
 -- statement would lose that order, and a row_number() would read the file on one thread.
+-- known: discharged on or before the run's data date (variable data_date).
 -- Input: view raw_visits (every column text, as it stands in the file). A keyed hash replaces the participant number
 -- here, so that no table ever holds it; the family number is not read, as nothing needs it (UU PDP, Law 27/2022).
 CREATE OR REPLACE TABLE checked_visits AS
@@ -44,6 +45,8 @@ SELECT
     claim_id,
     admission_date,
     discharge_date,
+    -- A column, as a comparison with run_parameters made later steps' plans expect a fiftieth of the visits.
+    coalesce(discharge_date <= getvariable('data_date'), FALSE) AS known,
     province_code,
     regency_code,
     ownership_code,
