@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-PATTERNS = ("severity", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "clone")
+PATTERNS = ("severity", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone")
 PATTERNS_TYPE = pa.list_(
     pa.struct(
         [
@@ -51,6 +51,9 @@ ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "fragment_gap_days": (pa.int32(), None), "fragment_of": (pa.string(), None),
     "fragment_share": (pa.float64(), None),
     "fragment_alike": (pa.int32(), None), "fragment_n": (pa.int32(), None),
+    "overlap_of": (pa.string(), None), "overlap_day": (pa.int32(), None), "overlap_los": (pa.int32(), None),
+    "overlap_elsewhere": (pa.bool_(), None), "overlap_alike": (pa.int32(), None), "overlap_n": (pa.int32(), None),
+    "overlap_share": (pa.float64(), None),
     "clone_count": (pa.int32(), None), "clone_of": (pa.list_(pa.string()), None),
     "clone_expected": (pa.float64(), None),
     "comorbidity_share": (pa.float64(), 0.5), "procedure_share": (pa.float64(), 0.5),
@@ -60,6 +63,7 @@ ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "evidence_upcoding": (pa.float64(), 0.0), "evidence_inflated_bill": (pa.float64(), 0.0),
     "evidence_short_stay": (pa.float64(), 0.5), "evidence_topup": (pa.float64(), 0.0),
     "evidence_repeat": (pa.float64(), 0.0), "evidence_fragmentation": (pa.float64(), 0.0),
+    "evidence_overlap": (pa.float64(), 0.0),
     "evidence_clone": (pa.float64(), 0.0), "evidence_provider": (pa.float64(), 0.0),
     "provider": (PROVIDER_TYPE, PROVIDER), "provider_patterns": (PATTERNS_TYPE, None),
 }  # fmt: skip

@@ -19,7 +19,7 @@ from ml.sample.generate import generate
 from ml.settings import Settings
 from tests.claims.conftest import DATA_DATE, FACILITIES, Claims, claim, claim_id, crowd, diagnosis, others
 
-CHANNELS = ("upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "clone")
+CHANNELS = ("upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone")
 
 
 def test_an_honest_crowd_shows_nothing(compared: Callable[..., Claims]) -> None:
@@ -152,6 +152,43 @@ def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
     assert claims[claim_id(900)]["fragment_share"] == pytest.approx(expected)
     habit = math.log((2 - 1 + 2) / (53 * 2 / 204 + 2))  # 53 of the 204 stays are this hospital's
     assert claims[claim_id(900)]["evidence_fragmentation"] == pytest.approx(-math.log(expected) - 0.15 + 1.5 * habit)
+
+
+def visit(number: int, day: str, facility: int = 8188, **changes: str) -> dict[str, str]:
+    """An outpatient visit of one day."""
+    return claim(
+        number, FKL02=claim_id(number, facility), FKL10="1", FKL19="Q-5-44-0", FKL03=day, FKL04=day, FKL32="190000",
+        FKL47="190000", FKL48="190000", **changes,
+    )  # fmt: skip
+
+
+def test_nobody_is_in_two_places(compared: Callable[..., Claims]) -> None:
+    stay = {"PSTV01": "7", "FKL03": "2022-09-10", "FKL04": "2022-09-14"}
+    visits = [visit(910 + n, f"2022-09-{10 + n}", PSTV01="7") for n in range(6)]
+    longer = claim(901, PSTV01="7", FKL02=claim_id(901, 8188), FKL03="2022-09-12", FKL04="2022-09-20", FKL30="1 - a")
+    claims = compared(
+        [*crowd(), claim(900, **stay), longer, *visits, *(visit(700 + n, "2022-09-11") for n in range(94))]
+    )
+    of_visits = [claims[claim_id(910 + n, 8188)] for n in range(6)]
+    first, second = claim_id(900), claim_id(901, 8188)
+    assert [row["overlap_of"] for row in of_visits] == [None, first, first, second, second, second], "the longest"
+    assert [row["overlap_day"] for row in of_visits] == [None, 1, 2, 1, 2, 3]
+    assert [row["overlap_elsewhere"] for row in of_visits] == [None, True, True, False, False, False]
+    assert (of_visits[1]["overlap_los"], of_visits[3]["overlap_los"]) == (4, 8)
+    assert (of_visits[1]["overlap_alike"], of_visits[1]["overlap_n"]) == (5, 100)
+    assert of_visits[1]["overlap_share"] == pytest.approx((5 - 0.5 + 20 * 5 / 100) / 120)
+    habit = math.log((5 + 1 - 1 + 2) / (5 + 6 / 202 * 51 + 2))
+    assert of_visits[1]["evidence_overlap"] == pytest.approx(-math.log(5.5 / 120) + 1.5 * max(habit, 0))
+    later = claims[claim_id(901, 8188)]
+    assert (later["overlap_of"], later["overlap_day"], later["overlap_elsewhere"]) == (claim_id(900), 2, True)
+    assert claims[claim_id(900)]["overlap_of"] is None, "the first of two stays is no overlap"
+    assert claims[claim_id(900)]["evidence_overlap"] == of_visits[0]["evidence_overlap"] == 0
+
+
+def test_no_overlap_on_the_day_a_stay_ends(compared: Callable[..., Claims]) -> None:
+    stay = claim(900, PSTV01="7", FKL03="2022-09-10", FKL04="2022-09-14")
+    claims = compared([*crowd(), stay, *(visit(910 + n, f"2022-09-{13 + n}", PSTV01="7") for n in range(2))])
+    assert [claims[claim_id(910 + n, 8188)]["overlap_of"] for n in range(2)] == [claim_id(900), None]
 
 
 def test_readmissions_count_from_the_last_discharge_and_not_while_the_patient_is_in(

@@ -148,14 +148,14 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
     ),
     "repeat billing, at another price": (
         [
-            stay(900, PSTV01="7", FKL30="9301 - something", FKL04="2022-09-09"),
-            stay(901, PSTV01="7", FKL30="9301 - something", FKL03="2022-09-03", FKL04="2022-09-09", FKL47="2499900"),
+            stay(900, FKL02=claim_id(900, 8188), PSTV01="7", FKL30="9301 - something"),
+            stay(901, PSTV01="7", FKL30="9301 - something", FKL03="2022-09-04", FKL04="2022-09-07", FKL47="2499900"),
         ],
         [901],
         "repeat",
-        "pasien, diagnosis A010 dan tindakan yang sama sudah ditagih dengan tanggal masuk 2 hari sebelumnya (klaim "
+        "pasien, diagnosis A010 dan tindakan yang sama sudah ditagih dengan tanggal masuk 3 hari sebelumnya (klaim "
         "{others}); 1 dari 3 klaim seperti itu berulang dalam 3 hari",
-        "same patient, diagnosis A010 and procedures were billed for an admission 2 days before (claim {others}); 1 of "
+        "same patient, diagnosis A010 and procedures were billed for an admission 3 days before (claim {others}); 1 of "
         "3 such claims is repeated within 3 days",
     ),
     "fragmentation": (
@@ -169,6 +169,18 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "masuk; hanya 2 dari 602 rawat inap A-4-14 bersambung seperti ini",
         "another stay of the same patient at this facility with A-4-14 (claim {others}), 1 day between discharge and "
         "admission; only 2 of 602 stays with A-4-14 are continued like this",
+    ),
+    "a stay during another one": (
+        [
+            stay(900, PSTV01="7", FKL03="2022-09-01", FKL04="2022-09-09", FKL19="A-4-15-I"),
+            stay(901, PSTV01="7", FKL03="2022-09-05", FKL04="2022-09-08"),
+        ],
+        [901],
+        "overlap",
+        "pasien sedang dirawat inap di faskes yang sama (klaim {others}, LOS 8 hari) ketika klaim ini dimulai, 4 hari "
+        "setelah masuk; hanya 1 dari 601 klaim A-4-14 seperti ini",
+        "the patient was in hospital at the same facility (claim {others}, LOS 8 days) when this claim began, 4 days "
+        "after that admission; only 1 of 601 claims with A-4-14 is like this",
     ),
     "cloned claims": (
         [claim(n, FKL30="1234 - the same", FKL03="2022-09-10", FKL04="2022-09-13") for n in range(900, 904)],

@@ -270,6 +270,41 @@ def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
         )
 
 
+def test_the_patient_was_in_that_other_stay(night: pd.DataFrame) -> None:
+    by_patient = dict(tuple(night.groupby("patient_key")))
+
+    def stays_around(row: pd.Series) -> pd.DataFrame:
+        own = by_patient[row["patient_key"]]
+        return own[
+            (own["service_type"] == "RITL")
+            & (own["admission_date"] < row["admission_date"])
+            & (own["discharge_date"] > row["admission_date"])
+        ]
+
+    inside = pd.Series({claim_id: len(stays_around(row)) > 0 for claim_id, row in night.iterrows()})
+    assert (night["overlap_of"].notna() == inside).all()
+    places = set()
+    for row, figures in with_reason(night, "overlap"):
+        around = stays_around(row)
+        stay = around.loc[figures["overlap_of"]]
+        assert stay["discharge_date"] == around["discharge_date"].max()
+        assert figures["overlap_day"] == (row["admission_date"] - stay["admission_date"]).days
+        assert figures["overlap_los"] == stay["los"]
+        assert figures["overlap_elsewhere"] == (stay["facility_key"] != row["facility_key"])
+        alike = (night["base"] == row["base"]) & (night["service_type"] == row["service_type"])
+        assert (figures["overlap_alike"], figures["overlap_n"]) == ((alike & inside).sum(), alike.sum())
+        said = told(row, "overlap")
+        assert f"(claim {figures['overlap_of']}, LOS {days(stay['los'])})" in said
+        assert f"began, {days(figures['overlap_day'])} after that admission" in said
+        assert f"{figures['overlap_alike']:,} of {figures['overlap_n']:,} claims with {row['base']} " in said
+        places.add("at another facility" in said)
+    assert places == {True, False}
+
+
+def days(number: int) -> str:
+    return f"{number} day" if number == 1 else f"{number} days"
+
+
 def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
     days = (night["admission_date"].max() - night["admission_date"].min()).days + 1
     for row, figures in with_reason(night, "clone"):
@@ -317,6 +352,7 @@ def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
             "topup": night["topup_share"] < math.exp(-3),
             "repeat": night["repeat_share"] < math.exp(-2),
             "fragmentation": night["fragment_gap_days"].notna(),
+            "overlap": night["overlap_of"].notna(),
             "clone": clone > 10,
         }
     ).astype(float)
@@ -343,7 +379,7 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
             assert pattern["expected"] == pytest.approx(expected.loc[facility, pattern["pattern"]], abs=1e-3)
     assert (observed.sum() > 0).all()
     habits = 0
-    for code in ("inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "clone", "upcoding"):
+    for code in ("inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone", "upcoding"):
         for row, figures in with_reason(night, code, most=500):
             if "habit_observed" in figures:
                 facility, pattern = row["facility_key"], "severity" if code == "upcoding" else code

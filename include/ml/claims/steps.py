@@ -25,6 +25,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/51_fragments.sql",
         "claims_normalized/52_clones.sql",
         "claims_normalized/53_readmissions.sql",
+        "claims_normalized/54_overlapping.sql",
     ],
     "weigh_evidence": [
         "claims_normalized/60_evidence.sql",

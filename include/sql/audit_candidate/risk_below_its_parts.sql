@@ -26,6 +26,7 @@ WHERE
                     candidate.channels.topup,
                     candidate.channels.repeat,
                     candidate.channels.fragmentation,
+                    candidate.channels.overlap,
                     candidate.channels.clone
                 ) > 0
             )

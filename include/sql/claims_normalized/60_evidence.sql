@@ -73,6 +73,13 @@ compared AS (
         fragments.fragment_alike,
         fragments.fragment_n,
         fragments.fragment_share,
+        overlapping.overlap_of,
+        overlapping.overlap_day,
+        overlapping.overlap_los,
+        overlapping.overlap_elsewhere,
+        overlapping.overlap_alike,
+        overlapping.overlap_n,
+        overlapping.overlap_share,
         clones.clone_count,
         clones.clone_of,
         clones.clone_weight,
@@ -114,6 +121,7 @@ compared AS (
     LEFT JOIN topup_peers AS topup ON care.claim_id = topup.claim_id
     LEFT JOIN repeats ON care.claim_id = repeats.claim_id
     LEFT JOIN fragments ON care.claim_id = fragments.claim_id
+    LEFT JOIN overlapping ON care.claim_id = overlapping.claim_id
     LEFT JOIN clones ON care.claim_id = clones.claim_id
     LEFT JOIN readmissions ON care.claim_id = readmissions.claim_id
     INNER JOIN day_price_peers AS day_price ON care.inacbg_code = day_price.inacbg_code
@@ -182,6 +190,7 @@ SELECT
         WHEN fragment_gap_days IS NOT NULL THEN greatest(-ln(fragment_share) - 0.15 * fragment_gap_days, 0.01)
         ELSE 0
     END AS own_fragmentation,
+    coalesce(-ln(overlap_share), 0) AS own_overlap,
     -- Deviance of a Poisson count above what is expected.
     CASE
         WHEN clone_count > clone_expected

@@ -17,6 +17,7 @@ WITH shown AS (
         (own_topup > 3)::INTEGER AS topup,
         (own_repeat > 2)::INTEGER AS repeat,
         (own_fragmentation > 0)::INTEGER AS fragmentation,
+        (own_overlap > 0)::INTEGER AS overlap,
         (own_clone > 10)::INTEGER AS clone
     FROM evidence
 ),
@@ -33,6 +34,7 @@ by_case AS (
         sum(topup) AS topup,
         sum(repeat) AS repeat,
         sum(fragmentation) AS fragmentation,
+        sum(overlap) AS overlap,
         sum(clone) AS clone
     FROM shown
     GROUP BY facility_key, inacbg_base, facility_class
@@ -48,6 +50,7 @@ anywhere AS (
         sum(topup) AS topup,
         sum(repeat) AS repeat,
         sum(fragmentation) AS fragmentation,
+        sum(overlap) AS overlap,
         sum(clone) AS clone
     FROM by_case
     GROUP BY inacbg_base
@@ -81,6 +84,7 @@ SELECT
     sum(own.topup)::BIGINT AS observed_topup,
     sum(own.repeat)::BIGINT AS observed_repeat,
     sum(own.fragmentation)::BIGINT AS observed_fragmentation,
+    sum(own.overlap)::BIGINT AS observed_overlap,
     sum(own.clone)::BIGINT AS observed_clone,
     sum((1e6 * own.claims * anywhere.inflated_bill / anywhere.claims)::BIGINT) / 1e6 AS expected_inflated_bill,
     sum((1e6 * own.claims * anywhere.short_stay / anywhere.claims)::BIGINT) / 1e6 AS expected_short_stay,
@@ -88,6 +92,7 @@ SELECT
     sum((1e6 * own.claims * anywhere.topup / anywhere.claims)::BIGINT) / 1e6 AS expected_topup,
     sum((1e6 * own.claims * anywhere.repeat / anywhere.claims)::BIGINT) / 1e6 AS expected_repeat,
     sum((1e6 * own.claims * anywhere.fragmentation / anywhere.claims)::BIGINT) / 1e6 AS expected_fragmentation,
+    sum((1e6 * own.claims * anywhere.overlap / anywhere.claims)::BIGINT) / 1e6 AS expected_overlap,
     sum((1e6 * own.claims * anywhere.clone / anywhere.claims)::BIGINT) / 1e6 AS expected_clone
 FROM by_case AS own
 INNER JOIN anywhere ON own.inacbg_base = anywhere.inacbg_base

@@ -6,7 +6,7 @@
 -- so; a small provider is drawn to 0. patterns: each one's figures, the largest deviance first.
 -- volume, rupiah: geometric mean of what the provider claimed and of as many claims at the country's mean.
 -- risk_score = x / (x + 1 billion rupiah ** (1/4)), x = sqrt(sqrt(volume) x (1 + (deviance / 5) ** 3)), 0..1: money
--- alone is a strong sign among real labelled providers and rates alone are not; a clear habit outweighs it. Where seven
+-- alone is a strong sign among real labelled providers and rates alone are not; a clear habit outweighs it. Where eight
 -- patterns are tried a few nats come by chance, so up to five hardly count, and beyond they count by the cube
 -- (docs/adr/0010).
 CREATE OR REPLACE TABLE provider_risk AS
@@ -27,6 +27,7 @@ WITH patterns AS (
             (observed_topup, expected_topup) AS topup,
             (observed_repeat, expected_repeat) AS repeat,
             (observed_fragmentation, expected_fragmentation) AS fragmentation,
+            (observed_overlap, expected_overlap) AS overlap,
             (observed_clone, expected_clone) AS clone
         )
     )

@@ -42,6 +42,9 @@ WITH known AS (
             0
         ) AS habit_fragmentation,
         greatest(
+            ln((habits.observed_overlap - (evidence.own_overlap > 0)::INTEGER + 2) / (habits.expected_overlap + 2)), 0
+        ) AS habit_overlap,
+        greatest(
             ln((habits.observed_clone - (evidence.own_clone > 10)::INTEGER + 2) / (habits.expected_clone + 2)), 0
         ) AS habit_clone
     FROM evidence
@@ -63,16 +66,19 @@ SELECT
     1.5 * habit_topup * least(own_topup / 3, 1) AS from_topup,
     1.5 * habit_repeat * least(own_repeat / 2, 1) AS from_repeat,
     1.5 * habit_fragmentation * (own_fragmentation > 0)::INTEGER AS from_fragmentation,
+    1.5 * habit_overlap * (own_overlap > 0)::INTEGER AS from_overlap,
     1.5 * habit_clone * least(own_clone / 10, 1) AS from_clone,
     own_inflated_bill + from_inflated_bill AS evidence_inflated_bill,
     own_short_stay + from_short_stay AS evidence_short_stay,
     own_topup + from_topup AS evidence_topup,
     own_repeat + from_repeat AS evidence_repeat,
     own_fragmentation + from_fragmentation AS evidence_fragmentation,
+    own_overlap + from_overlap AS evidence_overlap,
     own_clone + from_clone AS evidence_clone,
     -- The habit that adds most to the claim's evidence, where that is half a nat or more: for the reasons.
     greatest(
-        from_severity, from_inflated_bill, from_short_stay, from_topup, from_repeat, from_fragmentation, from_clone
+        from_severity, from_inflated_bill, from_short_stay, from_topup, from_repeat, from_fragmentation, from_overlap,
+        from_clone
     ) AS from_habit,
     CASE
         WHEN from_habit < 0.5 THEN NULL
@@ -82,6 +88,7 @@ SELECT
         WHEN from_habit = from_topup THEN 'topup'
         WHEN from_habit = from_repeat THEN 'repeat'
         WHEN from_habit = from_fragmentation THEN 'fragmentation'
+        WHEN from_habit = from_overlap THEN 'overlap'
         ELSE 'clone'
     END AS habit_pattern,
     (CASE habit_pattern
@@ -91,6 +98,7 @@ SELECT
         WHEN 'topup' THEN observed_topup
         WHEN 'repeat' THEN observed_repeat
         WHEN 'fragmentation' THEN observed_fragmentation
+        WHEN 'overlap' THEN observed_overlap
         WHEN 'clone' THEN observed_clone
     END)::INTEGER AS habit_observed,
     CASE habit_pattern
@@ -100,6 +108,7 @@ SELECT
         WHEN 'topup' THEN expected_topup
         WHEN 'repeat' THEN expected_repeat
         WHEN 'fragmentation' THEN expected_fragmentation
+        WHEN 'overlap' THEN expected_overlap
         WHEN 'clone' THEN expected_clone
     END AS habit_expected
 FROM known

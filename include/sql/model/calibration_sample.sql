@@ -18,6 +18,7 @@ SELECT
     evidence_topup,
     evidence_repeat,
     evidence_fragmentation,
+    evidence_overlap,
     evidence_clone,
     evidence_provider
 FROM read_parquet($claims)

@@ -147,6 +147,9 @@ wide AS (
         any_value(observed) FILTER (pattern = 'fragmentation') AS fragmentation_observed,
         any_value(expected) FILTER (pattern = 'fragmentation') AS fragmentation_expected,
         any_value(ratio) FILTER (pattern = 'fragmentation') AS fragmentation_ratio,
+        any_value(observed) FILTER (pattern = 'overlap') AS overlap_observed,
+        any_value(expected) FILTER (pattern = 'overlap') AS overlap_expected,
+        any_value(ratio) FILTER (pattern = 'overlap') AS overlap_ratio,
         any_value(observed) FILTER (pattern = 'clone') AS clone_observed,
         any_value(expected) FILTER (pattern = 'clone') AS clone_expected,
         any_value(ratio) FILTER (pattern = 'clone') AS clone_ratio
