@@ -19,7 +19,10 @@ def test_an_inflated_bill_stands_out_also_when_the_tariff_is_raised_along(
     assert odd["price_ln_ratio"] == pytest.approx(math.log(1.6))
     assert odd["tariff_ln_ratio"] == pytest.approx(math.log(4_000_000 / int(tariff)))
     at_its_tariff = 0.5 if tariff == "4000000" else 1
-    assert odd["evidence_inflated_bill"] == pytest.approx(at_its_tariff * math.log(1.6) / 0.05)
+    assert (odd["bill_as_far"], odd["bill_n"]) == (1, 201)
+    assert odd["bill_share"] == pytest.approx((1 - 0.5 + 50 / 201) / 251)
+    deviations = at_its_tariff * math.log(1.6) / 0.05
+    assert odd["evidence_inflated_bill"] == pytest.approx(0.5 * deviations - math.log(odd["bill_share"]))
     assert odd["excess_amount"] == 1_500_000
     assert {row["evidence_inflated_bill"] for row in others(claims, claim_id(900))} == {0}
 
@@ -111,7 +114,30 @@ def test_prices_where_class_and_ward_are_rare_come_from_what_these_add_elsewhere
     assert odd["price_level"] == 2
     assert odd["price_median"] == pytest.approx(3_500_000)
     assert odd["evidence_inflated_bill"] == pytest.approx(0, abs=1e-9)
-    assert claims[claim_id(901)]["evidence_inflated_bill"] == pytest.approx(0.5 * math.log(1.5) / 0.05)
+    dear_one = claims[claim_id(901)]
+    deviations = 0.5 * math.log(1.5) / 0.05
+    assert dear_one["evidence_inflated_bill"] == pytest.approx(0.5 * deviations - math.log(dear_one["bill_share"]))
+
+
+def test_the_more_bills_of_an_inacbg_are_off_the_less_one_more_says(compared: Callable[..., Claims]) -> None:
+    """The same ratio where no other bill is off, and where 40 honest ones are further off; and a slip."""
+    loose = {"FKL19": "K-4-17-I", "FKL30": "1 - b"}
+    slips = [
+        claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL47="5000000", **loose | {"FKL30": f"{n} - x"})
+        for n in range(300, 340)
+    ]
+    exact = [claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), **loose | {"FKL30": f"{n} - x"}) for n in range(400, 560)]
+    alone = claim(900, FKL47="4000000", FKL30="900 - x")
+    among = claim(901, FKL47="4000000", FKL02=claim_id(901, 8188), **loose)
+    little = claim(902, FKL02=claim_id(902, 8191), FKL47="2540000", FKL30="902 - x")
+    claims = compared([*crowd(), *exact, *slips, alone, among, little])
+    odd, usual, least = (claims[name] for name in (claim_id(900), claim_id(901, 8188), claim_id(902, 8191)))
+    assert odd["price_ln_ratio"] == pytest.approx(usual["price_ln_ratio"])
+    assert (usual["bill_as_far"], usual["bill_n"]) == (41, 201)
+    assert usual["bill_share"] == pytest.approx((41 - 0.5 + 50 * 42 / 403) / 251)
+    assert odd["evidence_inflated_bill"] > usual["evidence_inflated_bill"] + 2
+    few = math.log(1.016) / 0.05
+    assert least["evidence_inflated_bill"] == pytest.approx(0.5 * few - math.log(least["bill_share"]) * few / 2)
 
 
 def test_a_facility_with_another_tariff_has_no_habit_of_inflating(compared: Callable[..., Claims]) -> None:
@@ -133,7 +159,7 @@ def test_where_nothing_is_alike_the_own_tariff_says_what_is_too_much(compared: C
     usual, inflated = claims[claim_id(900)], claims[claim_id(901)]
     assert usual["price_level"] == inflated["price_level"] == 4
     assert (usual["excess_amount"], inflated["excess_amount"]) == (0, 30_000_000)
-    assert inflated["evidence_inflated_bill"] >= math.log(2) / 0.05
+    assert inflated["evidence_inflated_bill"] >= 0.5 * math.log(2) / 0.05
     assert usual["evidence_inflated_bill"] == 0
 
 

@@ -77,6 +77,8 @@ def test_the_bill_and_the_median_of_its_peers(night: pd.DataFrame) -> None:
     group = night["inacbg_code"].str.split("-").str[:2].str.join("-")
     alike = {1: [place, night["inacbg_code"]], 2: [night["inacbg_code"]], 3: [group, night["severity_group"]],
              4: [night["severity_group"]]}  # fmt: skip
+    by_peers, by_tariff = deviations_above(night)
+    deviations = np.fmax(by_peers, by_tariff)
     seen = set()
     for row, figures in with_reason(night, "inflated_bill", most=500):
         assert figures["price"] == row["amount_claimed"] - row["topup_amount"]
@@ -85,6 +87,11 @@ def test_the_bill_and_the_median_of_its_peers(night: pd.DataFrame) -> None:
         usual = np.median((ln_price - effect)[peers]) + effect[row.name]
         assert figures["price_median"] == pytest.approx(math.exp(usual))
         said = told(row, "inflated_bill")
+        of_code = deviations[(night["inacbg_code"] == row["inacbg_code"]).to_numpy()]
+        assert figures["bill_n"] == len(of_code)
+        least, most = ((of_code > deviations[row.name] * (1 + sign * 1e-9)).sum() for sign in (1, -1))
+        assert least < figures["bill_as_far"] <= most
+        assert f"{figures['bill_as_far']:,} of {len(of_code):,} claims with {row['inacbg_code']} " in said
         peers_told = figures["price_level"] <= 2 and figures["price"] > 1.01 * figures["price_median"]
         above = row["amount_claimed"] > 1.01 * (row["inacbg_tariff"] + row["topup_amount"])
         assert ("tariff" in said) == above
@@ -331,19 +338,27 @@ def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
         assert figures["amount_claimed"] == row["amount_claimed"]
 
 
+def deviations_above(night: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """How many of the peers' standard deviations a bill is above their median, and above its own tariff."""
+    wide, tariff = night["price_level"] > 2, night["tariff_ln_ratio"]
+    above = night["price_ln_ratio"] - night["own_ln_ratio"]
+    half = np.where(tariff.abs() <= 0.01, 0.5, 1)
+    by_peers = above * half / np.hypot(night["price_ln_spread"], np.where(wide, 0.5, 0.05))
+    by_tariff = tariff / np.hypot(np.where(wide, 0, night["price_ln_spread"]), 0.05)
+    return by_peers.where((above > 0.01) & (~wide | tariff.isna())), by_tariff.where(tariff > 0.01)
+
+
 def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
     """Which claims show each pattern of a provider's habits, from their figures."""
     count, expected = night["clone_count"].fillna(0), night["clone_expected"].fillna(1)
     clone = (count * np.log(count.clip(lower=1) / expected) - count + expected).where(count > expected, 0)
     wide = night["price_level"] > 2
-    half = np.where(night["tariff_ln_ratio"].abs() <= 0.01, 0.5, 1)
     at_tariff = (night["price_level"] <= 2) & (night["tariff_ln_ratio"].abs() <= 0.01)
     of_facility = night["price_ln_ratio"].where(at_tariff).groupby([night["facility_key"], night["service_type"]])
     usual = of_facility.transform("median").where(of_facility.transform("count") >= 10).clip(lower=0).fillna(0)
     usual = usual.where(~wide, 0)
     assert night["own_ln_ratio"].to_numpy() == pytest.approx(usual.to_numpy(), abs=1e-9)
-    by_peers = (night["price_ln_ratio"] - usual) * half / np.hypot(night["price_ln_spread"], np.where(wide, 0.5, 0.05))
-    by_tariff = night["tariff_ln_ratio"] / np.hypot(np.where(wide, 0, night["price_ln_spread"]), 0.05)
+    by_peers, by_tariff = deviations_above(night)
     return pd.DataFrame(
         {
             "severity": (night["severity_level"].fillna(1) - 1).clip(lower=0),

@@ -135,7 +135,7 @@ compared AS (
 SELECT
     -- What only the comparisons needed of care stays there.
     * EXCLUDE ( -- noqa: AM04
-        patient_key, admission_date, discharge_date, los, service_type, severity_group, inacbg_code, inacbg_group,
+        patient_key, admission_date, discharge_date, los, severity_group, inacbg_group,
         ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_weight,
         inacbg_tariff, tariff, topup_amount, topup_codes, topups, unusual_topups,
         care_digest, ln_price

@@ -11,6 +11,9 @@ CREATE OR REPLACE VIEW channels AS
 WITH known AS (
     SELECT
         evidence.*,
+        bill_peers.bill_as_far,
+        bill_peers.bill_n,
+        bill_peers.bill_share,
         habits.* EXCLUDE (facility_key, claims), -- noqa: RF02
         ln((habits.observed_severity - (evidence.severity_level - 1) + 10) / (habits.expected_severity + 10))
             AS habit_severity,
@@ -49,6 +52,7 @@ WITH known AS (
         ) AS habit_clone
     FROM evidence
     INNER JOIN provider_habits AS habits ON evidence.facility_key = habits.facility_key
+    LEFT JOIN bill_peers ON evidence.claim_id = bill_peers.claim_id
 )
 
 SELECT
@@ -68,7 +72,10 @@ SELECT
     1.5 * habit_fragmentation * (own_fragmentation > 0)::INTEGER AS from_fragmentation,
     1.5 * habit_overlap * (own_overlap > 0)::INTEGER AS from_overlap,
     1.5 * habit_clone * least(own_clone / 10, 1) AS from_clone,
-    own_inflated_bill + from_inflated_bill AS evidence_inflated_bill,
+    -- How far above, half a nat for a deviation, and how usual that is; the latter in part below two deviations, as
+    -- without slips in a price list a bill 2% above is rare, too.
+    coalesce(0.5 * own_inflated_bill - ln(bill_share) * least(own_inflated_bill / 2, 1), 0)
+    + from_inflated_bill AS evidence_inflated_bill,
     own_short_stay + from_short_stay AS evidence_short_stay,
     own_topup + from_topup AS evidence_topup,
     own_repeat + from_repeat AS evidence_repeat,

@@ -14,7 +14,9 @@ WITH described AS (
             'ward class', ward_class, 'region', tariff_region
         ) AS peers_en,
         coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
-        NOT above_tariff OR (price_level <= 2 AND price > 1.01 * price_median) AS against_peers
+        NOT above_tariff OR (price_level <= 2 AND price > 1.01 * price_median) AS against_peers,
+        above_tariff OR price >= 1.1 * price_median * exp(own_ln_ratio) AS is_far,
+        if(is_far, bill_as_far / bill_n, 1) AS share_as_far
     FROM suspects
     WHERE surprise_inflated_bill >= $reason_from
 ),
@@ -55,7 +57,22 @@ phrased AS (
             above_en(exp(tariff_ln_ratio), 1),
             if(topup_amount > 0, ' and top-ups', ''),
             rupiah_en(inacbg_tariff + topup_amount)
-        ) AS by_tariff_en
+        ) AS by_tariff_en,
+        format(
+            '; {}{} dari {} klaim {} ditagih sejauh ini di atas yang lazim',
+            only_id(share_as_far),
+            count_id(bill_as_far),
+            count_id(bill_n),
+            inacbg_code
+        ) AS how_usual_id,
+        format(
+            '; {}{} of {} claims with {} {} billed as far above the usual',
+            only_en(share_as_far),
+            count_en(bill_as_far),
+            count_en(bill_n),
+            inacbg_code,
+            plural_en(bill_as_far, 'is', 'are')
+        ) AS how_usual_en
     FROM described
 )
 
@@ -63,7 +80,7 @@ SELECT
     claim_id,
     'inflated_bill' AS code,
     surprise_inflated_bill AS strength,
-    above_tariff OR price >= 1.1 * price_median * exp(own_ln_ratio) AS telling,
+    is_far AS telling,
     'tagihan ' || CASE
         WHEN NOT against_peers THEN rupiah_id(amount_claimed) || ' = ' || by_tariff_id
         WHEN NOT above_tariff THEN rupiah_id(price) || ' = ' || by_peers_id
@@ -73,7 +90,7 @@ SELECT
                 '{} tanpa top-up = {}; {} dengan top-up = {}',
                 rupiah_id(price), by_peers_id, rupiah_id(amount_claimed), by_tariff_id
             )
-    END || habit_id('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_id,
+    END || how_usual_id || habit_id('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_id,
     'billed ' || CASE
         WHEN NOT against_peers THEN rupiah_en(amount_claimed) || ' = ' || by_tariff_en
         WHEN NOT above_tariff THEN rupiah_en(price) || ' = ' || by_peers_en
@@ -83,12 +100,12 @@ SELECT
                 '{} without top-ups = {}; {} with them = {}',
                 rupiah_en(price), by_peers_en, rupiah_en(amount_claimed), by_tariff_en
             )
-    END || habit_en('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_en,
+    END || how_usual_en || habit_en('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_en,
     with_habit(
         json_object(
             'price', price, 'price_median', price_median, 'price_n', price_n, 'price_level', price_level,
             'inacbg_tariff', inacbg_tariff, 'topup_amount', topup_amount, 'excess_amount', excess_amount,
-            'own_tariffs_ratio', exp(own_ln_ratio)
+            'own_tariffs_ratio', exp(own_ln_ratio), 'bill_as_far', bill_as_far, 'bill_n', bill_n
         ),
         'inflated_bill', habit_pattern, habit_observed, habit_expected
     ) AS figures
