@@ -20,7 +20,7 @@ def test_an_inflated_bill_stands_out_also_when_the_tariff_is_raised_along(
     assert odd["tariff_ln_ratio"] == pytest.approx(math.log(4_000_000 / int(tariff)))
     at_its_tariff = 0.5 if tariff == "4000000" else 1
     assert (odd["bill_as_far"], odd["bill_n"]) == (1, 201)
-    assert odd["bill_share"] == pytest.approx((1 - 0.5 + 50 / 201) / 251)
+    assert odd["bill_share"] == pytest.approx((1 - 1 + 50 / 201) / 250)
     deviations = at_its_tariff * math.log(1.6) / 0.05
     assert odd["evidence_inflated_bill"] == pytest.approx(0.5 * deviations - math.log(odd["bill_share"]))
     assert odd["excess_amount"] == 1_500_000
@@ -134,7 +134,7 @@ def test_the_more_bills_of_an_inacbg_are_off_the_less_one_more_says(compared: Ca
     odd, usual, least = (claims[name] for name in (claim_id(900), claim_id(901, 8188), claim_id(902, 8191)))
     assert odd["price_ln_ratio"] == pytest.approx(usual["price_ln_ratio"])
     assert (usual["bill_as_far"], usual["bill_n"]) == (41, 201)
-    assert usual["bill_share"] == pytest.approx((41 - 0.5 + 50 * 42 / 403) / 251)
+    assert usual["bill_share"] == pytest.approx((41 - 1 + 50 * 42 / 403) / 250)
     assert odd["evidence_inflated_bill"] > usual["evidence_inflated_bill"] + 2
     few = math.log(1.016) / 0.05
     assert least["evidence_inflated_bill"] == pytest.approx(0.5 * few - math.log(least["bill_share"]) * few / 2)
