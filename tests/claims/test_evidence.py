@@ -178,11 +178,35 @@ def test_nobody_is_in_two_places(compared: Callable[..., Claims]) -> None:
     assert (of_visits[1]["overlap_alike"], of_visits[1]["overlap_n"]) == (5, 100)
     assert of_visits[1]["overlap_share"] == pytest.approx((5 - 0.5 + 20 * 5 / 100) / 120)
     habit = math.log((5 + 1 - 1 + 2) / (5 + 6 / 202 * 51 + 2))
-    assert of_visits[1]["evidence_overlap"] == pytest.approx(-math.log(5.5 / 120) + 1.5 * max(habit, 0))
+    assert habit < 0, "no more than its patients would lead one to expect"
+    assert of_visits[1]["evidence_overlap"] == pytest.approx(-math.log(5.5 / 120))
     later = claims[claim_id(901, 8188)]
     assert (later["overlap_of"], later["overlap_day"], later["overlap_elsewhere"]) == (claim_id(900), 2, True)
     assert claims[claim_id(900)]["overlap_of"] is None, "the first of two stays is no overlap"
     assert claims[claim_id(900)]["evidence_overlap"] == of_visits[0]["evidence_overlap"] == 0
+
+
+def test_a_facility_that_bills_during_stays_elsewhere_has_a_habit(compared: Callable[..., Claims]) -> None:
+    days = {"FKL03": "2022-09-10", "FKL04": "2022-09-14"}
+    stays = [claim(900 + n, PSTV01=f"{n}", FKL30=f"{9500 + n} - x", **days) for n in range(6)]
+    odd = [visit(700 + n, "2022-09-12", PSTV01=f"{n}", FKL30=f"{9600 + n} - y") for n in range(6)]
+    usual = [visit(300 + n, "2022-08-01", 8189, FKL30=f"{n} - z") for n in range(294)]
+    one = compared([*crowd(), *stays, *odd, *usual])[claim_id(700, 8188)]
+    habit = math.log((6 - 1 + 2) / (6 * 6 / 300 + 2))
+    assert one["overlap_share"] == pytest.approx((6 - 0.5 + 20 * 6 / 300) / 320)
+    assert one["evidence_overlap"] == pytest.approx(-math.log(one["overlap_share"]) + 1.5 * habit)
+    assert (one["habit_pattern"], one["habit_observed"]) == ("overlap", 6)
+    assert one["habit_expected"] == pytest.approx(6 * 6 / 300, abs=1e-6)
+
+
+@pytest.mark.parametrize(("facilities", "overlaps"), [(10, True), (11, False)])
+def test_a_number_that_many_facilities_bill_is_not_one_person(
+    compared: Callable[..., Claims], facilities: int, overlaps: bool
+) -> None:
+    stay = claim(900, PSTV01="0000000000", FKL03="2022-09-10", FKL04="2022-09-14")
+    elsewhere = [visit(700 + n, f"2022-10-{1 + n:02d}", 8200 + n, PSTV01="0000000000") for n in range(facilities - 2)]
+    claims = compared([*crowd(), stay, visit(910, "2022-09-12", PSTV01="0000000000"), *elsewhere])
+    assert (claims[claim_id(910, 8188)]["overlap_of"] == claim_id(900)) == overlaps
 
 
 def test_no_overlap_on_the_day_a_stay_ends(compared: Callable[..., Claims]) -> None:

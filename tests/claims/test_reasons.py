@@ -63,11 +63,11 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [900],
         "inflated_bill",
         "tagihan Rp4.000.000 = 1,6x median 601 klaim sejenis (A-4-14-I, RS Swasta Setara Type C, kelas rawat 3, "
-        "regional 1), 1,6x tarif INA-CBG-nya sendiri (Rp2.500.000); hanya 1 dari 601 klaim A-4-14-I ditagih "
-        "sejauh ini di atas yang lazim",
+        "regional 1), 1,6x tarif INA-CBG-nya sendiri (Rp2.500.000); hanya 1 dari 601 klaim A-4-14-I "
+        "menyimpang sejauh ini ke atas, menurut sebarannya",
         "billed Rp4,000,000 = 1.6x the median of 601 similar claims (A-4-14-I, RS Swasta Setara Type C, ward class 3, "
-        "region 1), 1.6x its own INA-CBG tariff (Rp2,500,000); only 1 of 601 claims with A-4-14-I is billed "
-        "as far above the usual",
+        "region 1), 1.6x its own INA-CBG tariff (Rp2,500,000); only 1 of 601 claims with A-4-14-I "
+        "deviates as far upwards, by their spread",
     ),
     "phantom billing": (
         [stay(900, FKL03="2022-09-04")],

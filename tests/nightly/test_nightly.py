@@ -250,9 +250,16 @@ def test_runs_that_begin_together_train_the_first_model_once(
     assert len(trained) == 1
 
 
-def test_when_to_train_none_another_source_or_one_that_cannot_be_used(settings: Settings) -> None:
+def test_when_to_train_none_another_source_or_one_that_cannot_be_used(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = life.train_default(settings)
     assert life.why_train(settings) is None
+    with monkeypatch.context() as later:
+        later.setattr(life, "missing_scales", lambda model, ruleset: ["overlap"])
+        assert life.why_train(settings) == "the default model has no scale for overlap of RULESET_v2"
+        assert life.usable_default(settings) is None
+    assert life.usable_default(settings) == model.version
     arrays = settings.models / model.version / "forest.npz"
     arrays.write_bytes(arrays.read_bytes() + b"x")
     assert "altered" in str(life.why_train(settings))

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
-from ml.release import ReleaseStore
-from tests.release.conftest import ROWS, Publish
+from ml.release import ReleaseStore, tables
+from tests.release.conftest import ROWS, SCORES_SCHEMA, Publish
 from tests.release.test_restore import spoil
 
 
@@ -49,6 +50,22 @@ def test_what_does_not_belong_is_found(store: ReleaseStore, publish: Publish) ->
     assert store.verify(published.release_id) == [f"{published.release_id}: notes.txt does not belong here"]
     (published.path / "analytics.duckdb.wal").touch()
     assert "opened the file for writing" in store.verify(published.release_id)[0]
+
+
+def test_a_release_of_before_a_channel_was_added_is_whole_and_can_come_back(
+    store: ReleaseStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    struct = SCORES_SCHEMA.field("channels")
+    fewer = struct.with_type(pa.struct([field for field in struct.type if field.name != "overlap"]))
+    with monkeypatch.context() as earlier:
+        told = tables.SCORES_SCHEMA["channels"].replace("overlap DOUBLE, ", "")
+        earlier.setitem(tables.SCORES_SCHEMA, "channels", told)
+        old = publish("before", schema=SCORES_SCHEMA.set(SCORES_SCHEMA.get_field_index("channels"), fewer))
+    publish("after")
+    assert store.verify(old.release_id) == []
+    assert store.rollback(old.release_id, reason="test", who="ops").restored
+    monkeypatch.setitem(tables.SCORES_SCHEMA, "channels", "STRUCT(upcoding DOUBLE)")
+    assert "other columns than it should have" in store.verify(old.release_id)[0]
 
 
 def test_no_release_is_a_problem_too(store: ReleaseStore) -> None:

@@ -20,6 +20,7 @@ from ml.model.artefact import ModelError, RiskModel
 from ml.model.calibration import Calibration, learn_calibration
 from ml.model.features import NUMERIC, as_floats, learn_features
 from ml.model.forest import Forest, from_sklearn
+from ml.rules import CHANNELS
 from ml.sql import sql_files, sql_text
 
 TREES = 200
@@ -29,7 +30,7 @@ SAMPLE_ROWS = 200_000
 ANOMALY_TREES = 100
 CALIBRATION_ROWS = 1_000_000
 """Bounds memory; the rarest thousandth of so many claims is still a thousand."""
-NEEDED = ("narrow_peer_n", "evidence_provider", *ANOMALY_COLUMNS)
+NEEDED = ("narrow_peer_n", *(f"evidence_{code}" for code in CHANNELS if code != "anomaly"), *ANOMALY_COLUMNS)
 """Columns that claims of an earlier version may lack."""
 ANOMALY = "anomaly"
 EVIDENCE = "evidence_"

@@ -16,6 +16,7 @@ from ml.promotion.registry import UNKNOWN, NotJudgedError, PromotionError, Regis
 from ml.promotion.report import GateReport
 from ml.rules import Ruleset, load_ruleset
 from ml.sample.files import is_generated
+from ml.scoring.channels import missing_scales
 from ml.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -176,19 +177,22 @@ def why_train(settings: Settings) -> str | None:
     if default.trained_on != source:
         return f"the default model was trained on {default.trained_on}, not on {source}"
     try:
-        load_model(settings.models, default.version)
+        model = load_model(settings.models, default.version)
     except ModelError as error:
         return str(error)
+    if missing := missing_scales(model, load_ruleset(settings.ruleset_version)):
+        return f"the default model has no scale for {', '.join(missing)} of {settings.ruleset_version}"
     return None
 
 
 def usable_default(settings: Settings) -> str | None:
-    """Return the default's version, provided that it loads."""
+    """Return the default's version, provided that it loads and can score by the ruleset."""
     try:
         default = default_model(settings.models)
-        return load_model(settings.models, default.version).version if default else None
+        model = load_model(settings.models, default.version) if default else None
     except ModelError:
         return None
+    return model.version if model and not missing_scales(model, load_ruleset(settings.ruleset_version)) else None
 
 
 def _comparable(settings: Settings, version: str | None, ruleset: Ruleset) -> tuple[RiskModel | None, tuple[str, ...]]:
@@ -199,8 +203,7 @@ def _comparable(settings: Settings, version: str | None, ruleset: Ruleset) -> tu
         current = load_model(settings.models, version)
     except ModelError as error:
         return None, (f"not compared with the default, which cannot be loaded: {error}",)
-    missing = [each.code for each in ruleset.channels if each.code not in current.calibration.evidence]
-    if missing:
+    if missing := missing_scales(current, ruleset):
         return None, (f"not compared with the default {version}, which has no scale for {', '.join(missing)}",)
     return current, ()
 

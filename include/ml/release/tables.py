@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -175,12 +176,23 @@ def _differing(places: list[tuple[Any, ...]], *, expected: int) -> list[str]:
 
 
 def origin_problems(
-    connection: duckdb.DuckDBPyConnection, *, data_date: date, model_version: str, ruleset_version: str
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    data_date: date,
+    model_version: str,
+    ruleset_version: str,
+    of_earlier_version: bool = False,
 ) -> list[str]:
-    """Say which columns, claim ids or origins of `claims_ml_scores` are wrong; empty when all are as they should be."""
+    """Say which columns, claim ids or origins of `claims_ml_scores` are wrong; empty when all are as they should be.
+
+    A stored release may be `of_earlier_version`, when there were fewer channels: that is no damage.
+    """
     schema = columns(connection, "claims_ml_scores")
-    if schema != SCORES_SCHEMA:
-        wrong = sorted(set(schema.items()) ^ set(SCORES_SCHEMA.items()))
+    wanted = dict(SCORES_SCHEMA)
+    if of_earlier_version and _channels(schema.get("channels", "")) <= _channels(wanted["channels"]):
+        wanted["channels"] = schema.get("channels", "")
+    if schema != wanted:
+        wrong = sorted(set(schema.items()) ^ set(wanted.items()))
         return [f"claims_ml_scores has other columns than it should have: {wrong}"]
     problems = [
         f"claims_ml_scores: claim id {claim_id!r} has {times} rows"
@@ -198,6 +210,10 @@ def origin_problems(
         f"the release is of {data_date}, {model_version}, {ruleset_version}"
         for claim_id, day, model, ruleset in foreign
     ]
+
+
+def _channels(struct: str) -> set[str]:
+    return set(re.findall(r"(\w+) DOUBLE", struct))
 
 
 def columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:

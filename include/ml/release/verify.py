@@ -113,6 +113,7 @@ def _table_problems(connection: duckdb.DuckDBPyConnection, release: Release) -> 
         data_date=manifest.data_date,
         model_version=manifest.model_version,
         ruleset_version=manifest.ruleset_version,
+        of_earlier_version=True,
     )
     wanted = {
         "claims_ml_scores": manifest.rows,

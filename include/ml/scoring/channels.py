@@ -44,6 +44,11 @@ class ChannelScores:
     risk: Array
 
 
+def missing_scales(model: RiskModel, ruleset: Ruleset) -> list[str]:
+    """Return the channels of a ruleset that a model has no scale for: it was trained before they were."""
+    return [channel.code for channel in ruleset.channels if channel.code not in model.calibration.evidence]
+
+
 def channel_scores(claims: pa.Table | pa.RecordBatch, model: RiskModel, ruleset: Ruleset) -> ChannelScores:
     """Score some claims.
 
@@ -55,11 +60,10 @@ def channel_scores(claims: pa.Table | pa.RecordBatch, model: RiskModel, ruleset:
     Raises:
         ModelError: the model has no scale for a channel of the ruleset.
     """
-    missing = [channel.code for channel in ruleset.channels if channel.code not in model.calibration.evidence]
-    if missing:
+    if missing := missing_scales(model, ruleset):
         raise ModelError(
             f"model {model.version} has no scale for {', '.join(missing)} of {ruleset.version}: train one with "
-            "python -m ml.pipelines.train_model, or choose another RULESET_VERSION."
+            "python -m ml.pipelines.train_model or the DAG train_risk_model, or choose another RULESET_VERSION."
         )
     anomaly_score = model.anomaly.anomaly_score(anomaly_matrix(claims))
     surprises = {}

@@ -20,6 +20,7 @@ WITH texts AS (
     GROUP BY facility_key, care_digest
 ),
 
+-- The part of the file's days that lie within a month of a claim; and how many lie more than 90 days from it.
 near AS (
     SELECT
         least(61 / (max(admission_date) - min(admission_date) + 1), 1) AS share,

@@ -1,11 +1,12 @@
 -- Overlaps: claims that begin while the patient lies in hospital on another claim, after that stay's first and before
 -- its last day. Nobody is in two places: a visit or a stay that never was, or a stay billed again some days later. The
 -- first and the last day do not count: transfers, the clinic that admits, mother and newborn under one number.
--- Grain: one row per such claim. overlap_of: the claim id of that stay, of several the one that lasts longest;
+-- Grain: one row per such claim. overlap_of: the claim id of that stay, of several the one that ends last;
 -- overlap_day: days since its admission; overlap_los: its LOS; overlap_elsewhere: at another facility.
--- overlap_share: how usual an overlap is for that INA-CBG (without severity), the claim itself left out, drawn towards
+-- overlap_share: how usual an overlap is for that INA-CBG (without severity), half of the claim left out, drawn towards
 -- that of all claims of the service type by as much as 20 claims (a dialysis goes on elsewhere); overlap_alike of
 -- overlap_n claims with it are such ones.
+-- A number that more than ten facilities bill is not one person (a placeholder): none of its claims overlaps.
 CREATE OR REPLACE TABLE overlapping AS
 WITH inpatients AS (
     SELECT DISTINCT patient_key
@@ -17,6 +18,7 @@ WITH inpatients AS (
 placed AS (
     SELECT
         care.claim_id,
+        care.patient_key,
         care.facility_key,
         care.inacbg_base,
         care.service_type,
@@ -36,10 +38,24 @@ placed AS (
     )
 ),
 
-inside AS (
+within AS (
     SELECT placed.*
     FROM placed
     WHERE placed.stay.until > placed.admission_date
+),
+
+shared AS (
+    SELECT care.patient_key
+    FROM care
+    SEMI JOIN within ON care.patient_key = within.patient_key
+    GROUP BY care.patient_key
+    HAVING count(DISTINCT care.facility_key) > 10
+),
+
+inside AS (
+    SELECT within.*
+    FROM within
+    ANTI JOIN shared ON within.patient_key = shared.patient_key
 ),
 
 of_base AS (

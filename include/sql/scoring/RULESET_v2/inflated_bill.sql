@@ -15,8 +15,7 @@ WITH described AS (
         ) AS peers_en,
         coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
         NOT above_tariff OR (price_level <= 2 AND price > 1.01 * price_median) AS against_peers,
-        above_tariff OR price >= 1.1 * price_median * exp(own_ln_ratio) AS is_far,
-        if(is_far, bill_as_far / bill_n, 1) AS share_as_far
+        above_tariff OR price >= 1.1 * price_median * exp(own_ln_ratio) AS is_far
     FROM suspects
     WHERE surprise_inflated_bill >= $reason_from
 ),
@@ -58,20 +57,28 @@ phrased AS (
             if(topup_amount > 0, ' and top-ups', ''),
             rupiah_en(inacbg_tariff + topup_amount)
         ) AS by_tariff_en,
-        format(
-            '; {}{} dari {} klaim {} ditagih sejauh ini di atas yang lazim',
-            only_id(share_as_far),
-            count_id(bill_as_far),
-            count_id(bill_n),
-            inacbg_code
+        -- Counted in standard deviations, not by the ratios told before.
+        is_far AND is_rare(bill_as_far / bill_n) AS tells_share,
+        if(
+            tells_share,
+            format(
+                '; hanya {} dari {} klaim {} menyimpang sejauh ini ke atas, menurut sebarannya',
+                count_id(bill_as_far),
+                count_id(bill_n),
+                inacbg_code
+            ),
+            ''
         ) AS how_usual_id,
-        format(
-            '; {}{} of {} claims with {} {} billed as far above the usual',
-            only_en(share_as_far),
-            count_en(bill_as_far),
-            count_en(bill_n),
-            inacbg_code,
-            plural_en(bill_as_far, 'is', 'are')
+        if(
+            tells_share,
+            format(
+                '; only {} of {} claims with {} {} as far upwards, by their spread',
+                count_en(bill_as_far),
+                count_en(bill_n),
+                inacbg_code,
+                plural_en(bill_as_far, 'deviates', 'deviate')
+            ),
+            ''
         ) AS how_usual_en
     FROM described
 )
