@@ -17,6 +17,7 @@ from ml.promotion import registry as registry_module
 from ml.promotion.log import Entry, Event, ModelLog, defaults_so_far
 from ml.promotion.registry import DemotedError, NotJudgedError, PromotionError, Registry
 from ml.promotion.report import GateReport
+from ml.rules import load_ruleset
 
 CONDITIONS = "these"
 
@@ -43,6 +44,24 @@ def promote(registry: Registry, version: str) -> Entry:
     """Judge (it passes) and promote."""
     registry.record_gate(report(version, registry.default_version), "tester")
     return registry.promote(version, conditions=CONDITIONS, who="tester", reason="a test")
+
+
+def without_clone(model: RiskModel) -> RiskModel:
+    """A model of before the channel `clone` was added."""
+    kept = {code: scale for code, scale in model.calibration.evidence.items() if code != "clone"}
+    return replace(model, calibration=replace(model.calibration, evidence=kept))
+
+
+def test_no_way_back_to_a_model_that_cannot_score_by_the_ruleset(
+    registry: Registry, models: list[str], good: RiskModel, tmp_path: Path
+) -> None:
+    earlier = save_model(without_clone(good), tmp_path)
+    promote(registry, earlier)
+    promote(registry, models[0])
+    with pytest.raises(ModelError, match="has no scale for clone of RULESET_v2"):
+        registry.demote(who="x", reason="y", ruleset=load_ruleset("RULESET_v2"))
+    assert registry.default_version == models[0]
+    assert registry.demote(who="x", reason="y", ruleset=load_ruleset("RULESET_v1")).version == earlier
 
 
 def events(registry: Registry) -> list[tuple[str, str, str | None]]:

@@ -15,7 +15,7 @@ from ml.pipelines.console import Verbose, fail, failing_in_one_line, say
 from ml.promotion import life
 from ml.promotion.log import Entry, Event, was_demoted
 from ml.promotion.registry import Registry, user
-from ml.rules import RulesetError
+from ml.rules import RulesetError, load_ruleset
 from ml.settings import Settings, SettingsError, load_settings
 
 REFUSED = 3
@@ -116,8 +116,10 @@ def promote(
 @app.command()
 def demote(reason: Reason = None, who: Who = None, as_json: Json = False, verbose: Verbose = False) -> None:
     """Make the default before the present one the default again, from the next night on. No gate; needs --reason."""
-    with failing_in_one_line(SettingsError, verbose=verbose):
-        entry = Registry.of(load_settings()).demote(who=who or user(), reason=reason or "")
+    with failing_in_one_line(SettingsError, RulesetError, verbose=verbose):
+        settings = load_settings()
+        ruleset = load_ruleset(settings.ruleset_version)
+        entry = Registry.of(settings).demote(who=who or user(), reason=reason or "", ruleset=ruleset)
     _said(entry, as_json)
 
 

@@ -16,7 +16,7 @@ from ml.promotion.registry import UNKNOWN, NotJudgedError, PromotionError, Regis
 from ml.promotion.report import GateReport
 from ml.rules import Ruleset, load_ruleset
 from ml.sample.files import is_generated
-from ml.scoring.channels import missing_scales
+from ml.scoring.channels import missing_scales, require_scales
 from ml.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -102,10 +102,11 @@ def promote_candidate(
         GateRefusedError: the gate refuses it.
         DemotedError: somebody has demoted it.
         PromotionError: it is the default already, or force without a reason.
-        ModelError: it cannot be loaded.
+        ModelError: it cannot be loaded, or lacks a channel of the ruleset.
     """
     registry = Registry.of(settings)
     ruleset = load_ruleset(settings.ruleset_version)
+    require_scales(load_model(settings.models, version), ruleset)
     who = who or user()
 
     def promoted() -> Entry:

@@ -15,6 +15,8 @@ from ml.files import make_folders
 from ml.model.artefact import DefaultModel, ModelError, default_model, load_model, make_default
 from ml.promotion.log import CHANGES, Entry, Event, ModelLog, defaults_so_far
 from ml.promotion.report import GateReport
+from ml.rules import Ruleset
+from ml.scoring.channels import require_scales
 from ml.settings import Settings
 
 UNKNOWN = "unknown"
@@ -148,12 +150,12 @@ class Registry:
                 )
             return self._change(Event.PROMOTED, version, previous, who, reason, forced=force)
 
-    def demote(self, *, who: str, reason: str) -> Entry:
-        """Make the default before the present one the default again.
+    def demote(self, *, who: str, reason: str, ruleset: Ruleset | None = None) -> Entry:
+        """Make the default before the present one the default again, if it can score by the ruleset.
 
         Raises:
             PromotionError: no reason, or the log knows no earlier default.
-            ModelError: that one cannot be loaded any more.
+            ModelError: that one cannot be loaded any more, or lacks a channel of the ruleset.
         """
         if not reason.strip():
             raise PromotionError("A demotion needs a --reason, which the log keeps.")
@@ -163,7 +165,9 @@ class Registry:
                 raise PromotionError(
                     "No earlier default is in the log. Name one: python -m ml.pipelines.models promote VERSION"
                 )
-            load_model(self.models, path[-2])
+            earlier = load_model(self.models, path[-2])
+            if ruleset:
+                require_scales(earlier, ruleset)
             return self._change(Event.DEMOTED, path[-2], path[-1], who, reason)
 
     def trained_on(self, version: str) -> str:

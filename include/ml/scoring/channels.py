@@ -49,6 +49,19 @@ def missing_scales(model: RiskModel, ruleset: Ruleset) -> list[str]:
     return [channel.code for channel in ruleset.channels if channel.code not in model.calibration.evidence]
 
 
+def require_scales(model: RiskModel, ruleset: Ruleset) -> None:
+    """Refuse a model that cannot score by a ruleset.
+
+    Raises:
+        ModelError: it has no scale for a channel of the ruleset.
+    """
+    if missing := missing_scales(model, ruleset):
+        raise ModelError(
+            f"model {model.version} has no scale for {', '.join(missing)} of {ruleset.version}: train one with "
+            "python -m ml.pipelines.train_model or the DAG train_risk_model, or choose another RULESET_VERSION."
+        )
+
+
 def channel_scores(claims: pa.Table | pa.RecordBatch, model: RiskModel, ruleset: Ruleset) -> ChannelScores:
     """Score some claims.
 
@@ -60,11 +73,7 @@ def channel_scores(claims: pa.Table | pa.RecordBatch, model: RiskModel, ruleset:
     Raises:
         ModelError: the model has no scale for a channel of the ruleset.
     """
-    if missing := missing_scales(model, ruleset):
-        raise ModelError(
-            f"model {model.version} has no scale for {', '.join(missing)} of {ruleset.version}: train one with "
-            "python -m ml.pipelines.train_model or the DAG train_risk_model, or choose another RULESET_VERSION."
-        )
+    require_scales(model, ruleset)
     anomaly_score = model.anomaly.anomaly_score(anomaly_matrix(claims))
     surprises = {}
     for channel in ruleset.channels:
