@@ -222,6 +222,9 @@ def test_claims_of_another_version_are_refused_with_what_to_do(settings, write_c
         score_claims(settings, claims, model, load_ruleset("RULESET_v1"), tmp_path / "candidate", NOW)
     with pytest.raises(NoClaimsError, match="no column narrow_peer_n; "):
         train(claims.path, DATA_DATE)
+    claims = write_claims(claims_table([]).drop_columns(["evidence_overlap"]))
+    with pytest.raises(NoClaimsError, match="no column evidence_overlap; "):
+        train(claims.path, DATA_DATE)
 
 
 def test_an_unknown_ruleset_is_named() -> None:
