@@ -215,6 +215,48 @@ def test_no_overlap_on_the_day_a_stay_ends(compared: Callable[..., Claims]) -> N
     assert [claims[claim_id(910 + n, 8188)]["overlap_of"] for n in range(2)] == [claim_id(900), None]
 
 
+def test_no_claim_after_death(compared: Callable[..., Claims]) -> None:
+    dies = {"PSTV01": "7", "FKL14": "4"}
+    visits = [visit(910 + n, f"2022-09-{4 + n:02d}", PSTV01="7") for n in range(3)]
+    claims = compared([*crowd(100, FKL14="4"), claim(900, **dies), *visits])
+    after = [claims[claim_id(910 + n, 8188)] for n in range(3)]
+    assert [row["overlap_of"] for row in after] == [None, None, claim_id(900)], "papers may be a day late"
+    one = after[2]
+    assert (one["overlap_died"], one["overlap_day"], one["overlap_los"], one["overlap_elsewhere"]) == (True, 2, 3, True)
+    assert (one["overlap_alike"], one["overlap_n"]) == (1, 101)
+    assert one["overlap_share"] == pytest.approx((1 - 0.5 + 20 / 50) / 121)
+    assert one["evidence_overlap"] == pytest.approx(-math.log(one["overlap_share"]))
+    assert claims[claim_id(900)]["overlap_of"] is None, "the death itself"
+
+
+@pytest.mark.parametrize(
+    ("dead", "death", "later", "kept"),
+    [
+        (100, {}, [(8188, {}), (8188, {}), (8188, {})], 3),
+        (100, {}, [(8188, {}), (8188, {}), (8188, {}), (8188, {})], 0),  # lives on: a slip
+        (100, {}, [(8188, {}), (8189, {})], 0),  # two facilities saw the patient alive
+        (100, {"FKL14": "3"}, [(8188, {})], 0),  # left against advice
+        (100, {"FKL19": "P-8-10-I"}, [(8188, {})], 0),  # the child died, the mother comes
+        (100, {"FKL19": "O-6-10-I"}, [(8188, {"FKL19": "P-7-10-0"})], 0),  # the mother died, the child comes
+        (20, {}, [(8188, {})], 1),
+        (19, {}, [(8188, {})], 0),  # 1 in 20 who come back: the status means something else
+    ],
+)
+def test_who_is_seen_alive_has_not_died(
+    compared: Callable[..., Claims],
+    dead: int,
+    death: dict[str, str],
+    later: list[tuple[int, dict[str, str]]],
+    kept: int,
+) -> None:
+    visits = [
+        visit(910 + n, f"2022-1{n % 3}-10", facility) | {"PSTV01": "7"} | changes
+        for n, (facility, changes) in enumerate(later)
+    ]
+    claims = compared([*crowd(dead, FKL14="4"), claim(900, PSTV01="7", **{"FKL14": "4"} | death), *visits])
+    assert sum(row["overlap_of"] == claim_id(900) for row in claims.values()) == kept
+
+
 def test_readmissions_count_from_the_last_discharge_and_not_while_the_patient_is_in(
     compared: Callable[..., Claims],
 ) -> None:

@@ -184,6 +184,19 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "the patient was in hospital at the same facility (claim {others}, LOS 8 days) when this claim began, 4 days "
         "after that admission; only 1 of 601 claims with A-4-14 is like this",
     ),
+    "a claim after death": (
+        [
+            stay(900, PSTV01="7", FKL14="4"),
+            stay(901, PSTV01="7", FKL03="2022-10-05", FKL04="2022-10-08"),
+            *(stay(910 + n, FKL14="4") for n in range(40)),
+        ],
+        [901],
+        "overlap",
+        f"pasien tercatat meninggal di faskes yang sama (klaim {claim_id(900)}) 31 hari sebelum klaim ini dimulai; "
+        "hanya 1 dari 41 pasien yang tercatat meninggal masih punya klaim sesudahnya",
+        f"the patient is on record as having died at the same facility (claim {claim_id(900)}) 31 days before this "
+        "claim began; only 1 of 41 patients on record as dead has a claim afterwards",
+    ),
     "cloned claims": (
         [claim(n, FKL30="1234 - the same", FKL03="2022-09-10", FKL04="2022-09-13") for n in range(900, 904)],
         [900, 901, 902, 903],

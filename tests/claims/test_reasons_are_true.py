@@ -293,7 +293,7 @@ def test_the_patient_was_in_that_other_stay(night: pd.DataFrame) -> None:
         ]
 
     inside = pd.Series({claim_id: len(stays_around(row)) > 0 for claim_id, row in night.iterrows()})
-    assert (night["overlap_of"].notna() == inside).all()
+    assert (night["overlap_died"].eq(False) == inside).all()
     places = set()
     for row, figures in with_reason(night, "overlap"):
         around = stays_around(row)

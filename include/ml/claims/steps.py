@@ -26,6 +26,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/52_clones.sql",
         "claims_normalized/53_readmissions.sql",
         "claims_normalized/54_overlapping.sql",
+        "claims_normalized/55_after_death.sql",
     ],
     "weigh_evidence": [
         "claims_normalized/60_evidence.sql",

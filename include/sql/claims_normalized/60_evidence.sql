@@ -76,6 +76,7 @@ compared AS (
         overlapping.overlap_of,
         overlapping.overlap_day,
         overlapping.overlap_los,
+        overlapping.overlap_died,
         overlapping.overlap_elsewhere,
         overlapping.overlap_alike,
         overlapping.overlap_n,

@@ -169,6 +169,7 @@ SELECT
     channels.overlap_of,
     channels.overlap_day,
     channels.overlap_los,
+    channels.overlap_died,
     channels.overlap_elsewhere,
     channels.overlap_alike,
     channels.overlap_n,

@@ -100,7 +100,7 @@ CASE pattern
     WHEN 'topup' THEN 'top-up yang tidak lazim'
     WHEN 'repeat' THEN 'tagihan berulang'
     WHEN 'fragmentation' THEN 'rawat inap terpecah'
-    WHEN 'overlap' THEN 'klaim saat pasien sedang dirawat inap'
+    WHEN 'overlap' THEN 'klaim saat pasien dirawat inap atau sesudah meninggal'
     WHEN 'clone' THEN 'klaim kembar'
 END;
 
@@ -112,7 +112,7 @@ CASE pattern
     WHEN 'topup' THEN 'unusual top-ups'
     WHEN 'repeat' THEN 'repeated bills'
     WHEN 'fragmentation' THEN 'fragmented stays'
-    WHEN 'overlap' THEN 'claims during another stay'
+    WHEN 'overlap' THEN 'claims during another stay or after death'
     WHEN 'clone' THEN 'cloned claims'
 END;
 
