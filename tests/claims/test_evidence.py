@@ -118,7 +118,7 @@ def test_the_same_bill_again_in_a_series_whose_bills_differ(compared: Callable[.
     assert (honest["repeat_identical"], odd["repeat_identical"]) == (False, True)
     assert (honest["repeat_alike"], odd["repeat_alike"], odd["repeat_n"]) == (46, 1, 51)
     overall = len(claims)
-    assert honest["repeat_share"] == pytest.approx((46 - 1 + 20 * 46 / overall) / (51 - 1 + 20)), "how usual any is"
+    assert honest["repeat_share"] == pytest.approx((46 - 3 + 20 * 46 / overall) / (51 - 3 + 20)), "how usual any is"
     assert odd["repeat_share"] == pytest.approx((1 - 1 + 20 * 1 / overall) / (51 - 1 + 20)), "an identical one"
 
 
@@ -138,6 +138,63 @@ def test_a_repeat_is_identical_only_in_everything(compared: Callable[..., Claims
     assert second["repeat_identical"] is False
 
 
+@pytest.mark.parametrize("copies", [1, 2, 3, 8])
+def test_more_copies_are_no_excuse_for_one(compared: Callable[..., Claims], copies: int) -> None:
+    """A patient's own repeats are not what makes them usual; from a fourth on they may be a course of treatment."""
+    again = {"PSTV01": "7", "FKL30": "1234 - something rare"}
+    claims = compared([*crowd(), claim(900, **again), *(claim(901 + n, **again) for n in range(copies))])
+    second = claims[claim_id(901)]
+    overall = copies / (201 + copies)
+    own = min(copies, 3)
+    assert second["repeat_share"] == pytest.approx((copies - own + 20 * overall) / (copies + 1 - own + 20))
+    assert (second["excess_amount"] == 2_500_000) == (copies <= 3)
+
+
+def test_the_very_same_bill_need_not_be_the_last_one(compared: Callable[..., Claims]) -> None:
+    again = {"PSTV01": "7", "FKL30": "9301 - something"}
+    bills = [("2022-09-01", "2500000"), ("2022-09-02", "2499999"), ("2022-09-03", "2500000"), ("2022-09-09", "2500000")]
+    visits = [claim(900 + n, **again, FKL03=day, FKL04=day, FKL47=amount) for n, (day, amount) in enumerate(bills)]
+    claims = [compared([*crowd(), *visits])[claim_id(900 + n)] for n in range(4)]
+    assert [row["repeat_of"] for row in claims] == [None, claim_id(900), claim_id(900), None]
+    assert [row["repeat_after_days"] for row in claims] == [None, 1, 2, 6]
+    assert [row["repeat_identical"] for row in claims] == [None, False, True, None]
+    assert claims[2]["excess_amount"] == 2_500_000
+
+
+def test_a_number_of_many_facilities_repeats_nothing(compared: Callable[..., Claims]) -> None:
+    again = {"PSTV01": "0", "FKL30": "9301 - something"}
+    elsewhere = [visit(700 + n, f"2022-10-{1 + n:02d}", 8200 + n, PSTV01="0") for n in range(10)]
+    pieces = [claim(910 + n, PSTV01="0", FKL03=f"2022-05-{1 + n:02d}", FKL04=f"2022-05-{1 + n:02d}") for n in range(2)]
+    claims = compared([*crowd(), claim(900, **again), claim(901, **again), *pieces, *elsewhere])
+    odd = claims[claim_id(901)]
+    assert (odd["repeat_of"], odd["evidence_repeat"], odd["duplicate_gap_days"]) == (None, 0, 0)
+    assert claims[claim_id(911)]["readmission_after_days"] is claims[claim_id(911)]["fragment_of"] is None
+
+
+def test_a_stay_inside_a_longer_one_does_not_part_it_from_what_continues_it(compared: Callable[..., Claims]) -> None:
+    stays = [("09-01", "09-20"), ("09-03", "09-05"), ("09-21", "09-23")]
+    visits = [
+        claim(900 + n, PSTV01="7", FKL03=f"2022-{since}", FKL04=f"2022-{until}", FKL30=f"{n} - x")
+        for n, (since, until) in enumerate(stays)
+    ]
+    claims = [compared([*crowd(), *visits])[claim_id(900 + n)] for n in range(3)]
+    assert [row["fragment_gap_days"] for row in claims] == [1, None, 1]
+    assert [row["fragment_of"] for row in claims] == [claim_id(902), None, claim_id(900)]
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 8])
+def test_more_pieces_are_no_excuse_for_a_stay(compared: Callable[..., Claims], pieces: int) -> None:
+    visits = [
+        claim(900 + n, PSTV01="7", FKL03=f"2022-09-{1 + n:02d}", FKL04=f"2022-09-{1 + n:02d}", FKL30=f"{n} - x")
+        for n in range(pieces)
+    ]
+    one = compared([*crowd(), *visits])[claim_id(900)]
+    own, stays = min(pieces, 3), 200 + pieces
+    expected = (pieces - own + 0.5 + 20 * pieces / stays) / (stays - own + 20)
+    assert one["fragment_share"] == pytest.approx(expected)
+    assert (one["fragment_alike"], one["fragment_n"]) == (pieces, stays)
+
+
 def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
     pieces = [
         claim(900, PSTV01="7", FKL03="2022-09-01", FKL04="2022-09-03", FKL30="1 - a"),
@@ -148,7 +205,7 @@ def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
     claims = compared([*crowd(), *pieces, elsewhere, much_later])
     assert [claims[claim_id(n)]["fragment_gap_days"] for n in (900, 901, 903)] == [1, 1, None]
     assert claims[claim_id(902, 8188)]["evidence_fragmentation"] == claims[claim_id(903)]["evidence_fragmentation"] == 0
-    expected = (2 - 0.5 + 20 * 2 / 204) / (204 + 20)
+    expected = (2 - 2 + 0.5 + 20 * 2 / 204) / (204 - 2 + 20)
     assert claims[claim_id(900)]["fragment_share"] == pytest.approx(expected)
     habit = math.log((2 - 1 + 2) / (53 * 2 / 204 + 2))  # 53 of the 204 stays are this hospital's
     assert claims[claim_id(900)]["evidence_fragmentation"] == pytest.approx(-math.log(expected) - 0.15 + 1.5 * habit)
@@ -280,14 +337,14 @@ def test_one_text_pasted_for_several_patients(compared: Callable[..., Claims]) -
     odd = claims[claim_id(900)]
     assert odd["clone_count"] == 4, "the one two months before is not of the same month"
     days = (date(2022, 9, 10) - date(2022, 1, 1)).days + 1
-    assert odd["clone_expected"] == pytest.approx(56 * 61 / days * 0.5 / 151), "nobody elsewhere has this text"
+    assert odd["clone_expected"] == pytest.approx(56 * 61 / days * 0.5 / 160), "nobody elsewhere has this text"
     deviance = 4 * math.log(4 / odd["clone_expected"]) - 4 + odd["clone_expected"]
     habit = math.log((5 - 1 + 2) / (5 * 56 / 206 + 2))
     assert odd["evidence_clone"] == pytest.approx(deviance + 1.5 * habit)
     assert claims[claim_id(910)]["evidence_clone"] == 0
 
 
-@pytest.mark.parametrize("elsewhere", [8, 10, 12])
+@pytest.mark.parametrize("elsewhere", [8, 11, 13])
 def test_what_is_expected_anyway_fades_out_as_clones(compared: Callable[..., Claims], elsewhere: int) -> None:
     """From 0.8 expected claims on, so that no claim falls from the list because a day of claims was added."""
     same = [
@@ -295,9 +352,9 @@ def test_what_is_expected_anyway_fades_out_as_clones(compared: Callable[..., Cla
     ]
     clones = [claim(n, FKL30="1234 - the same", FKL03="2022-08-30", FKL04="2022-09-02") for n in range(900, 904)]
     odd = compared([*crowd(), *same, *clones])[claim_id(900)]
-    expected = 54 * 61 / 244 * (elsewhere + 0.5) / (150 + elsewhere + 1)
+    expected = 54 * 61 / 244 * (elsewhere + 0.5) / (150 + elsewhere + 10)
     weight = max(min(5 * (1 - expected), 1), 0)
-    assert {8: weight == 1, 10: 0.5 < weight < 0.7, 12: weight == 0}[elsewhere]
+    assert {8: weight == 1, 11: 0.4 < weight < 0.5, 13: weight == 0}[elsewhere]
     assert odd["evidence_clone"] == pytest.approx(weight * (3 * math.log(3 / expected) - 3 + expected))
 
 
@@ -308,6 +365,16 @@ def test_a_facility_that_treats_one_diagnosis_in_the_usual_way_clones_nothing(co
     elsewhere = [claim(n, FKL02=claim_id(n, 8188), **dialysis) for n in range(700, 710)]
     claims = compared([*crowd(), *own, *elsewhere])
     assert {claims[claim_id(n)]["evidence_clone"] for n in range(900, 930)} == {0}
+
+
+@pytest.mark.parametrize("batch", [6, 14, 30])
+def test_a_batch_of_clones_is_no_excuse_for_itself(compared: Callable[..., Claims], batch: int) -> None:
+    """Nobody else treats that diagnosis, so there is nobody to compare with."""
+    alike = {"FKL18": "Z098", "FKL30": "9411 - mental status determination"}
+    claims = compared([*crowd(), *(claim(900 + n, **alike) for n in range(batch))])
+    one = claims[claim_id(900)]
+    assert one["clone_count"] == batch - 1
+    assert one["evidence_clone"] > 10
 
 
 def test_a_specialist_house_bills_alike_all_the_year_round(compared: Callable[..., Claims]) -> None:

@@ -21,6 +21,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/48_day_price_peers.sql",
     ],
     "find_repeats": [
+        "claims_normalized/49_shared_numbers.sql",
         "claims_normalized/50_repeats.sql",
         "claims_normalized/51_fragments.sql",
         "claims_normalized/52_clones.sql",

@@ -1,55 +1,104 @@
 -- Stays that continue one another: same patient, facility and INA-CBG (without severity), at most 7 days between the
 -- discharge of one and the admission of the next. One stay billed as several looks like this.
 -- Grain: one row per such stay, the first as well as the later ones. fragment_gap_days: days to the nearest neighbour,
--- fragment_of: its claim id.
--- fragment_share: how usual it is for that INA-CBG, the claim itself left out, drawn towards that of all stays by as
--- much as 20 stays (chemotherapy is given in courses); fragment_alike of fragment_n stays with it are such ones.
+-- fragment_of: its claim id. A stay inside a longer one does not part that from what continues it.
+-- fragment_share: how usual it is for that INA-CBG among other patients' stays, drawn towards that of all stays by as
+-- much as 20 stays (chemotherapy is given in courses), as if half a stay more were continued; of the patient's own such
+-- stays up to three are left out, more of them are a course. fragment_alike of fragment_n stays with it are such
+-- ones, the patient's own among them.
 CREATE OR REPLACE TABLE fragments AS
-WITH neighbours AS (
+WITH stays AS (
+    SELECT
+        care.claim_id,
+        care.patient_key,
+        care.inacbg_base,
+        care.admission_date AS since,
+        max({ 'until': care.discharge_date, 'claim_id': care.claim_id }) OVER earlier AS earlier
+    FROM care
+    ANTI JOIN shared_numbers ON care.patient_key = shared_numbers.patient_key
+    WHERE care.service_type = 'RITL'
+    WINDOW earlier AS (
+        PARTITION BY care.patient_key, care.facility_key, care.inacbg_base
+        ORDER BY care.admission_date, care.discharge_date, care.claim_id
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
+),
+
+continued AS (
+    SELECT
+        stays.claim_id,
+        stays.patient_key,
+        stays.inacbg_base,
+        stays.earlier.claim_id AS earlier,
+        stays.since - stays.earlier.until AS gap
+    FROM stays
+    WHERE stays.since - stays.earlier.until BETWEEN 0 AND 7
+),
+
+-- Each of the two is the other's neighbour.
+neighbours AS (
     SELECT
         claim_id,
+        patient_key,
         inacbg_base,
-        admission_date - lag(discharge_date) OVER same_care AS since_earlier,
-        lead(admission_date) OVER same_care - discharge_date AS until_later,
-        lag(claim_id) OVER same_care AS earlier,
-        lead(claim_id) OVER same_care AS later
-    FROM care
-    WHERE service_type = 'RITL'
-    WINDOW same_care AS (
-        PARTITION BY patient_key, facility_key, inacbg_base
-        ORDER BY admission_date, discharge_date, claim_id
-    )
+        { 'gap': gap, 'after': FALSE, 'claim_id': earlier } AS neighbour
+    FROM continued
+    UNION ALL
+    SELECT
+        earlier AS claim_id,
+        patient_key,
+        inacbg_base,
+        { 'gap': gap, 'after': TRUE, 'claim_id': claim_id } AS neighbour
+    FROM continued
 ),
 
 gaps AS (
     SELECT
         claim_id,
-        inacbg_base,
-        least(
-            CASE WHEN since_earlier BETWEEN 0 AND 7 THEN since_earlier END,
-            CASE WHEN until_later BETWEEN 0 AND 7 THEN until_later END
-        ) AS gap,
-        if(since_earlier = gap, earlier, later) AS neighbour
+        any_value(patient_key) AS patient_key,
+        any_value(inacbg_base) AS inacbg_base,
+        min(neighbour) AS nearest
     FROM neighbours
+    GROUP BY claim_id
+),
+
+by_patient AS (
+    SELECT
+        patient_key,
+        inacbg_base,
+        count(*) AS continued
+    FROM gaps
+    GROUP BY patient_key, inacbg_base
+),
+
+by_base AS (
+    SELECT
+        inacbg_base,
+        count(*) AS stays
+    FROM care
+    WHERE service_type = 'RITL'
+    GROUP BY inacbg_base
 ),
 
 usual AS (
     SELECT
-        inacbg_base,
-        count(*) AS stays,
-        count(gap) AS continued,
-        (SELECT count(every.gap) / count(*) FROM gaps AS every) AS overall
-    FROM gaps
-    GROUP BY inacbg_base
+        by_base.inacbg_base,
+        any_value(by_base.stays) AS stays,
+        sum(by_patient.continued)::BIGINT AS continued,
+        (SELECT count(*) FROM gaps) / (SELECT sum(every.stays)::BIGINT FROM by_base AS every) AS overall
+    FROM by_base
+    INNER JOIN by_patient ON by_base.inacbg_base = by_patient.inacbg_base
+    GROUP BY by_base.inacbg_base
 )
 
 SELECT
     gaps.claim_id,
-    gaps.gap::INTEGER AS fragment_gap_days,
-    gaps.neighbour AS fragment_of,
+    gaps.nearest.gap::INTEGER AS fragment_gap_days,
+    gaps.nearest.claim_id AS fragment_of,
     usual.continued::INTEGER AS fragment_alike,
     usual.stays::INTEGER AS fragment_n,
-    (usual.continued - 0.5 + 20 * usual.overall) / (usual.stays + 20) AS fragment_share
+    (usual.continued - least(by_patient.continued, 3) + 0.5 + 20 * usual.overall)
+    / (usual.stays - least(by_patient.continued, 3) + 20) AS fragment_share
 FROM gaps
 INNER JOIN usual ON gaps.inacbg_base = usual.inacbg_base
-WHERE gaps.gap IS NOT NULL
+INNER JOIN by_patient ON gaps.patient_key = by_patient.patient_key AND gaps.inacbg_base = by_patient.inacbg_base

@@ -2,8 +2,9 @@
 -- Grain: one row per claim that has such others. clone_count: other patients' claims admitted up to 30 days before or
 -- after with the same INA-CBG, diagnoses, procedures and amount; clone_of: the claim ids of up to four of them.
 -- clone_expected: how many there would be if the facility's patients with that INA-CBG and primary diagnosis were like
--- those elsewhere (the rest of the country has that text with that frequency, half a claim where it is nowhere). Which
--- diagnoses a facility treats is its own.
+-- those elsewhere (the rest of the country has that text with that frequency, as if half a claim of ten more had it:
+-- where nobody else treats that diagnosis, a batch is no excuse for itself). Which diagnoses a facility treats is its
+-- own.
 -- At least as many as the facility itself bills alike more than 90 days away: a batch of clones is a burst, the control
 -- visits of a specialist house are steady.
 -- Only where fewer than one is expected is it worth counting: most outpatient visits are honestly alike. clone_weight
@@ -60,7 +61,7 @@ rare AS (
         near.other_days,
         by_own_code.claims * near.share
         * (by_text.claims - texts.own_alike + 0.5)
-        / (by_code.claims - by_own_code.claims + 1) AS clone_expected
+        / (by_code.claims - by_own_code.claims + 10) AS clone_expected
     FROM texts
     CROSS JOIN near
     INNER JOIN by_code ON texts.treated = by_code.treated

@@ -7,12 +7,12 @@
 -- overlap_share: how usual an overlap is for that INA-CBG (without severity), half of the claim left out, drawn towards
 -- that of all claims of the service type by as much as 20 claims (a dialysis goes on elsewhere); overlap_alike of
 -- overlap_n claims with it are such ones.
--- A number that more than ten facilities bill is not one person (a placeholder): none of its claims overlaps.
 CREATE OR REPLACE TABLE overlapping AS
 WITH inpatients AS (
-    SELECT DISTINCT patient_key
+    SELECT DISTINCT care.patient_key
     FROM care
-    WHERE service_type = 'RITL' AND los >= 2
+    ANTI JOIN shared_numbers ON care.patient_key = shared_numbers.patient_key
+    WHERE care.service_type = 'RITL' AND care.los >= 2
 ),
 
 -- A window instead of a join with itself: a number that many share must not multiply.
@@ -39,24 +39,10 @@ placed AS (
     )
 ),
 
-within AS (
+inside AS (
     SELECT placed.*
     FROM placed
     WHERE placed.stay.until > placed.admission_date
-),
-
-shared AS (
-    SELECT care.patient_key
-    FROM care
-    SEMI JOIN within ON care.patient_key = within.patient_key
-    GROUP BY care.patient_key
-    HAVING count(DISTINCT care.facility_key) > 10
-),
-
-inside AS (
-    SELECT within.*
-    FROM within
-    ANTI JOIN shared ON within.patient_key = shared.patient_key
 ),
 
 of_base AS (

@@ -1,0 +1,16 @@
+-- Participant numbers that are not one person's: more than ten facilities bill them, as they do a placeholder ('0').
+-- Grain: one row per such number. What was billed before says nothing of a patient there: 50, 51, 53 and 54 leave it
+-- out.
+CREATE OR REPLACE TABLE shared_numbers AS
+WITH often AS (
+    SELECT patient_key
+    FROM care
+    GROUP BY patient_key
+    HAVING count(*) > 10
+)
+
+SELECT care.patient_key
+FROM care
+SEMI JOIN often ON care.patient_key = often.patient_key
+GROUP BY care.patient_key
+HAVING count(DISTINCT care.facility_key) > 10
