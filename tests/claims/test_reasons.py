@@ -120,19 +120,19 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         ],
         [900],
         "upcoding",
-        "masuk dengan diagnosis A010, ditagih K-1-20: hanya 1 dari 601 rawat inap dengan diagnosis masuk itu, tarifnya "
-        "3,6x yang biasa",
-        "admitted with A010, billed as K-1-20: only 1 of 601 stays with that admission diagnosis is, at 3.6x the usual "
-        "price",
+        "masuk dengan diagnosis A010, ditagih K-1-20: hanya 1 dari 601 rawat inap dengan diagnosis masuk itu; median "
+        "K-1-20 ini 3,6x median INA-CBG yang lazim untuk diagnosis itu",
+        "admitted with A010, billed as K-1-20: only 1 of 601 stays with that admission diagnosis is; the median of "
+        "K-1-20 is 3.6x that of the INA-CBG that is usual for it",
     ),
     "top-ups of one facility": (
         [stay(n, FKL44="DD-05-II", FKL46="1000000", FKL47="3500000") for n in range(900, 904)],
         [900, 901, 902, 903],
         "topup",
         "top-up DD-05-II sebesar Rp1.000.000: hanya 4 dari 604 klaim A-4-14 memiliki DD-05-II; di faskes ini 4 top-up "
-        "yang tidak lazim, wajarnya 1,0",
-        "top-up DD-05-II of Rp1,000,000: only 4 of 604 claims of A-4-14 have DD-05-II; at this facility 4 unusual "
-        "top-ups where 1.0 would be expected",
+        "yang dimiliki kurang dari 5% klaim sejenis, wajarnya 1,0",
+        "top-up DD-05-II of Rp1,000,000: only 4 of 604 claims of A-4-14 have DD-05-II; at this facility 4 top-ups "
+        "that fewer than 5% of similar claims have where 1.0 would be expected",
     ),
     "repeat billing": (
         [
@@ -202,9 +202,9 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [900, 901, 902, 903],
         "clone",
         "3 pasien lain di faskes ini ditagih persis sama (A-4-14-I, diagnosis, tindakan, Rp2.500.000) dalam 30 hari "
-        "(klaim {others}); wajarnya 0,041",
+        "(klaim {others}); wajarnya 0,04",
         "3 other patients at this facility were billed exactly the same (A-4-14-I, diagnoses, procedures, Rp2,500,000) "
-        "within 30 days (claims {others}); 0.041 would be expected",
+        "within 30 days (claims {others}); 0.04 would be expected",
     ),
 }
 

@@ -214,8 +214,19 @@ def test_claims_that_are_rewritten_meanwhile_are_not_mixed(tmp_path, model, monk
 @pytest.mark.parametrize(
     ("feature", "level", "said"),
     [
-        ("price", 2, ("tagihan 3,0x median klaim sejenis", "billed 3.0x the median of similar claims")),
-        ("price", 3, ("tagihan 3,0x median klaim lain", "billed 3.0x the median of other claims")),
+        (
+            "price",
+            2,
+            (
+                "tagihan tanpa top-up 3,0x median klaim sejenis",
+                "billed 3.0x the median of similar claims without top-ups",
+            ),
+        ),
+        (
+            "price",
+            3,
+            ("tagihan tanpa top-up 3,0x median klaim lain", "billed 3.0x the median of other claims without top-ups"),
+        ),
         (
             "topup",
             1,
@@ -263,6 +274,14 @@ def test_a_candidate_by_channels_passes_its_audit(settings, write_claims, model,
     assert len(reasons) <= 3
     assert rows["special000"]["excess_amount"] == 1_200_000
     assert rows["dull00000"]["reasons"] == "[]"
+
+
+def test_what_a_tenth_of_the_peers_share_is_no_flag() -> None:
+    """It may stand out among all claims, few of which have any such evidence; among its peers it is usual."""
+    surprises = {code: np.full(2, 2.5 if code == "topup" else 0.0) for code in CHANNELS}
+    evidence = {f"evidence_{code}": np.log([9.0, 11.0]) for code in TYPOLOGIES}
+    scores = combine(surprises, RULESET, np.full(2, 0.5))
+    assert by_channels._flags(pa.table(evidence), scores, RULESET).to_pylist() == [[], ["topup"]]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ RULES = Path(__file__).parent
 COMBINATION_THRESHOLDS = frozenset(
     {
         "lead_full_to", "lead_beyond", "other_from", "other_span", "other_share", "context_from", "context_span",
-        "half_at", "flag_from", "reason_from", "reasons_from_risk",
+        "half_at", "flag_from", "flag_alone_from", "reason_from", "reasons_from_risk",
     }
 )  # fmt: skip
 """What a ruleset with channels must say about their combination; its `combination` tells what each is."""
@@ -56,7 +56,8 @@ class Channel(BaseModel):
 
     Typologies of one `fact` read the same of a claim: it counts once, as the one of them says that says most.
     With `rank_alone_to` the evidence is minus the natural logarithm of a probability among the claim's peers (and of
-    its provider's habit), and beyond that the surprise is no more than this probability's.
+    its provider's habit), and beyond that the surprise is no more than this probability's; a flag asks for a
+    `flag_alone_from` of that, too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from ml.model.anomaly import ANOMALY_COLUMNS
 from ml.model.artefact import RiskModel
+from ml.model.features import as_floats
 from ml.parallel import in_order
 from ml.rules import CHANNELS, Ruleset
 from ml.scoring.channels import ANOMALY, EVIDENCE, ChannelScores, channel_scores
@@ -166,7 +167,7 @@ def _rows(claims: pa.Table, scores: ChannelScores, run: ScoringRun) -> pa.Table:
         "risk_score": scores.risk,
         "channels": _channels(scores, count),
         "excess_amount": claims.column("excess_amount"),
-        "flags": _flags(scores, run.ruleset),
+        "flags": _flags(claims, scores, run.ruleset),
         "reasons": pa.nulls(count, pa.string()),
         "model_version": pa.repeat(run.model.version, count),
         "ruleset_version": pa.repeat(run.ruleset.version, count),
@@ -189,11 +190,21 @@ def _channels(scores: ChannelScores, count: int) -> pa.StructArray:
     return pa.StructArray.from_arrays(values, fields=list(CHANNELS_TYPE))
 
 
-def _flags(scores: ChannelScores, ruleset: Ruleset) -> pa.Array:
-    """The typologies that stand out, strongest first; of equals the first in the ruleset."""
-    codes = [channel.code for channel in ruleset.channels if channel.role == "typology"]
+def _flags(claims: pa.Table, scores: ChannelScores, ruleset: Ruleset) -> pa.Array:
+    """The typologies that stand out, strongest first; of equals the first in the ruleset.
+
+    What is a probability among peers must be a small one, too: among all claims, most of which are outpatients', every
+    severe stay stands out.
+    """
+    limits = ruleset.thresholds
+    typologies = [channel for channel in ruleset.channels if channel.role == "typology"]
+    codes = [channel.code for channel in typologies]
     surprises = np.stack([scores.surprises[code] for code in codes], axis=1)
-    raised = surprises >= ruleset.thresholds["flag_from"]
+    raised = surprises >= limits["flag_from"]
+    for place, channel in enumerate(typologies):
+        if channel.rank_alone_to is not None:
+            evidence = as_floats(claims.column(EVIDENCE + channel.code))
+            raised[:, place] &= evidence >= limits["flag_alone_from"] * np.log(10.0)
     order = np.argsort(-surprises, axis=1, kind="stable")
     in_order_raised = np.take_along_axis(raised, order, axis=1)
     offsets = np.concatenate([[0], np.cumsum(raised.sum(axis=1))]).astype(np.int32)

@@ -51,14 +51,14 @@ pattern_reasons AS (
                 count_id(observed),
                 pattern_words_id(pattern),
                 count_id(claims),
-                decimal_id(expected)
+                expected_id(expected)
             ),
             'text_en', format(
                 '{} {} in {} claims where {} would be expected',
                 count_en(observed),
                 pattern_words_en(pattern),
                 count_en(claims),
-                decimal_en(expected)
+                expected_en(expected)
             ),
             'figures', json_object(
                 'observed', observed, 'expected', expected, 'claims', claims, 'deviance', deviance
@@ -86,7 +86,7 @@ money_reasons AS (
         json_object(
             'code', 'volume',
             'text_id', format(
-                'menagih {} untuk {} klaim, terbesar ke-{} dari {} faskes; {} dapat dipulihkan',
+                'menagih {} untuk {} klaim, terbesar ke-{} dari {} faskes; {} di atas harga wajar',
                 rupiah_id(amount_claimed),
                 count_id(claims),
                 count_id(amount_rank),
@@ -94,7 +94,7 @@ money_reasons AS (
                 rupiah_id(excess_amount)
             ),
             'text_en', format(
-                'billed {} for {} claims, number {} of {} facilities; {} recoverable',
+                'billed {} for {} claims, number {} of {} facilities; {} above what would be expected',
                 rupiah_en(amount_claimed),
                 count_en(claims),
                 count_en(amount_rank),

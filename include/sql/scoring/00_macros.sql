@@ -52,6 +52,11 @@ CREATE OR REPLACE TEMP MACRO decimal_id(figure) AS translate(decimal_en(figure),
 CREATE OR REPLACE TEMP MACRO few_en(figure) AS
 CASE WHEN figure < 0.001 THEN '<0.001' WHEN figure < 10 THEN printf('%.2g', figure) ELSE format('{:,.0f}', figure) END;
 
+-- As beside a count: one decimal place where that says something.
+CREATE OR REPLACE TEMP MACRO expected_en(figure) AS if(figure < 0.1, few_en(figure), decimal_en(figure));
+
+CREATE OR REPLACE TEMP MACRO expected_id(figure) AS translate(expected_en(figure), ',.', '.,');
+
 -- A share of claims in percent; what is below a tenth of a percent is said to be so.
 CREATE OR REPLACE TEMP MACRO percent_en(share) AS
 if(share < 0.001, '<0.1%', printf('%.1f', 100 * share) || '%');
@@ -91,29 +96,29 @@ CASE price_level
     ELSE severity
 END;
 
--- What a provider's pattern counts (claims_normalized/70_provider_habits.sql).
+-- What a provider's pattern counts, as 70_provider_habits.sql does: 3 nats are a share of 5%, 2 nats one of 14%.
 CREATE OR REPLACE TEMP MACRO pattern_words_id(pattern) AS
 CASE pattern
     WHEN 'severity' THEN 'poin keparahan (II = 1, III = 2)'
-    WHEN 'inflated_bill' THEN 'tagihan di atas klaim sejenis'
-    WHEN 'short_stay' THEN 'rawat inap terlalu singkat'
-    WHEN 'topup' THEN 'top-up yang tidak lazim'
-    WHEN 'repeat' THEN 'tagihan berulang'
+    WHEN 'inflated_bill' THEN 'tagihan lebih dari 2 simpangan di atas klaim sejenis atau tarifnya'
+    WHEN 'short_stay' THEN 'rawat inap di antara 5% tersingkat sejenisnya'
+    WHEN 'topup' THEN 'top-up yang dimiliki kurang dari 5% klaim sejenis'
+    WHEN 'repeat' THEN 'tagihan berulang dalam 3 hari yang lazim pada kurang dari 14%'
     WHEN 'fragmentation' THEN 'rawat inap terpecah'
     WHEN 'overlap' THEN 'klaim saat pasien dirawat inap atau sesudah meninggal'
-    WHEN 'clone' THEN 'klaim kembar'
+    WHEN 'clone' THEN 'klaim kembar yang mencolok'
 END;
 
 CREATE OR REPLACE TEMP MACRO pattern_words_en(pattern) AS
 CASE pattern
     WHEN 'severity' THEN 'severity points (II = 1, III = 2)'
-    WHEN 'inflated_bill' THEN 'bills above similar claims'
-    WHEN 'short_stay' THEN 'stays too short'
-    WHEN 'topup' THEN 'unusual top-ups'
-    WHEN 'repeat' THEN 'repeated bills'
+    WHEN 'inflated_bill' THEN 'bills more than 2 deviations above similar claims or their tariff'
+    WHEN 'short_stay' THEN 'stays among the shortest 5% of their kind'
+    WHEN 'topup' THEN 'top-ups that fewer than 5% of similar claims have'
+    WHEN 'repeat' THEN 'bills repeated within 3 days where fewer than 14% are'
     WHEN 'fragmentation' THEN 'fragmented stays'
     WHEN 'overlap' THEN 'claims during another stay or after death'
-    WHEN 'clone' THEN 'cloned claims'
+    WHEN 'clone' THEN 'striking clones'
 END;
 
 -- Severity groups as English reasons name them.
@@ -134,7 +139,7 @@ coalesce(pattern = habit_pattern AND observed >= 3, FALSE);
 CREATE OR REPLACE TEMP MACRO habit_id(pattern, habit_pattern, observed, expected) AS
 if(
     tells_habit(pattern, habit_pattern, observed),
-    format('; di faskes ini {} {}, wajarnya {}', count_id(observed), pattern_words_id(pattern), decimal_id(expected)),
+    format('; di faskes ini {} {}, wajarnya {}', count_id(observed), pattern_words_id(pattern), expected_id(expected)),
     ''
 );
 
@@ -145,7 +150,7 @@ if(
         '; at this facility {} {} where {} would be expected',
         count_en(observed),
         pattern_words_en(pattern),
-        decimal_en(expected)
+        expected_en(expected)
     ),
     ''
 );

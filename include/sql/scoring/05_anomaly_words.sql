@@ -5,9 +5,14 @@ CREATE OR REPLACE TEMP MACRO anomaly_words_id(
 ) AS
 CASE feature
     WHEN 'price'
-        THEN format('tagihan {} median klaim {}', times_id(exp(price_ln), 1), if(price_level <= 2, 'sejenis', 'lain'))
+        THEN format(
+            'tagihan tanpa top-up {} median klaim {}',
+            times_id(exp(price_ln), 1),
+            if(price_level <= 2, 'sejenis', 'lain')
+        )
     WHEN 'tariff' THEN 'tagihan ' || times_id(exp(tariff_ln), 1) || ' tarif INA-CBG-nya sendiri'
-    WHEN 'day_price' THEN 'tagihan per hari rawat ' || times_id(exp(day_price_ln), 1) || ' median klaim sejenis'
+    WHEN 'day_price'
+        THEN 'tagihan tanpa top-up per hari rawat ' || times_id(exp(day_price_ln), 1) || ' median klaim sejenis'
     WHEN 'short_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
     WHEN 'long_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
     WHEN 'severity' THEN 'sekitar ' || percent_id(severity) || ' rawat inap seperti itu wajar separah ini'
@@ -37,10 +42,15 @@ CREATE OR REPLACE TEMP MACRO anomaly_words_en(
 CASE feature
     WHEN 'price'
         THEN format(
-            'billed {} the median of {} claims', times_en(exp(price_ln), 1), if(price_level <= 2, 'similar', 'other')
+            'billed {} the median of {} claims without top-ups',
+            times_en(exp(price_ln), 1),
+            if(price_level <= 2, 'similar', 'other')
         )
     WHEN 'tariff' THEN 'billed ' || times_en(exp(tariff_ln), 1) || ' its own INA-CBG tariff'
-    WHEN 'day_price' THEN 'billed ' || times_en(exp(day_price_ln), 1) || ' the median of similar claims per day of stay'
+    WHEN 'day_price'
+        THEN format(
+            'billed {} the median of similar claims per day of stay without top-ups', times_en(exp(day_price_ln), 1)
+        )
     WHEN 'short_stay' THEN format('LOS {}, percentile {} of similar stays', days_en(los), percentile_en(los_low))
     WHEN 'long_stay' THEN format('LOS {}, percentile {} of similar stays', days_en(los), percentile_en(los_low))
     WHEN 'severity' THEN 'so severe would be expected of about ' || percent_en(severity) || ' of such stays'
@@ -70,4 +80,22 @@ CASE feature
                 days_en(readmitted),
                 percent_en(readmission)
             )
+END;
+
+-- The number in those words: a ratio (price, tariff, day_price), a percentile rank 0..1 (stays and counts) or a share.
+CREATE OR REPLACE TEMP MACRO anomaly_figure(
+    feature, price_ln, tariff_ln, day_price_ln, los_low, severity, admission, topup, comorbidity, procedure, readmission
+) AS
+CASE feature
+    WHEN 'price' THEN exp(price_ln)
+    WHEN 'tariff' THEN exp(tariff_ln)
+    WHEN 'day_price' THEN exp(day_price_ln)
+    WHEN 'short_stay' THEN los_low
+    WHEN 'long_stay' THEN los_low
+    WHEN 'severity' THEN severity
+    WHEN 'admission' THEN admission
+    WHEN 'topup' THEN topup
+    WHEN 'comorbidity' THEN 1 - comorbidity
+    WHEN 'procedures' THEN 1 - procedure
+    WHEN 'readmission' THEN readmission
 END;

@@ -1,10 +1,10 @@
--- Reasons of the channel inflated_bill: the bill without top-ups against the peers' median, and the whole bill against
--- the claim's own tariff and top-ups where it is above them. Peers of other INA-CBGs (price_level 3 and 4) and such as
+-- Reasons of the channel inflated_bill: the bill against the peers' median, and against the claim's own tariff where it
+-- is above that, its top-ups added to both. Peers of other INA-CBGs (price_level 3 and 4) and such as
 -- it does not exceed are named only where the tariff says nothing. Grain: one row per claim. Input: suspects.
 WITH described AS (
     SELECT
         *,
-        amount_claimed - topup_amount AS price,
+        price_median + topup_amount AS usual,
         price_peers_words(
             price_level, inacbg_code, replace(severity_group, '_', ' '), facility_class,
             'kelas rawat', ward_class, 'regional', tariff_region
@@ -14,8 +14,8 @@ WITH described AS (
             'ward class', ward_class, 'region', tariff_region
         ) AS peers_en,
         coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
-        NOT above_tariff OR (price_level <= 2 AND price > 1.01 * price_median) AS against_peers,
-        above_tariff OR price >= 1.1 * price_median * exp(own_ln_ratio) AS is_far
+        NOT above_tariff OR (price_level <= 2 AND amount_claimed > 1.01 * usual) AS against_peers,
+        above_tariff OR amount_claimed >= 1.1 * (price_median * exp(own_ln_ratio) + topup_amount) AS is_far
     FROM suspects
     WHERE surprise_inflated_bill >= $reason_from
 ),
@@ -24,17 +24,22 @@ phrased AS (
     SELECT
         *,
         format(
-            '{}median {} klaim {}({}{})',
-            above_id(price, price_median),
+            '{}median {} klaim {}({}{}){}',
+            above_id(amount_claimed, usual),
             count_id(price_n),
             if(price_level <= 2, 'sejenis ', 'lain '),
             peers_id,
             if(price_level = 1, '', '; disesuaikan kelas dan regionalnya')
-            || if(own_ln_ratio > 0.01, '; tarif faskes ini biasanya ' || above_id(exp(own_ln_ratio), 1) || 'median', '')
+            || if(
+                own_ln_ratio > 0.01,
+                '; tarif faskes ini biasanya ' || above_id(exp(own_ln_ratio), 1) || 'median',
+                ''
+            ),
+            if(topup_amount > 0, format(' ditambah top-up ({})', rupiah_id(usual)), '')
         ) AS by_peers_id,
         format(
-            '{}the median of {} {} claims ({}{})',
-            above_en(price, price_median),
+            '{}the median of {} {} claims ({}{}){}',
+            above_en(amount_claimed, usual),
             count_en(price_n),
             if(price_level <= 2, 'similar', 'other'),
             peers_en,
@@ -43,7 +48,8 @@ phrased AS (
                 own_ln_ratio > 0.01,
                 '; this facility''s tariff is usually ' || above_en(exp(own_ln_ratio), 1) || 'it',
                 ''
-            )
+            ),
+            if(topup_amount > 0, format(' plus top-ups ({})', rupiah_en(usual)), '')
         ) AS by_peers_en,
         format(
             '{}tarif INA-CBG-nya sendiri{} ({})',
@@ -88,30 +94,25 @@ SELECT
     'inflated_bill' AS code,
     surprise_inflated_bill AS strength,
     is_far AS telling,
-    'tagihan ' || CASE
-        WHEN NOT against_peers THEN rupiah_id(amount_claimed) || ' = ' || by_tariff_id
-        WHEN NOT above_tariff THEN rupiah_id(price) || ' = ' || by_peers_id
-        WHEN topup_amount = 0 THEN rupiah_id(price) || ' = ' || by_peers_id || ', ' || by_tariff_id
-        ELSE
-            format(
-                '{} tanpa top-up = {}; {} dengan top-up = {}',
-                rupiah_id(price), by_peers_id, rupiah_id(amount_claimed), by_tariff_id
-            )
-    END || how_usual_id || habit_id('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_id,
-    'billed ' || CASE
-        WHEN NOT against_peers THEN rupiah_en(amount_claimed) || ' = ' || by_tariff_en
-        WHEN NOT above_tariff THEN rupiah_en(price) || ' = ' || by_peers_en
-        WHEN topup_amount = 0 THEN rupiah_en(price) || ' = ' || by_peers_en || ', ' || by_tariff_en
-        ELSE
-            format(
-                '{} without top-ups = {}; {} with them = {}',
-                rupiah_en(price), by_peers_en, rupiah_en(amount_claimed), by_tariff_en
-            )
-    END || how_usual_en || habit_en('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_en,
+    format('tagihan {} = ', rupiah_id(amount_claimed))
+    || CASE
+        WHEN NOT against_peers THEN by_tariff_id
+        WHEN NOT above_tariff THEN by_peers_id
+        ELSE by_peers_id || ', ' || by_tariff_id
+    END
+    || how_usual_id || habit_id('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_id,
+    format('billed {} = ', rupiah_en(amount_claimed))
+    || CASE
+        WHEN NOT against_peers THEN by_tariff_en
+        WHEN NOT above_tariff THEN by_peers_en
+        ELSE by_peers_en || ', ' || by_tariff_en
+    END
+    || how_usual_en || habit_en('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_en,
     with_habit(
         json_object(
-            'price', price, 'price_median', price_median, 'price_n', price_n, 'price_level', price_level,
-            'inacbg_tariff', inacbg_tariff, 'topup_amount', topup_amount, 'excess_amount', excess_amount,
+            'amount_claimed', amount_claimed, 'price_median', price_median, 'price_n', price_n,
+            'price_level', price_level, 'inacbg_tariff', inacbg_tariff, 'topup_amount', topup_amount,
+            'excess_amount', excess_amount,
             'own_tariffs_ratio', exp(own_ln_ratio), 'bill_as_far', bill_as_far, 'bill_n', bill_n
         ),
         'inflated_bill', habit_pattern, habit_observed, habit_expected

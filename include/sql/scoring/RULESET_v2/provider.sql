@@ -1,26 +1,50 @@
--- Reasons of the channel provider: its strongest habit. Grain: one row per claim. Input: suspects.
+-- Reasons of the channel provider: its strongest habit, unless the claim's own reason names it already
+-- (00_macros.sql, tells_habit). Grain: one row per claim. Input: suspects.
+WITH described AS (
+    SELECT
+        *,
+        tells_habit(provider_pattern, habit_pattern, habit_observed) AS told
+    FROM suspects
+    WHERE surprise_provider >= $reason_from AND provider_pattern IS NOT NULL
+)
+
 SELECT
     claim_id,
     'provider' AS code,
     surprise_provider AS strength,
     TRUE AS telling,
     format(
-        'faskes {}: {} {} dari {} klaim, wajarnya {}; peringkat risiko {} dari {} faskes',
+        'faskes {}: {}peringkat risiko {} dari {} faskes',
         facility_key,
-        count_id(provider_observed),
-        pattern_words_id(provider_pattern),
-        count_id(provider_claims),
-        decimal_id(provider_expected),
+        if(
+            told,
+            count_id(provider_claims) || ' klaim, ',
+            format(
+                '{} {} dari {} klaim, wajarnya {}; ',
+                count_id(provider_observed),
+                pattern_words_id(provider_pattern),
+                count_id(provider_claims),
+                expected_id(provider_expected)
+            )
+        ),
         count_id(provider_rank),
         count_id(provider_providers)
     ) AS text_id,
     format(
-        'facility {}: {} {} in {} claims where {} would be expected; risk rank {} of {} facilities',
+        'facility {}: {}risk rank {} of {} facilities',
         facility_key,
-        count_en(provider_observed),
-        pattern_words_en(provider_pattern),
-        count_en(provider_claims),
-        decimal_en(provider_expected),
+        if(
+            told,
+            count_en(provider_claims) || plural_en(provider_claims, ' claim, ', ' claims, '),
+            format(
+                '{} {} in {} {} where {} would be expected; ',
+                count_en(provider_observed),
+                pattern_words_en(provider_pattern),
+                count_en(provider_claims),
+                plural_en(provider_claims, 'claim', 'claims'),
+                expected_en(provider_expected)
+            )
+        ),
         count_en(provider_rank),
         count_en(provider_providers)
     ) AS text_en,
@@ -30,5 +54,4 @@ SELECT
         'claims', provider_claims, 'risk_score', provider_risk_score, 'rank', provider_rank,
         'providers', provider_providers
     ) AS figures
-FROM suspects
-WHERE surprise_provider >= $reason_from AND provider_pattern IS NOT NULL
+FROM described

@@ -17,13 +17,14 @@ SELECT
             percent_id(severity_share)
         ),
         format(
-            'masuk dengan diagnosis {}, ditagih {}: {}{} dari {} rawat inap dengan diagnosis masuk itu, tarifnya {} '
-            'yang biasa',
+            'masuk dengan diagnosis {}, ditagih {}: {}{} dari {} rawat inap dengan diagnosis masuk itu; median {} ini '
+            '{} median INA-CBG yang lazim untuk diagnosis itu',
             admission_diagnosis,
             inacbg_base(inacbg_code),
             only_id(admission_alike / admissions),
             count_id(admission_alike),
             count_id(admissions),
+            inacbg_base(inacbg_code),
             times_id(admission_price_ratio, 1)
         )
     ) || habit_id('severity', habit_pattern, habit_observed, habit_expected) AS text_id,
@@ -40,13 +41,15 @@ SELECT
             percent_en(severity_share)
         ),
         format(
-            'admitted with {}, billed as {}: {}{} of {} stays with that admission diagnosis {}, at {} the usual price',
+            'admitted with {}, billed as {}: {}{} of {} stays with that admission diagnosis {}; the median of {} is {} '
+            'that of the INA-CBG that is usual for it',
             admission_diagnosis,
             inacbg_base(inacbg_code),
             only_en(admission_alike / admissions),
             count_en(admission_alike),
             count_en(admissions),
             plural_en(admission_alike, 'is', 'are'),
+            inacbg_base(inacbg_code),
             times_en(admission_price_ratio, 1)
         )
     ) || habit_en('severity', habit_pattern, habit_observed, habit_expected) AS text_en,
