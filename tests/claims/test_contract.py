@@ -200,6 +200,28 @@ def test_how_a_field_is_read(macro: str, written: str, value: object) -> None:
         assert connection.execute(query, {"field": written}).fetchall() == [(value,)]
 
 
+@pytest.mark.parametrize(
+    ("written_day", "times", "day"),
+    [
+        (11, [" 20:00:00+00:00", "T20:00:00Z", " 17:00+00", "T20:00:00.5+0000", " 20:00:00 UTC", " 17:00Z "], 12),
+        (11, [" 12:00:00 -0500", "T23:59:59-07", " 20:00:0Z"], 12),
+        (12, [" 00:00:00+0700", "T16:59:59Z", " 23:59+07:00"], 12),
+        (13, [" 00:30:00+08:00", " 00:30:00 Asia/Makassar"], 12),
+        (12, [" 23:59:59", "T20:00", " 20:00:00.25 ", " 24:00:00", " 11:00:00 PM", " 20:00:00 WIB"], 12),
+        (12, [" 20:00:00 WITA", " 20:00:00 x", " 20:00:00 PM +00:00"], None),
+    ],
+)
+def test_a_moment_is_a_jakarta_day_and_other_days_are_as_written(written_day: int, times: list[str], day: int) -> None:
+    fields = [f"2022-04-{written_day}{time}" for time in times]
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'Asia/Jakarta'")
+        connection.execute(sql_text("contract/00_macros.sql"))
+        read = connection.execute(
+            "SELECT field, as_day(field) FROM (SELECT unnest($fields) AS field)", {"fields": fields}
+        )
+        assert dict(read.fetchall()) == dict.fromkeys(fields, day and date(2022, 4, day))
+
+
 def test_absurd_topups_send_the_row_to_quarantine(raw_files, make_settings, tmp_path) -> None:
     largest = "9223372036854775807"
     raw_files([*(claim(n) for n in range(3)), claim(9, FKL34=largest, FKL37=largest)])

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -162,6 +163,17 @@ def test_moments_with_a_timezone_are_jakarta_days(raw_files, make_settings, tmp_
     moment = datetime(2022, 8, 31, 17, 30, tzinfo=UTC)  # 00:30 on 1 September in Jakarta
     index = table.column_names.index("FKL03")
     pq.write_table(table.set_column(index, "FKL03", pa.array([moment], pa.timestamp("us", "UTC"))), path)
+    assert str(visits(make_settings(), tmp_path)[0][2]) == "2022-09-01"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".dta"])
+@pytest.mark.parametrize("written", ["2022-08-31 17:30:00+00:00", "2022-08-31T17:30:00Z"])
+def test_moments_written_as_text_are_jakarta_days_too(raw_files, make_settings, tmp_path, ending, written) -> None:
+    raw = raw_files([claim(1, FKL03=written)])
+    if ending == ".dta":
+        path = raw / "2022_fkrtl.csv"
+        pd.read_csv(path, dtype=str, keep_default_na=False).to_stata(path.with_suffix(ending), write_index=False)
+        path.unlink()
     assert str(visits(make_settings(), tmp_path)[0][2]) == "2022-09-01"
 
 

@@ -114,7 +114,7 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
         _scratch_folder(database.parent) as scratch,
         duckdb.connect(str(database), config=duckdb_config(settings, scratch)) as connection,
     ):
-        # A moment in a Parquet file is a Jakarta day, whatever this machine's timezone.
+        # A moment with a timezone, typed or written, is a Jakarta day, whatever this machine's timezone.
         connection.execute(f"SET TimeZone = '{JAKARTA.key}'")
         connection.execute("SET VARIABLE data_date = $data_date::DATE", {"data_date": data_date})
         connection.execute(sql_text("contract/00_macros.sql"))

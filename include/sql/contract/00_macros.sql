@@ -40,15 +40,34 @@ CASE
     WHEN written_as_amount(cleaned(field)) THEN try_cast(cleaned(field) AS BIGINT)
 END;
 
--- 2022-04-12, 2022-04-12 00:00:00, and Stata's own 12apr2022. Day/month/year with slashes is refused:
--- 03/04/2022 may be April or March.
-CREATE OR REPLACE TEMP MACRO as_day(field) AS
-coalesce(
-    try_cast(field AS DATE),
-    try_cast(cleaned(field) AS DATE),
-    try_cast(try_cast(cleaned(field) AS TIMESTAMP) AS DATE),
-    try_cast(try_strptime(cleaned(field), '%d%b%Y') AS DATE)
+-- Whether something like a timezone stands behind a time of day: +00:00, Z, Asia/Makassar, or any word but AM, PM and
+-- WIB, which is Jakarta's own.
+CREATE OR REPLACE TEMP MACRO names_timezone(field) AS
+strlen(field) > 10 AND contains(field, ':') AND NOT ends_with(field, ' 00:00:00') -- a day, as many exports write it
+AND NOT regexp_full_match(field, '[^:]*(:[0-9.]+)+\s*(?i:AM|PM|WIB)?\s*');
+
+-- The day of a moment in the connection's timezone; NULL where DuckDB does not know the timezone.
+CREATE OR REPLACE TEMP MACRO day_of_moment(field) AS
+try_cast(
+    coalesce(
+        try_cast(field AS TIMESTAMPTZ),
+        try_cast(regexp_replace(cleaned(field), '\s+([-+])', '\1') AS TIMESTAMPTZ) -- 20:00:00 +0000
+    ) AS DATE
 );
+
+-- 2022-04-12, 2022-04-12 00:00:00, and Stata's own 12apr2022. Day/month/year with slashes is refused:
+-- 03/04/2022 may be April or March. A moment with a timezone comes first: a cast to DATE would give the day
+-- that is written there, whatever the timezone.
+CREATE OR REPLACE TEMP MACRO as_day(field) AS
+CASE
+    WHEN names_timezone(field) THEN day_of_moment(field)
+    ELSE coalesce(
+        try_cast(field AS DATE),
+        try_cast(cleaned(field) AS DATE),
+        try_cast(try_cast(cleaned(field) AS TIMESTAMP) AS DATE),
+        try_cast(try_strptime(cleaned(field), '%d%b%Y') AS DATE)
+    )
+END;
 
 -- What is wrong with a field, NULL when nothing is: `field` as it stands in the file, and what was read from it.
 CREATE OR REPLACE TEMP MACRO bad_code(name, field, code) AS
