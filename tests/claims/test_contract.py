@@ -42,6 +42,7 @@ PLANTED = {
     "FKL34: negative amount": {"FKL34": "-5"},
     "FKL05: not a whole number": {"FKL05": "Jawa"},
     "FKL09: not a whole number": {"FKL09": "7.5"},
+    "FKL14: not a whole number": {"FKL14": "meninggal"},
 }
 
 
@@ -77,6 +78,11 @@ def test_a_row_with_several_faults_lists_them_all(raw_files, make_settings, tmp_
     settings = make_settings(CLAIMS_MAX_BAD_SHARE="0.5")
     check(settings, tmp_path)
     assert quarantined(settings).project("reasons").fetchall() == [("FKL03: missing date; FKL47: negative amount",)]
+
+
+def test_what_stands_in_a_column_that_nothing_reads_does_not_matter(raw_files, make_settings, tmp_path) -> None:
+    raw_files([claim(1, FKL11="x", FKL12="x", FKL15="x", FKL21="x", FKL23="x")])
+    assert check(make_settings(), tmp_path).visits.accepted == 1
 
 
 def test_codes_that_no_list_knows_are_told_and_accepted(raw_files, make_settings, tmp_path) -> None:

@@ -20,7 +20,6 @@ WITH typed AS (
         as_code(raw.fkl10) AS service_level,
         as_code(raw.fkl13) AS ward_class,
         as_code(raw.fkl14) AS discharge_status,
-        as_code(raw.fkl23) AS severity_number,
         as_code(raw.fkl31) AS tariff_region,
         upper(cleaned(raw.fkl16)) AS admission_diagnosis,
         upper(cleaned(raw.fkl18)) AS primary_diagnosis,
@@ -131,7 +130,7 @@ SELECT
         bad_code('FKL08', fkl08, facility_type_code),
         bad_code('FKL09', fkl09, facility_class_code),
         bad_code('FKL13', fkl13, ward_class),
-        bad_code('FKL23', fkl23, severity_number),
+        bad_code('FKL14', fkl14, discharge_status),
         bad_code('FKL31', fkl31, tariff_region)
     ) AS reasons
 FROM typed
