@@ -69,7 +69,16 @@ def test_words_amounts_procedures_and_comorbidity(raw_files, make_settings) -> N
 
 @pytest.mark.parametrize(
     ("text", "codes"),
-    [("9394;8744;9904", "8744;9394;9904"), ("9394 - a, 8744 - b", "8744;9394"), ("9394 - a, 12 units", "9394")],
+    [
+        ("9394;8744;9904", "8744;9394;9904"),
+        ("9394", "9394"),
+        ("9394 - a, 8744 - b", "8744;9394"),
+        ("66 - a;99.04 - b;741 -;8744", "66;741;8744;99.04"),
+        ("9394-a;99.04-b,741-c", "741;9394;99.04"),
+        ("9394 - a, 12 units", "9394"),
+        ("8950 - Ambulatory cardiac monitoring, 24-hour Holter", "8950"),
+        ("8950 - Holter, 24-hour;8952 - Electrocardiogram; 12-lead,9394", "8950;8952;9394"),
+    ],
 )
 def test_procedure_codes_with_and_without_labels(raw_files, make_settings, text: str, codes: str) -> None:
     raw_files([claim(1, FKL30=text)])
