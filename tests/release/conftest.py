@@ -132,15 +132,27 @@ def claim_row(n: int, day: date) -> dict[str, Any]:
         "amount_claimed": amount,
         "duplicate_pattern": n % 11 == 0,
         "duplicate_gap_days": None if n % 11 else 2,
-        "provider": PROVIDER,
+        "excess_amount": n * 1000,
         "data_date": day,
     }
 
 
+def provider_of(claims: list[dict[str, Any]], number: int) -> dict[str, Any]:
+    """The figures of the facility whose claims these are; the riskiest has number 0, and all others tie."""
+    sums = {column: sum(claim[column] for claim in claims) for column in ("amount_claimed", "excess_amount")}
+    score, rank = (0.4, 1) if number == 0 else (0.3, 2)
+    return {**PROVIDER, **sums, "claims": len(claims), "risk_score": score, "rank": rank}
+
+
 @lru_cache
 def claims_table(rows: int, day: date) -> pa.Table:
-    """The claims of a data date."""
-    return pa.Table.from_pylist([claim_row(n, day) for n in range(rows)], schema=CLAIMS_SCHEMA)
+    """The claims of a data date, of three facilities in turn."""
+    claims = [claim_row(n, day) for n in range(rows)]
+    for number in range(3):
+        provider = provider_of(claims[number::3], number)
+        for claim in claims[number::3]:
+            claim["provider"] = provider
+    return pa.Table.from_pylist(claims, schema=CLAIMS_SCHEMA)
 
 
 def write_candidate(

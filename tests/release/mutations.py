@@ -14,6 +14,7 @@ from pathlib import Path
 POWER = "tests/release/test_power_loss.py"
 CRASH = "tests/release/test_crash.py"
 PUBLISH = "tests/release/test_publish.py"
+PROVIDERS = "tests/release/test_provider_risk.py"
 RESTORE = "tests/release/test_restore.py"
 VERIFY = "tests/release/test_verify.py"
 JOURNAL = "tests/release/test_journal.py"
@@ -154,6 +155,9 @@ BY_HAND = [
     Mutation("origins not looked at", "release/build.py",
              "            problems = _candidate_problems(connection, candidate)\n", "            problems = []\n",
              (f"{PUBLISH}::test_a_candidate_that_contradicts_itself_is_refused",)),
+    Mutation("providers not looked at", "release/build.py",
+             "            problems = problems or tables.provider_problems(connection)\n", "",
+             (f"{PROVIDERS}::test_a_release_with_wrong_providers_does_not_become_live",)),
     Mutation("old overwrites new", "release/publish.py",
              "before.data_date is None or release.manifest.data_date >= before.data_date", "True",
              (f"{PUBLISH}::test_a_backfill_is_archived",)),

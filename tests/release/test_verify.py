@@ -68,6 +68,14 @@ def test_a_release_of_before_a_channel_was_added_is_whole_and_can_come_back(
     assert "other columns than it should have" in store.verify(old.release_id)[0]
 
 
+def test_a_release_of_before_the_table_of_providers_is_whole(
+    store: ReleaseStore, instance: Path, publish: Publish
+) -> None:
+    published = publish("night")
+    change_and_forge(instance, published.path, "DROP TABLE provider_risk")
+    assert store.verify(published.release_id) == []
+
+
 def test_no_release_is_a_problem_too(store: ReleaseStore) -> None:
     assert "there is no release nowhere" in store.verify("nowhere")[0]
     assert "is not a release id" in store.verify("../releases")[0]
@@ -98,12 +106,17 @@ def test_tables_are_compared_even_when_the_hashes_were_forged(
 ) -> None:
     publish("before")
     published = publish("night")
-    database = published.path / "analytics.duckdb"
+    change_and_forge(instance, published.path, statement)
+    assert any(problem in found for found in store.verify(published.release_id)), store.verify(published.release_id)
+
+
+def change_and_forge(instance: Path, release: Path, statement: str) -> None:
+    """Change a release's tables, and hide that in manifest and journal."""
+    database = release / "analytics.duckdb"
     database.chmod(0o644)
     with duckdb.connect(database) as connection:
         connection.execute(statement)
-    forge(instance, published.path)
-    assert any(problem in found for found in store.verify(published.release_id)), store.verify(published.release_id)
+    forge(instance, release)
 
 
 def forge(instance: Path, release: Path) -> None:

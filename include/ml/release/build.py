@@ -63,6 +63,7 @@ def build_and_compare(
         with step(Step.COMPARE):
             problems = _candidate_problems(connection, candidate)
             problems = problems or tables.compare_problems(connection, scores=scores, previous_scores=previous_scores)
+            problems = problems or tables.provider_problems(connection)
             if problems:
                 raise ReleaseError("the candidate is refused: " + "; ".join(problems))
             rows = tables.count(connection, "claims_ml_scores"), tables.count(connection, "claims_ml_scores_backup")

@@ -212,6 +212,17 @@ def origin_problems(
     ]
 
 
+def provider_problems(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Say which facilities of `provider_risk` are missing, or have figures that cannot be or are not their claims'.
+
+    For a release that is being built: a stored one may be of an earlier version, without the table or some reasons.
+    """
+    return [
+        f"provider_risk: facility {facility!r} has {field} {found} instead of {wanted}"
+        for facility, field, found, wanted in run(connection, "check_provider_risk.sql")
+    ]
+
+
 def _channels(struct: str) -> set[str]:
     return set(re.findall(r"(\w+) DOUBLE", struct))
 
