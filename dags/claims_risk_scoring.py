@@ -16,8 +16,9 @@ date older than the live one gets its release and its QC log, and readers keep t
 
 **Triage.** `wait_for_etl`: its log names the ETL run and what became of it, or the command that makes one.
 `audit_candidate`: its log names audit and claims; nothing was published. `quality_check`: the QC log lists every
-expectation; the previous release is live again. Run again by clearing the run from its first failed task, or without
-Airflow by `python -m ml.pipelines.refresh_ml_scores --top-k 50`.
+expectation; the previous release is live again. Run again by clearing the whole run, not only its failed tasks: a
+release that was taken back has to be made anew, and what a timeout has ended is skipped, not failed. Only `qc_summary`
+may be cleared by itself. Without Airflow: `python -m ml.pipelines.refresh_ml_scores --top-k 50`.
 """
 
 from __future__ import annotations

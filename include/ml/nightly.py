@@ -175,7 +175,8 @@ def check_quality(
         live is None or live.id != release_id
     ):
         raise QualityError(
-            f"Release {release_id} of this run is not live any more; run again from backup_and_swap (or the whole run)."
+            f"Release {release_id} of this run is not live any more, and checking it again does not bring it back: "
+            "clear the whole run, not this task alone (without Airflow: refresh again)."
         )
     result = run_quality_check(
         release.path,

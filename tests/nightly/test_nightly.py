@@ -200,6 +200,28 @@ def test_a_second_look_of_qc_that_fails_takes_the_release_back(
     assert live_id(store) == older.published.release_id
 
 
+def test_a_run_whose_release_was_taken_back_goes_on_only_from_its_start(
+    settings: Settings, publish: Publish, store: ReleaseStore
+) -> None:
+    """What runbook, DAG and error say: the whole run, not the failed quality_check alone."""
+    older = publish("older", qc=True)
+    night = publish("night")
+    with pytest.raises(nightly.QualityError):
+        check(settings, night, rows=1)
+    assert nightly.restore(settings, "night", 1, reason="quality_check failed").restored
+    with pytest.raises(nightly.QualityError, match=r"not live any more.*clear the whole run, not this task alone"):
+        check(settings, night)
+    assert live_id(store) == older.published.release_id
+
+    again = RunToken("night", 2)
+    nightly.recover(settings, again.run_id)
+    scored = nightly.score(settings, again)
+    nightly.audit(settings, scored.folder)
+    published = nightly.publish(settings, again, scored.folder)
+    check(settings, Night("night", scored, published))
+    assert (live_id(store), store.qc_passed(published.release_id)) == (published.release_id, True)
+
+
 @pytest.mark.parametrize("verdict", [None, False])
 def test_without_a_passed_qc_a_failed_run_is_taken_back(
     settings: Settings, publish: Publish, store: ReleaseStore, verdict: bool | None
