@@ -1,4 +1,4 @@
-"""README and .env.example say what the code says."""
+"""README, .env.example and the auditors' guide say what the code says."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from datetime import time
 
 import pytest
 
+from ml.rules import load_ruleset
 from ml.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from ml.sql import sql_text
+from tests.claims.conftest import claim_id
+from tests.claims.test_reasons import GOLDEN
 
 README = PROJECT_ROOT / "README.md"
+GUIDE = PROJECT_ROOT / "docs" / "panduan-auditor.md"
 
 
 def settings_rows() -> list[str]:
@@ -41,6 +46,34 @@ def test_every_path_the_readme_links_to_exists() -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", README.read_text())
     assert links
     assert [link for link in links if not (PROJECT_ROOT / link).exists()] == []
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    pages = [f"docs/{page.name}" for page in (PROJECT_ROOT / "docs").glob("*.md")]
+    assert [page for page in pages if f"]({page})" not in README.read_text()] == []
+
+
+def test_the_auditors_guide_quotes_the_reasons_as_they_are() -> None:
+    """One sentence or more of each channel; those of the two contexts are no golden ones."""
+    golden = {}
+    for visits, numbers, code, text_id, _ in GOLDEN.values():
+        for number in numbers:
+            others = ", ".join(visit["FKL02"] for visit in visits if visit["FKL02"] != claim_id(number))
+            golden[text_id.format(others=others)] = code
+    quoted = re.findall(r"^> (?:- )?(.+)$", GUIDE.read_text(), flags=re.MULTILINE)
+    contexts = [text for text in quoted if text.startswith(("faskes ", "gabungan besaran "))]
+    assert [text for text in quoted if text not in golden and text not in contexts] == []
+    typologies = {channel.code for channel in load_ruleset("RULESET_v2").channels if channel.role == "typology"}
+    assert {golden[text] for text in quoted if text in golden} == typologies
+    assert len(contexts) == 2
+
+
+def test_the_auditors_guide_names_columns_that_exist() -> None:
+    checks = GUIDE.read_text().partition("## Memeriksa dengan tangan")[2].partition("## Daftar faskes")[0]
+    codes = {channel.code for channel in load_ruleset("RULESET_v2").channels}
+    named = set(re.findall(r"`([a-z][a-z_]+)`", checks)) - codes - {"claims_high_risk", "duckdb"}
+    assert named
+    assert named - set(re.findall(r"\w+", sql_text("claims_normalized/80_claims_normalized.sql"))) == set()
 
 
 def test_every_make_target_the_readme_names_exists() -> None:

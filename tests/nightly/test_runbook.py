@@ -1,4 +1,4 @@
-"""docs/runbook.md: every command that needs no Airflow, word for word, on an instance with two good releases.
+"""docs/runbook.md, docs/panduan-auditor.md: every command without Airflow, word for word, on two good releases.
 
 The `airflow` commands are run in tests/e2e/test_failures.py, against a running Airflow.
 """
@@ -19,7 +19,7 @@ from ml.settings import PROJECT_ROOT, Settings
 from tests.nightly.conftest import Night
 from tests.nightly.test_nightly import Publish, check
 
-RUNBOOK = PROJECT_ROOT / "docs" / "runbook.md"
+PAGES = [PROJECT_ROOT / "docs" / name for name in ("runbook.md", "panduan-auditor.md")]
 OLD_WORDS = [
     "python -m ml.pipelines.refresh_ml_scores --top-k 50",
     "python -m ml.pipelines.qc_summary --logs-dir instance/logs --output instance/logs/ml_scores_qc_summary.json",
@@ -28,8 +28,8 @@ OLD_WORDS = [
 
 
 def commands(*begin: str) -> list[str]:
-    """The runbook's commands that begin with one of these words, in its order, each once."""
-    blocks = re.findall(r"```sh\n(.*?)```", RUNBOOK.read_text(), flags=re.DOTALL)
+    """The pages' commands that begin with one of these words, in their order, each once."""
+    blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text(), flags=re.DOTALL)]
     lines = [line for block in blocks for line in block.splitlines()]
     return list(dict.fromkeys(line for line in lines if line.startswith(begin)))
 
