@@ -51,6 +51,7 @@ from ml.rules import RulesetError, load_ruleset
 from ml.sample import FRAUD_TYPES, GeneratorConfig
 from ml.sample.config import Setting
 from ml.scoring.score import score_claims
+from ml.settings import PROJECT_ROOT
 
 CLAIMS = 3_000
 PLAN = Plan((Setting.NOISY, Setting.SPORADIC), (11,), CLAIMS, models=2)
@@ -228,6 +229,17 @@ def test_the_document_counts_the_sets_in_which_ours_is_ahead() -> None:
 def test_the_document_says_which_sets_were_tuned_on() -> None:
     assert "**Not for judging: noisy-2 were tuned on.**" in write_report(handmade((2, 11), 0.5, 0.5), "p.svg", "c")
     assert "Not for judging" not in write_report(handmade((11, 12), 0.5, 0.5), "p.svg", "c")
+
+
+def test_the_document_in_docs_has_the_words_of_the_report() -> None:
+    """What the report says besides figures, with the plan that is reported on."""
+    plan = Plan()
+    sets = tuple(SetFacts(setting, seed, plan.claims, 10, 5, 0) for setting in plan.settings for seed in plan.seeds)
+    written = (PROJECT_ROOT / "docs" / "evaluation.md").read_text()
+    report = write_report(Evaluation(plan, sets, ()), "images/evaluation.svg", "c").split("\n\n")
+    words = [part for part in report if not part.startswith(("Made by", "| ", "Python "))]
+    assert [part for part in words if part not in written] == []
+    assert "seeds 1, 2.\n- Weights and bounds were chosen on labelled sets of generators that other hands" in written
 
 
 def run(work: Path, target: Path, *more: str) -> str:
