@@ -126,9 +126,9 @@ class GateReport(_Frozen):
 SCALE_TOLERANCE = 0.5
 """Decades by which a typology's scale may be further off than the current model's: a factor of three in rarity.
 
-Models of 50,000 other claims of the same kind differ by up to 0.2; a scale learned from zeros, constants, noise or
-another typology's column by 0.9 to 1.6 in most typologies; from a definition in another unit (twice as large) by 0.5 to
-0.9 (benchmarks/bench_gate.py).
+Scales of 50,000 other claims of the same kind are off by 0.3 to 0.4 at most, and all alike; the worst one learned from
+zeros, constants, noise or another typology's column by 1.5 to 2.0, from a definition in another unit (twice as large)
+by about 1 (docs/models.md, by benchmarks/bench_gate.py).
 """
 BLANK = 0.1
 """A scale that reaches less says nothing: every claim with evidence is as common as any."""
