@@ -130,9 +130,9 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [900, 901, 902, 903],
         "topup",
         "top-up DD-05-II sebesar Rp1.000.000: hanya 4 dari 604 klaim A-4-14 memiliki DD-05-II; di faskes ini 4 top-up "
-        "yang dimiliki kurang dari 5% klaim sejenis, wajarnya 1,0",
-        "top-up DD-05-II of Rp1,000,000: only 4 of 604 claims of A-4-14 have DD-05-II; at this facility 4 top-ups "
-        "that fewer than 5% of similar claims have where 1.0 would be expected",
+        "langka (pada <5% sejenisnya), wajarnya 1,0",
+        "top-up DD-05-II of Rp1,000,000: only 4 of 604 claims of A-4-14 have DD-05-II; at this facility 4 rare "
+        "top-ups (in <5% of their kind) where 1.0 would be expected",
     ),
     "repeat billing": (
         [

@@ -100,25 +100,25 @@ END;
 CREATE OR REPLACE TEMP MACRO pattern_words_id(pattern) AS
 CASE pattern
     WHEN 'severity' THEN 'poin keparahan (II = 1, III = 2)'
-    WHEN 'inflated_bill' THEN 'tagihan lebih dari 2 simpangan di atas klaim sejenis atau tarifnya'
-    WHEN 'short_stay' THEN 'rawat inap di antara 5% tersingkat sejenisnya'
-    WHEN 'topup' THEN 'top-up yang dimiliki kurang dari 5% klaim sejenis'
-    WHEN 'repeat' THEN 'tagihan berulang dalam 3 hari yang lazim pada kurang dari 14%'
+    WHEN 'inflated_bill' THEN 'tagihan tinggi (lebih dari 2 simpangan di atas sejenisnya atau tarifnya)'
+    WHEN 'short_stay' THEN 'rawat inap singkat (5% tersingkat sejenisnya)'
+    WHEN 'topup' THEN 'top-up langka (pada <5% sejenisnya)'
+    WHEN 'repeat' THEN 'tagihan berulang dalam 3 hari (lazim pada <14%)'
     WHEN 'fragmentation' THEN 'rawat inap terpecah'
     WHEN 'overlap' THEN 'klaim saat pasien dirawat inap atau sesudah meninggal'
-    WHEN 'clone' THEN 'klaim kembar yang mencolok'
+    WHEN 'clone' THEN 'klaim kembar (jauh di atas wajarnya)'
 END;
 
 CREATE OR REPLACE TEMP MACRO pattern_words_en(pattern) AS
 CASE pattern
     WHEN 'severity' THEN 'severity points (II = 1, III = 2)'
-    WHEN 'inflated_bill' THEN 'bills more than 2 deviations above similar claims or their tariff'
-    WHEN 'short_stay' THEN 'stays among the shortest 5% of their kind'
-    WHEN 'topup' THEN 'top-ups that fewer than 5% of similar claims have'
-    WHEN 'repeat' THEN 'bills repeated within 3 days where fewer than 14% are'
+    WHEN 'inflated_bill' THEN 'high bills (over 2 deviations above similar ones or their tariff)'
+    WHEN 'short_stay' THEN 'short stays (the shortest 5% of their kind)'
+    WHEN 'topup' THEN 'rare top-ups (in <5% of their kind)'
+    WHEN 'repeat' THEN 'repeats within 3 days (usual for <14%)'
     WHEN 'fragmentation' THEN 'fragmented stays'
     WHEN 'overlap' THEN 'claims during another stay or after death'
-    WHEN 'clone' THEN 'striking clones'
+    WHEN 'clone' THEN 'clones (far above what is expected)'
 END;
 
 -- Severity groups as English reasons name them.
