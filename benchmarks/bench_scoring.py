@@ -120,7 +120,7 @@ def measured(way: str, claims: Path, folder: Path, answer: Connection) -> None:
     parquet_written: list[float] = []
     score(claims, folder, prepared, lambda: parquet_written.append(time.perf_counter() - began))
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     answer.send((seconds, *parquet_written, sum(os.times()[:4]) - cpu, peak))
 
 
