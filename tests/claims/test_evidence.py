@@ -190,7 +190,7 @@ def test_more_pieces_are_no_excuse_for_a_stay(compared: Callable[..., Claims], p
     ]
     one = compared([*crowd(), *visits])[claim_id(900)]
     own, stays = min(pieces, 3), 200 + pieces
-    expected = (pieces - own + 0.5 + 20 * pieces / stays) / (stays - own + 20)
+    expected = (pieces - own + 1 + 20 * pieces / stays) / (stays - own + 20)
     assert one["fragment_share"] == pytest.approx(expected)
     assert (one["fragment_alike"], one["fragment_n"]) == (pieces, stays)
 
@@ -205,7 +205,7 @@ def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
     claims = compared([*crowd(), *pieces, elsewhere, much_later])
     assert [claims[claim_id(n)]["fragment_gap_days"] for n in (900, 901, 903)] == [1, 1, None]
     assert claims[claim_id(902, 8188)]["evidence_fragmentation"] == claims[claim_id(903)]["evidence_fragmentation"] == 0
-    expected = (2 - 2 + 0.5 + 20 * 2 / 204) / (204 - 2 + 20)
+    expected = (2 - 2 + 1 + 20 * 2 / 204) / (204 - 2 + 20)
     assert claims[claim_id(900)]["fragment_share"] == pytest.approx(expected)
     habit = math.log((2 - 1 + 2) / (53 * 2 / 204 + 2))  # 53 of the 204 stays are this hospital's
     assert claims[claim_id(900)]["evidence_fragmentation"] == pytest.approx(-math.log(expected) - 0.15 + 1.5 * habit)

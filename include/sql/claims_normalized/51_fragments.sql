@@ -3,7 +3,7 @@
 -- Grain: one row per such stay, the first as well as the later ones. fragment_gap_days: days to the nearest neighbour,
 -- fragment_of: its claim id. A stay inside a longer one does not part that from what continues it.
 -- fragment_share: how usual it is for that INA-CBG among other patients' stays, drawn towards that of all stays by as
--- much as 20 stays (chemotherapy is given in courses), as if half a stay more were continued; of the patient's own such
+-- much as 20 stays (chemotherapy is given in courses), as if one stay more were continued; of the patient's own such
 -- stays up to three are left out, more of them are a course. fragment_alike of fragment_n stays with it are such
 -- ones, the patient's own among them.
 CREATE OR REPLACE TABLE fragments AS
@@ -97,7 +97,7 @@ SELECT
     gaps.nearest.claim_id AS fragment_of,
     usual.continued::INTEGER AS fragment_alike,
     usual.stays::INTEGER AS fragment_n,
-    (usual.continued - least(by_patient.continued, 3) + 0.5 + 20 * usual.overall)
+    (usual.continued - least(by_patient.continued, 3) + 1 + 20 * usual.overall)
     / (usual.stays - least(by_patient.continued, 3) + 20) AS fragment_share
 FROM gaps
 INNER JOIN usual ON gaps.inacbg_base = usual.inacbg_base
