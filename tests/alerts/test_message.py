@@ -137,6 +137,10 @@ def test_every_kind_says_what_it_is(changes: dict[str, object], subject: str, sa
             ["airflow dags trigger claims_normalized --logical-date 2026-11-25T18:00:00+00:00"],
         ),
         (
+            {"task_id": "score_claims", "error": "ModelError: model risk-1 has no scale for overlap of RULESET_v2"},
+            ["python -m ml.pipelines.train_model", "airflow dags clear claims_risk_scoring"],
+        ),
+        (
             ROLLBACK | {"outcome": Outcome(Fate.NONE)},
             ["python -m ml.pipelines.releases list", "python -m ml.pipelines.releases rollback --reason"],
         ),

@@ -13,6 +13,7 @@ ROLLBACK = 'python -m ml.pipelines.releases rollback --reason "tulis alasannya"'
 LIST = "python -m ml.pipelines.releases list"
 SHOW = "python -m ml.pipelines.show_release"
 VERIFY = "python -m ml.pipelines.releases verify --all"
+TRAIN = "python -m ml.pipelines.train_model"
 
 
 def next_commands(story: Story) -> list[str]:
@@ -38,6 +39,8 @@ def next_commands(story: Story) -> list[str]:
         if "has no run" in (story.error or ""):
             return [f"airflow dags trigger {ETL_DAG} --logical-date {tick}", again]
         return [f"airflow tasks clear {ETL_DAG} --start-date {tick} --end-date {tick} --yes", again]
+    if story.dag_id == SCORING_DAG and "has no scale for" in (story.error or ""):  # the default is of before an upgrade
+        return [TRAIN, again]
     return [again, *waiting]
 
 
