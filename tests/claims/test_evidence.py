@@ -171,6 +171,17 @@ def test_a_number_of_many_facilities_repeats_nothing(compared: Callable[..., Cla
     assert claims[claim_id(911)]["readmission_after_days"] is claims[claim_id(911)]["fragment_of"] is None
 
 
+def test_a_number_of_many_facilities_makes_nobody_elses_repeats_rare(compared: Callable[..., Claims]) -> None:
+    care = {"FKL30": "9301 - something"}
+    honest = [claim(900 + n, **care, PSTV01=f"{n // 2}") for n in range(10)]
+    honest += [claim(930 + n, PSTV01="7", FKL30=f"{n} - x", FKL03=f"2022-09-{4 - 3 * n:02d}") for n in range(2)]
+    shared = [claim(700 + n, **care, FKL02=claim_id(700 + n, 8200 + n % 11), PSTV01="99999") for n in range(60)]
+    alone, beside = (compared([*crowd(), *honest, *more]) for more in ([], shared))
+    for number, column in ((901, "repeat_share"), (930, "fragment_share")):
+        assert alone[claim_id(number)][column] == pytest.approx(beside[claim_id(number)][column])
+        assert alone[claim_id(number)][column] is not None
+
+
 def test_a_stay_inside_a_longer_one_does_not_part_it_from_what_continues_it(compared: Callable[..., Claims]) -> None:
     stays = [("09-01", "09-20"), ("09-03", "09-05"), ("09-21", "09-23")]
     visits = [
@@ -284,6 +295,13 @@ def test_no_claim_after_death(compared: Callable[..., Claims]) -> None:
     assert one["overlap_share"] == pytest.approx((1 - 0.5 + 20 / 50) / 121)
     assert one["evidence_overlap"] == pytest.approx(-math.log(one["overlap_share"]))
     assert claims[claim_id(900)]["overlap_of"] is None, "the death itself"
+
+
+def test_a_number_of_many_facilities_dies_no_death(compared: Callable[..., Claims]) -> None:
+    shared = [visit(700 + n, f"2022-01-{1 + n:02d}", 8200 + n, PSTV01="0") for n in range(11)]
+    death = claim(900, PSTV01="0", FKL14="4")
+    claims = compared([*crowd(100, FKL14="4"), *shared, death, visit(910, "2022-10-10", PSTV01="0")])
+    assert claims[claim_id(910, 8188)]["overlap_of"] is None
 
 
 @pytest.mark.parametrize(

@@ -172,10 +172,10 @@ def test_top_ups_as_rare_as_said(night: pd.DataFrame) -> None:
 
 def test_what_is_usual_is_told_only_where_it_is_the_strongest(night: pd.DataFrame) -> None:
     usual = {
-        "short_stay": lambda row, figures: figures["stay_as_short"] > 0.1 * figures["stay_n"],
+        "short_stay": lambda row, figures: row["los_share_low"] > 0.1,
         "topup": lambda row, figures: figures["topup_alike"] > 0.1 * figures["topup_n"],
-        "repeat": lambda row, figures: figures["repeat_alike"] > 0.1 * figures["repeat_n"],
-        "fragmentation": lambda row, figures: figures["fragment_alike"] > 0.1 * figures["fragment_n"],
+        "repeat": lambda row, figures: row["repeat_share"] > 0.1,
+        "fragmentation": lambda row, figures: row["fragment_share"] > 0.1,
         "upcoding": lambda row, figures: (
             figures.get("severity_share", 0) > 0.1
             or figures.get("admission_alike", 0) > 0.1 * figures.get("admissions", 0)
@@ -440,9 +440,9 @@ def test_what_makes_a_claim_odd_is_named_with_its_figure(night: pd.DataFrame) ->
         assert (figures["first_drop"] or 1) >= (figures["second_drop"] or 0)
         names = {figures["first"], figures["second"]} - {None}
         channels = row["channels"]
-        if channels["upcoding"] >= 1:
-            assert not names & {row["upcoding_by"], *({"short_stay"} if row["upcoding_by"] == "severity" else ())}
-        assert channels["inflated_bill"] < 1 or not names & {"price", "tariff"}
+        if channels["upcoding"] >= 2 and row["upcoding_by"] == "severity" and row["severity_share"] <= 0.1:
+            assert not names & {"severity", *({"short_stay", "long_stay"} if row["usual_exit"] else ())}
+        assert channels["inflated_bill"] < 2 or row["tariff_ln_ratio"] <= 0.01 or "tariff" not in names
         for place in ("first", "second"):
             if (name := figures[place]) is None:
                 assert figures[f"{place}_figure"] is None

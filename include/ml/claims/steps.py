@@ -22,6 +22,7 @@ SQL_STEPS: dict[str, list[str]] = {
     ],
     "find_repeats": [
         "claims_normalized/49_shared_numbers.sql",
+        "claims_normalized/49_persons.sql",
         "claims_normalized/50_repeats.sql",
         "claims_normalized/51_fragments.sql",
         "claims_normalized/52_clones.sql",

@@ -36,8 +36,8 @@ SCORES_SCHEMA = {
 """Columns of `claims_ml_scores` and of the Parquet file, with DuckDB's names of their types."""
 
 PART_ROWS = 122_880
-"""Claims of `claims_high_risk` that are sorted at a time, one row group of DuckDB's; one cluster of its filters may be more.
-With 150,000 two parts at a time took 130 MB more."""
+"""Claims of `claims_high_risk` that are sorted at a time, a row group of DuckDB's; one cluster of its filters may be
+more. With 150,000 two parts at a time took 130 MB more."""
 
 PARTS_AT_A_TIME = 2
 ROWS_AT_A_TIME = 600_000

@@ -1,6 +1,5 @@
 -- Participant numbers that are not one person's: more than ten facilities bill them, as they do a placeholder ('0').
--- Grain: one row per such number. What was billed before says nothing of a patient there: 50, 51, 53 and 54 leave it
--- out.
+-- Grain: one row per such number.
 CREATE OR REPLACE TABLE shared_numbers AS
 WITH often AS (
     SELECT patient_key

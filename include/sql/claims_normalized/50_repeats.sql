@@ -81,7 +81,7 @@ by_care AS (
         primary_diagnosis,
         procedure_codes,
         count(*) AS claims
-    FROM care
+    FROM persons
     GROUP BY primary_diagnosis, procedure_codes
 ),
 
@@ -104,7 +104,7 @@ overall AS (
     SELECT
         (SELECT count(*) FROM repeated) / count(*) AS repeated,
         (SELECT count(*) FILTER (repeated.identical) FROM repeated) / count(*) AS identical
-    FROM care
+    FROM persons
 ),
 
 weighed AS (

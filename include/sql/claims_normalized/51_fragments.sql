@@ -9,17 +9,16 @@
 CREATE OR REPLACE TABLE fragments AS
 WITH stays AS (
     SELECT
-        care.claim_id,
-        care.patient_key,
-        care.inacbg_base,
-        care.admission_date AS since,
-        max({ 'until': care.discharge_date, 'claim_id': care.claim_id }) OVER earlier AS earlier
-    FROM care
-    ANTI JOIN shared_numbers ON care.patient_key = shared_numbers.patient_key
-    WHERE care.service_type = 'RITL'
+        claim_id,
+        patient_key,
+        inacbg_base,
+        admission_date AS since,
+        max({ 'until': discharge_date, 'claim_id': claim_id }) OVER earlier AS earlier
+    FROM persons
+    WHERE service_type = 'RITL'
     WINDOW earlier AS (
-        PARTITION BY care.patient_key, care.facility_key, care.inacbg_base
-        ORDER BY care.admission_date, care.discharge_date, care.claim_id
+        PARTITION BY patient_key, facility_key, inacbg_base
+        ORDER BY admission_date, discharge_date, claim_id
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     )
 ),
@@ -75,7 +74,7 @@ by_base AS (
     SELECT
         inacbg_base,
         count(*) AS stays
-    FROM care
+    FROM persons
     WHERE service_type = 'RITL'
     GROUP BY inacbg_base
 ),
@@ -97,8 +96,11 @@ SELECT
     gaps.nearest.claim_id AS fragment_of,
     usual.continued::INTEGER AS fragment_alike,
     usual.stays::INTEGER AS fragment_n,
-    (usual.continued - least(by_patient.continued, 3) + 1 + 20 * usual.overall)
-    / (usual.stays - least(by_patient.continued, 3) + 20) AS fragment_share
+    least(
+        (usual.continued - least(by_patient.continued, 3) + 1 + 20 * usual.overall)
+        / (usual.stays - least(by_patient.continued, 3) + 20),
+        1
+    ) AS fragment_share
 FROM gaps
 INNER JOIN usual ON gaps.inacbg_base = usual.inacbg_base
 INNER JOIN by_patient ON gaps.patient_key = by_patient.patient_key AND gaps.inacbg_base = by_patient.inacbg_base

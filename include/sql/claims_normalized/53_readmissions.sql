@@ -7,15 +7,14 @@
 CREATE OR REPLACE TABLE readmissions AS
 WITH neighbours AS (
     SELECT
-        care.claim_id,
-        care.inacbg_base,
-        care.admission_date - max(care.discharge_date) OVER earlier_stays AS since_discharge
-    FROM care
-    ANTI JOIN shared_numbers ON care.patient_key = shared_numbers.patient_key
-    WHERE care.service_type = 'RITL'
+        claim_id,
+        inacbg_base,
+        admission_date - max(discharge_date) OVER earlier_stays AS since_discharge
+    FROM persons
+    WHERE service_type = 'RITL'
     WINDOW earlier_stays AS (
-        PARTITION BY care.patient_key
-        ORDER BY care.admission_date, care.discharge_date, care.claim_id
+        PARTITION BY patient_key
+        ORDER BY admission_date, discharge_date, claim_id
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     )
 ),

@@ -9,10 +9,9 @@
 -- overlap_n claims with it are such ones.
 CREATE OR REPLACE TABLE overlapping AS
 WITH inpatients AS (
-    SELECT DISTINCT care.patient_key
-    FROM care
-    ANTI JOIN shared_numbers ON care.patient_key = shared_numbers.patient_key
-    WHERE care.service_type = 'RITL' AND care.los >= 2
+    SELECT DISTINCT patient_key
+    FROM persons
+    WHERE service_type = 'RITL' AND los >= 2
 ),
 
 -- A window instead of a join with itself: a number that many share must not multiply.
@@ -50,7 +49,7 @@ of_base AS (
         inacbg_base,
         service_type,
         count(*) AS claims
-    FROM care
+    FROM persons
     GROUP BY inacbg_base, service_type
 ),
 

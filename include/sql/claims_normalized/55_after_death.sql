@@ -7,9 +7,9 @@
 -- is one. Whom more than three claims or two facilities' claims follow lives, the status is a slip. Newborns (main
 -- group P) are left out on both sides: mother and child share a number, and one of them lives.
 INSERT INTO overlapping
-WITH persons AS (
+WITH not_newborn AS (
     SELECT *
-    FROM care
+    FROM persons
     WHERE NOT starts_with(inacbg_code, 'P-')
 ),
 
@@ -19,21 +19,21 @@ deaths AS (
         min({
             'died': discharge_date, 'claim_id': claim_id, 'los': los, 'facility_key': facility_key
         }) AS death
-    FROM persons
+    FROM not_newborn
     WHERE discharge_status = 4
     GROUP BY patient_key
 ),
 
 afterwards AS (
     SELECT
-        persons.claim_id,
-        persons.patient_key,
-        persons.facility_key,
-        persons.admission_date,
+        not_newborn.claim_id,
+        not_newborn.patient_key,
+        not_newborn.facility_key,
+        not_newborn.admission_date,
         deaths.death
-    FROM persons
-    INNER JOIN deaths ON persons.patient_key = deaths.patient_key
-    WHERE persons.admission_date > deaths.death.died + 1
+    FROM not_newborn
+    INNER JOIN deaths ON not_newborn.patient_key = deaths.patient_key
+    WHERE not_newborn.admission_date > deaths.death.died + 1
 ),
 
 believable AS (

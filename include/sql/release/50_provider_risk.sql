@@ -94,9 +94,10 @@ money_reasons AS (
                 rupiah_id(excess_amount)
             ),
             'text_en', format(
-                'billed {} for {} claims, number {} of {} facilities; {} above what would be expected',
+                'billed {} for {} {}, number {} of {} facilities; {} above what would be expected',
                 rupiah_en(amount_claimed),
                 count_en(claims),
+                plural_en(claims, 'claim', 'claims'),
                 count_en(amount_rank),
                 count_en(facilities),
                 rupiah_en(excess_amount)

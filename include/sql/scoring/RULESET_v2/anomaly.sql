@@ -1,15 +1,23 @@
 -- Reasons of the channel anomaly: the one or two figures without which the forest would find the claim less odd, unless
--- a typology's reason has told them. Only where it stands out: a context tells less than a typology.
+-- a typology that stands out tells them. Only where it stands out: a context tells less than a typology.
 -- Grain: one row per claim. Input: suspects.
 WITH typologies AS (
     SELECT
         *,
+        surprise_upcoding >= $flag_from
+        AND is_rare(if(upcoding_by = 'severity', severity_share, admission_alike / admissions)) AS tells_upcoding,
         list_concat(
-            if(surprise_inflated_bill >= $reason_from, ['price', 'tariff', 'day_price'], []),
-            if(surprise_short_stay >= $reason_from, ['short_stay', 'day_price'], []),
-            if(surprise_upcoding >= $reason_from, [upcoding_by], []),
-            if(surprise_upcoding >= $reason_from AND upcoding_by = 'severity', ['short_stay', 'long_stay'], []),
-            if(surprise_topup >= $reason_from, ['topup'], [])
+            if(
+                surprise_inflated_bill >= $flag_from AND price_level <= 2
+                AND amount_claimed > 1.01 * (price_median + topup_amount),
+                ['price'],
+                []
+            ),
+            if(surprise_inflated_bill >= $flag_from AND tariff_ln_ratio > 0.01, ['tariff'], []),
+            if(surprise_short_stay >= $flag_from AND is_rare(los_share_low), ['short_stay'], []),
+            if(tells_upcoding, [upcoding_by], []),
+            if(tells_upcoding AND upcoding_by = 'severity' AND usual_exit, ['short_stay', 'long_stay'], []),
+            if(surprise_topup >= $flag_from, ['topup'], [])
         ) AS told
     FROM suspects
     WHERE surprise_anomaly >= $flag_from

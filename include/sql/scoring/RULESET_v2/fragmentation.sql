@@ -3,7 +3,7 @@ SELECT
     claim_id,
     'fragmentation' AS code,
     surprise_fragmentation AS strength,
-    is_rare(fragment_alike / fragment_n) AS telling,
+    is_rare(fragment_share) AS telling, -- of others' stays
     format(
         'rawat inap lain pasien yang sama di faskes ini dengan {} (klaim {}), {}; {}{} dari {} rawat inap {} '
         'bersambung seperti ini',

@@ -3,7 +3,7 @@ SELECT
     claim_id,
     'overlap' AS code,
     surprise_overlap AS strength,
-    is_rare(overlap_alike / overlap_n) AS telling,
+    is_rare(overlap_share) AS telling, -- the claim itself left out
     if(
         overlap_died,
         format(

@@ -20,7 +20,7 @@ SELECT
     claim_id,
     'repeat' AS code,
     surprise_repeat AS strength,
-    is_rare(repeat_alike / repeat_n) AS telling,
+    is_rare(repeat_share) AS telling, -- of others: of few claims with that care the patient's own may be most
     format(
         if(
             repeat_identical,

@@ -24,7 +24,7 @@ SELECT
     claim_id,
     'short_stay' AS code,
     surprise_short_stay AS strength,
-    is_rare(share_as_short) AS telling,
+    is_rare(los_share_low) AS telling, -- by mid-rank, as the evidence
     format(
         'LOS {} hari, ditagih {}{}: {}{} dari {} rawat inap sejenis ({}) sesingkat ini',
         los,
