@@ -27,6 +27,19 @@ def test_an_inflated_bill_stands_out_also_when_the_tariff_is_raised_along(
     assert {row["evidence_inflated_bill"] for row in others(claims, claim_id(900))} == {0}
 
 
+def test_a_bill_is_inflated_by_as_much_as_it_is_however_small_its_part_without_topups(
+    compared: Callable[..., Claims],
+) -> None:
+    """A tenth above tariff and top-ups is a tenth above the peers with them, not as much as the peers' price again."""
+    topup = {"FKL44": "DD-05-II", "FKL46": "22500000", "FKL47": "27500000"}
+    odd = compared([*crowd(), claim(900, **topup, FKL30="9999 - else")])[claim_id(900)]
+    assert odd["price_ln_ratio"] == pytest.approx(math.log(2)), "without top-ups"
+    assert odd["tariff_ln_ratio"] == pytest.approx(math.log(1.1))
+    deviations = math.log(1.1) / 0.05
+    rare = -math.log(odd["bill_share"])
+    assert odd["evidence_inflated_bill"] == pytest.approx(0.5 * deviations + rare * min(deviations / 2, 1))
+
+
 def test_topups_are_no_inflation_but_unusual_ones_are_excess(compared: Callable[..., Claims]) -> None:
     topup = {"FKL44": "DD-05-II", "FKL46": "1000000", "FKL47": "3500000"}
     claims = compared([*crowd(), claim(900, **topup, FKL30="9999 - else")])
