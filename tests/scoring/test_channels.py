@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from ml.model.anomaly import ANOMALY_COLUMNS, FEATURES, anomaly_matrix
 from ml.model.artefact import ModelError
-from ml.model.calibration import MOST_KNOTS, learn_calibration
+from ml.model.calibration import LEAST_EVIDENCE, MOST_KNOTS, learn_calibration
 from ml.rules import CHANNELS, load_ruleset
 from ml.rules.ruleset import COMBINATION_THRESHOLDS, Ruleset
 from ml.scoring import by_channels
@@ -61,12 +61,14 @@ def test_a_surprise_is_the_share_with_at_least_as_much_and_rises_with_the_eviden
     found = calibration.of("clone", values)
     for value, surprise in zip(values, found, strict=True):
         share = np.count_nonzero(values >= value) / (len(values) + 1)
-        assert surprise == pytest.approx(-np.log10(share) if value > 0 else 0)
+        assert surprise == pytest.approx(-np.log10(share) if value >= LEAST_EVIDENCE else 0)
     more = calibration.of("clone", values * 2 + 1)
     assert (more > found).all()
 
 
 @given(evidences, any_floats)
+@example(np.array([2.2e-313]), np.array([5e-324]))
+@example(np.array([1e-300]), np.array([1e-301, 1e-300, 1.0]))
 def test_any_evidence_has_a_finite_surprise(learned, values) -> None:
     for calibration in (learn_calibration({"clone": learned}), learn_calibration({"clone": np.zeros(3)})):
         found = calibration.of("clone", values)

@@ -17,6 +17,8 @@ TAIL_KNOTS = 300
 """That many of the largest evidences are knots themselves; the other knots are evenly spaced in surprise."""
 MOST_EVIDENCE = 1e6
 """Infinite evidence counts as this much, so that every surprise is finite."""
+LEAST_EVIDENCE = 1e-300
+"""Less counts as none: the slope up to so small a first knot is not finite."""
 LOG10_E = 0.4342944819032518
 """Beyond the largest evidence of training one nat more is taken for e times as rare."""
 
@@ -66,7 +68,8 @@ def learn_calibration(evidence: Mapping[str, Array]) -> Calibration:
 
 
 def _bounded(evidence: Array) -> Array:
-    return np.clip(np.nan_to_num(evidence, nan=0.0), 0.0, MOST_EVIDENCE)
+    known = np.clip(np.nan_to_num(evidence, nan=0.0), 0.0, MOST_EVIDENCE)
+    return np.asarray(np.where(known < LEAST_EVIDENCE, 0.0, known))
 
 
 def _knots(values: Array) -> tuple[Array, Array]:
