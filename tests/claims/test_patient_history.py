@@ -1,0 +1,267 @@
+"""What a patient was billed before, on hand-made claims: repeats, fragments, overlaps, deaths, readmissions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from tests.claims.conftest import Claims, claim, claim_id, crowd, diagnosis
+
+
+def test_the_later_of_two_bills_is_the_repeat_unless_repeats_are_usual(compared: Callable[..., Claims]) -> None:
+    again = {"PSTV01": "7", "FKL30": "9301 - something", "FKL04": "2022-09-09"}
+    usual = {"FKL18": "Z491", "FKL17A": "Z49", "FKL19": "N-3-15-0", "FKL10": "1", "FKL30": "3995 - dialysis"}
+    series = [
+        claim(n, **usual, PSTV01=f"{n % 5}", FKL03=day, FKL04=day)
+        for n, day in ((n, f"2022-09-{1 + 2 * (n % 50 // 5):02d}") for n in range(300, 350))
+    ]
+    visits = [*crowd(), claim(900, **again), claim(901, **again | {"FKL03": "2022-09-03"}), *series]
+    claims = compared(visits)
+    first, second = claims[claim_id(900)], claims[claim_id(901)]
+    assert (first["evidence_repeat"], second["repeat_after_days"]) == (0, 2)
+    assert second["evidence_repeat"] == pytest.approx(-math.log(second["repeat_share"]))
+    assert second["evidence_repeat"] > 1 > max(claims[claim_id(n)]["evidence_repeat"] for n in range(300, 350))
+
+
+def test_the_same_bill_again_in_a_series_whose_bills_differ(compared: Callable[..., Claims]) -> None:
+    """A series is honest, and yet one of its bills was pasted: same facility, INA-CBG, diagnoses and amount."""
+    treatment = {"FKL18": "Z491", "FKL17A": "Z49", "FKL19": "N-3-15-0", "FKL10": "1", "FKL30": "3995 - dialysis"}
+    days = {n: f"2022-09-{1 + 2 * (n % 50 // 5):02d}" for n in range(300, 350)}
+    series = [claim(n, **treatment, PSTV01=f"{n % 5}", FKL03=day, FKL04=day) for n, day in days.items()]
+    pasted = claim(900, **treatment, PSTV01="4", FKL03="2022-09-20", FKL04="2022-09-20")  # the last one is of the 19th
+    differing = [diagnosis(n, f"J{100 + n % 50 // 5}") for n in range(300, 349)]
+    claims = compared([*crowd(), *series, pasted], [*differing, diagnosis(349, "J999"), diagnosis(900, "J999")])
+    honest, odd = claims[claim_id(349)], claims[claim_id(900)]
+    assert (honest["repeat_identical"], odd["repeat_identical"]) == (False, True)
+    assert (honest["repeat_alike"], odd["repeat_alike"], odd["repeat_n"]) == (46, 1, 51)
+    overall = len(claims)
+    assert honest["repeat_share"] == pytest.approx((46 - 3 + 20 * 46 / overall) / (51 - 3 + 20)), "how usual any is"
+    assert odd["repeat_share"] == pytest.approx((1 - 1 + 20 * 1 / overall) / (51 - 1 + 20)), "an identical one"
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [{"FKL02": claim_id(901, 8188)}, {"FKL19": "A-4-14-II"}, {"FKL47": "2500100"}, {"secondary": "J999"}],
+    ids=["facility", "INA-CBG", "amount", "secondary diagnoses"],
+)
+def test_a_repeat_is_identical_only_in_everything(compared: Callable[..., Claims], difference: dict[str, str]) -> None:
+    again = {"PSTV01": "7", "FKL30": "9301 - something", "FKL04": "2022-09-09"}
+    other = {"FKL03": "2022-09-03"} | difference
+    secondary = other.pop("secondary", None)
+    diagnoses = [diagnosis(901, secondary)] if secondary else None
+    claims = compared([*crowd(), claim(900, **again), claim(901, **again | other)], diagnoses)
+    second = claims[other.get("FKL02", claim_id(901))]
+    assert second["repeat_after_days"] == 2
+    assert second["repeat_identical"] is False
+
+
+@pytest.mark.parametrize("copies", [1, 2, 3, 8])
+def test_more_copies_are_no_excuse_for_one(compared: Callable[..., Claims], copies: int) -> None:
+    """A patient's own repeats are not what makes them usual; from a fourth on they may be a course of treatment."""
+    again = {"PSTV01": "7", "FKL30": "1234 - something rare"}
+    claims = compared([*crowd(), claim(900, **again), *(claim(901 + n, **again) for n in range(copies))])
+    second = claims[claim_id(901)]
+    overall = copies / (201 + copies)
+    own = min(copies, 3)
+    assert second["repeat_share"] == pytest.approx((copies - own + 20 * overall) / (copies + 1 - own + 20))
+    assert (second["excess_amount"] == 2_500_000) == (copies <= 3)
+
+
+def test_the_very_same_bill_need_not_be_the_last_one(compared: Callable[..., Claims]) -> None:
+    again = {"PSTV01": "7", "FKL30": "9301 - something"}
+    bills = [("2022-09-01", "2500000"), ("2022-09-02", "2499999"), ("2022-09-03", "2500000"), ("2022-09-09", "2500000")]
+    visits = [claim(900 + n, **again, FKL03=day, FKL04=day, FKL47=amount) for n, (day, amount) in enumerate(bills)]
+    claims = [compared([*crowd(), *visits])[claim_id(900 + n)] for n in range(4)]
+    assert [row["repeat_of"] for row in claims] == [None, claim_id(900), claim_id(900), None]
+    assert [row["repeat_after_days"] for row in claims] == [None, 1, 2, 6]
+    assert [row["repeat_identical"] for row in claims] == [None, False, True, None]
+    assert claims[2]["excess_amount"] == 2_500_000
+
+
+def test_a_number_of_many_facilities_repeats_nothing(compared: Callable[..., Claims]) -> None:
+    again = {"PSTV01": "0", "FKL30": "9301 - something"}
+    elsewhere = [visit(700 + n, f"2022-10-{1 + n:02d}", 8200 + n, PSTV01="0") for n in range(10)]
+    pieces = [claim(910 + n, PSTV01="0", FKL03=f"2022-05-{1 + n:02d}", FKL04=f"2022-05-{1 + n:02d}") for n in range(2)]
+    claims = compared([*crowd(), claim(900, **again), claim(901, **again), *pieces, *elsewhere])
+    odd = claims[claim_id(901)]
+    assert (odd["repeat_of"], odd["evidence_repeat"], odd["duplicate_gap_days"]) == (None, 0, 0)
+    assert claims[claim_id(911)]["readmission_after_days"] is claims[claim_id(911)]["fragment_of"] is None
+
+
+def test_a_number_of_many_facilities_makes_nobody_elses_repeats_rare(compared: Callable[..., Claims]) -> None:
+    care = {"FKL30": "9301 - something"}
+    honest = [claim(900 + n, **care, PSTV01=f"{n // 2}") for n in range(10)]
+    honest += [claim(930 + n, PSTV01="7", FKL30=f"{n} - x", FKL03=f"2022-09-{4 - 3 * n:02d}") for n in range(2)]
+    shared = [claim(700 + n, **care, FKL02=claim_id(700 + n, 8200 + n % 11), PSTV01="99999") for n in range(60)]
+    alone, beside = (compared([*crowd(), *honest, *more]) for more in ([], shared))
+    for number, column in ((901, "repeat_share"), (930, "fragment_share")):
+        assert alone[claim_id(number)][column] == pytest.approx(beside[claim_id(number)][column])
+        assert alone[claim_id(number)][column] is not None
+
+
+def test_a_stay_inside_a_longer_one_does_not_part_it_from_what_continues_it(compared: Callable[..., Claims]) -> None:
+    stays = [("09-01", "09-20"), ("09-03", "09-05"), ("09-21", "09-23")]
+    visits = [
+        claim(900 + n, PSTV01="7", FKL03=f"2022-{since}", FKL04=f"2022-{until}", FKL30=f"{n} - x")
+        for n, (since, until) in enumerate(stays)
+    ]
+    claims = [compared([*crowd(), *visits])[claim_id(900 + n)] for n in range(3)]
+    assert [row["fragment_gap_days"] for row in claims] == [1, None, 1]
+    assert [row["fragment_of"] for row in claims] == [claim_id(902), None, claim_id(900)]
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 8])
+def test_more_pieces_are_no_excuse_for_a_stay(compared: Callable[..., Claims], pieces: int) -> None:
+    visits = [
+        claim(900 + n, PSTV01="7", FKL03=f"2022-09-{1 + n:02d}", FKL04=f"2022-09-{1 + n:02d}", FKL30=f"{n} - x")
+        for n in range(pieces)
+    ]
+    one = compared([*crowd(), *visits])[claim_id(900)]
+    own, stays = min(pieces, 3), 200 + pieces
+    expected = (pieces - own + 1 + 20 * pieces / stays) / (stays - own + 20)
+    assert one["fragment_share"] == pytest.approx(expected)
+    assert (one["fragment_alike"], one["fragment_n"]) == (pieces, stays)
+
+
+def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
+    pieces = [
+        claim(900, PSTV01="7", FKL03="2022-09-01", FKL04="2022-09-03", FKL30="1 - a"),
+        claim(901, PSTV01="7", FKL03="2022-09-04", FKL04="2022-09-06", FKL30="2 - b"),
+    ]
+    elsewhere = claim(902, FKL02=claim_id(902, 8188), PSTV01="7", FKL03="2022-09-07", FKL04="2022-09-09", FKL30="3 - c")
+    much_later = claim(903, PSTV01="7", FKL03="2022-09-20", FKL04="2022-09-22", FKL30="4 - d")
+    claims = compared([*crowd(), *pieces, elsewhere, much_later])
+    assert [claims[claim_id(n)]["fragment_gap_days"] for n in (900, 901, 903)] == [1, 1, None]
+    assert claims[claim_id(902, 8188)]["evidence_fragmentation"] == claims[claim_id(903)]["evidence_fragmentation"] == 0
+    expected = (2 - 2 + 1 + 20 * 2 / 204) / (204 - 2 + 20)
+    assert claims[claim_id(900)]["fragment_share"] == pytest.approx(expected)
+    habit = math.log((2 - 1 + 2) / (53 * 2 / 204 + 2))  # 53 of the 204 stays are this hospital's
+    assert claims[claim_id(900)]["evidence_fragmentation"] == pytest.approx(-math.log(expected) - 0.15 + 1.5 * habit)
+
+
+def visit(number: int, day: str, facility: int = 8188, **changes: str) -> dict[str, str]:
+    """An outpatient visit of one day."""
+    return claim(
+        number, FKL02=claim_id(number, facility), FKL10="1", FKL19="Q-5-44-0", FKL03=day, FKL04=day, FKL32="190000",
+        FKL47="190000", FKL48="190000", **changes,
+    )  # fmt: skip
+
+
+def test_nobody_is_in_two_places(compared: Callable[..., Claims]) -> None:
+    stay = {"PSTV01": "7", "FKL03": "2022-09-10", "FKL04": "2022-09-14"}
+    visits = [visit(910 + n, f"2022-09-{10 + n}", PSTV01="7") for n in range(6)]
+    longer = claim(901, PSTV01="7", FKL02=claim_id(901, 8188), FKL03="2022-09-12", FKL04="2022-09-20", FKL30="1 - a")
+    claims = compared(
+        [*crowd(), claim(900, **stay), longer, *visits, *(visit(700 + n, "2022-09-11") for n in range(94))]
+    )
+    of_visits = [claims[claim_id(910 + n, 8188)] for n in range(6)]
+    first, second = claim_id(900), claim_id(901, 8188)
+    assert [row["overlap_of"] for row in of_visits] == [None, first, first, second, second, second], "the longest"
+    assert [row["overlap_day"] for row in of_visits] == [None, 1, 2, 1, 2, 3]
+    assert [row["overlap_elsewhere"] for row in of_visits] == [None, True, True, False, False, False]
+    assert (of_visits[1]["overlap_los"], of_visits[3]["overlap_los"]) == (4, 8)
+    assert (of_visits[1]["overlap_alike"], of_visits[1]["overlap_n"]) == (5, 100)
+    assert of_visits[1]["overlap_share"] == pytest.approx((5 - 0.5 + 20 * 5 / 100) / 120)
+    habit = math.log((5 + 1 - 1 + 2) / (5 + 6 / 202 * 51 + 2))
+    assert habit < 0, "no more than its patients would lead one to expect"
+    assert of_visits[1]["evidence_overlap"] == pytest.approx(-math.log(5.5 / 120))
+    later = claims[claim_id(901, 8188)]
+    assert (later["overlap_of"], later["overlap_day"], later["overlap_elsewhere"]) == (claim_id(900), 2, True)
+    assert claims[claim_id(900)]["overlap_of"] is None, "the first of two stays is no overlap"
+    assert claims[claim_id(900)]["evidence_overlap"] == of_visits[0]["evidence_overlap"] == 0
+
+
+def test_a_facility_that_bills_during_stays_elsewhere_has_a_habit(compared: Callable[..., Claims]) -> None:
+    days = {"FKL03": "2022-09-10", "FKL04": "2022-09-14"}
+    stays = [claim(900 + n, PSTV01=f"{n}", FKL30=f"{9500 + n} - x", **days) for n in range(6)]
+    odd = [visit(700 + n, "2022-09-12", PSTV01=f"{n}", FKL30=f"{9600 + n} - y") for n in range(6)]
+    usual = [visit(300 + n, "2022-08-01", 8189, FKL30=f"{n} - z") for n in range(294)]
+    one = compared([*crowd(), *stays, *odd, *usual])[claim_id(700, 8188)]
+    habit = math.log((6 - 1 + 2) / (6 * 6 / 300 + 2))
+    assert one["overlap_share"] == pytest.approx((6 - 0.5 + 20 * 6 / 300) / 320)
+    assert one["evidence_overlap"] == pytest.approx(-math.log(one["overlap_share"]) + 1.5 * habit)
+    assert (one["habit_pattern"], one["habit_observed"]) == ("overlap", 6)
+    assert one["habit_expected"] == pytest.approx(6 * 6 / 300, abs=1e-6)
+
+
+@pytest.mark.parametrize(("facilities", "overlaps"), [(10, True), (11, False)])
+def test_a_number_that_many_facilities_bill_is_not_one_person(
+    compared: Callable[..., Claims], facilities: int, overlaps: bool
+) -> None:
+    stay = claim(900, PSTV01="0000000000", FKL03="2022-09-10", FKL04="2022-09-14")
+    elsewhere = [visit(700 + n, f"2022-10-{1 + n:02d}", 8200 + n, PSTV01="0000000000") for n in range(facilities - 2)]
+    claims = compared([*crowd(), stay, visit(910, "2022-09-12", PSTV01="0000000000"), *elsewhere])
+    assert (claims[claim_id(910, 8188)]["overlap_of"] == claim_id(900)) == overlaps
+
+
+def test_no_overlap_on_the_day_a_stay_ends(compared: Callable[..., Claims]) -> None:
+    stay = claim(900, PSTV01="7", FKL03="2022-09-10", FKL04="2022-09-14")
+    claims = compared([*crowd(), stay, *(visit(910 + n, f"2022-09-{13 + n}", PSTV01="7") for n in range(2))])
+    assert [claims[claim_id(910 + n, 8188)]["overlap_of"] for n in range(2)] == [claim_id(900), None]
+
+
+def test_no_claim_after_death(compared: Callable[..., Claims]) -> None:
+    dies = {"PSTV01": "7", "FKL14": "4"}
+    visits = [visit(910 + n, f"2022-09-{4 + n:02d}", PSTV01="7") for n in range(3)]
+    claims = compared([*crowd(100, FKL14="4"), claim(900, **dies), *visits])
+    after = [claims[claim_id(910 + n, 8188)] for n in range(3)]
+    assert [row["overlap_of"] for row in after] == [None, None, claim_id(900)], "papers may be a day late"
+    one = after[2]
+    assert (one["overlap_died"], one["overlap_day"], one["overlap_los"], one["overlap_elsewhere"]) == (True, 2, 3, True)
+    assert (one["overlap_alike"], one["overlap_n"]) == (1, 101)
+    assert one["overlap_share"] == pytest.approx((1 - 0.5 + 20 / 50) / 121)
+    assert one["evidence_overlap"] == pytest.approx(-math.log(one["overlap_share"]))
+    assert claims[claim_id(900)]["overlap_of"] is None, "the death itself"
+
+
+def test_a_number_of_many_facilities_dies_no_death(compared: Callable[..., Claims]) -> None:
+    shared = [visit(700 + n, f"2022-01-{1 + n:02d}", 8200 + n, PSTV01="0") for n in range(11)]
+    death = claim(900, PSTV01="0", FKL14="4")
+    claims = compared([*crowd(100, FKL14="4"), *shared, death, visit(910, "2022-10-10", PSTV01="0")])
+    assert claims[claim_id(910, 8188)]["overlap_of"] is None
+
+
+@pytest.mark.parametrize(
+    ("dead", "death", "later", "kept"),
+    [
+        (100, {}, [(8188, {}), (8188, {}), (8188, {})], 3),
+        (100, {}, [(8188, {}), (8188, {}), (8188, {}), (8188, {})], 0),  # lives on: a slip
+        (100, {}, [(8188, {}), (8189, {})], 0),  # two facilities saw the patient alive
+        (100, {"FKL14": "3"}, [(8188, {})], 0),  # left against advice
+        (100, {"FKL19": "P-8-10-I"}, [(8188, {})], 0),  # the child died, the mother comes
+        (100, {"FKL19": "O-6-10-I"}, [(8188, {"FKL19": "P-7-10-0"})], 0),  # the mother died, the child comes
+        (20, {}, [(8188, {})], 1),
+        (19, {}, [(8188, {})], 0),  # 1 in 20 who come back: the status means something else
+    ],
+)
+def test_who_is_seen_alive_has_not_died(
+    compared: Callable[..., Claims],
+    dead: int,
+    death: dict[str, str],
+    later: list[tuple[int, dict[str, str]]],
+    kept: int,
+) -> None:
+    visits = [
+        visit(910 + n, f"2022-1{n % 3}-10", facility) | {"PSTV01": "7"} | changes
+        for n, (facility, changes) in enumerate(later)
+    ]
+    claims = compared([*crowd(dead, FKL14="4"), claim(900, PSTV01="7", **{"FKL14": "4"} | death), *visits])
+    assert sum(row["overlap_of"] == claim_id(900) for row in claims.values()) == kept
+
+
+def test_readmissions_count_from_the_last_discharge_and_not_while_the_patient_is_in(
+    compared: Callable[..., Claims],
+) -> None:
+    stays = [("05-01", "05-20"), ("05-05", "05-06"), ("05-22", "05-25"), ("05-25", "05-26"), ("08-01", "08-03")]
+    claims = compared(
+        [
+            *crowd(),
+            *(
+                claim(900 + n, PSTV01="7", FKL03=f"2022-{first}", FKL04=f"2022-{last}", FKL30=f"{n} - x")
+                for n, (first, last) in enumerate(stays)
+            ),
+        ]
+    )
+    assert [claims[claim_id(900 + n)]["readmission_after_days"] for n in range(5)] == [None, None, 2, 0, None]
