@@ -5,17 +5,20 @@ LOCAL := $(PY) -m ops.local_airflow
 export CLAIMS_CALLER_DIR := $(PWD)
 unexport PYTHONDONTWRITEBYTECODE # without bytecode every start would compile Airflow anew
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test e2e lint types lock sample clean setup
+.PHONY: help run up api down status test e2e lint types lock sample clean setup
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
-	@echo 'Variables: CLAIMS=50000 (sample size), CLAIMS_RAW_DIR=folder (your own files), AIRFLOW_PORT=8080, PYTHON=python3.11'
+	@echo 'Variables: CLAIMS=50000 (sample size), CLAIMS_RAW_DIR=folder (your own files), AIRFLOW_PORT=8080, CLAIMS_API_PORT=8090, PYTHON=python3.11'
 
 run: setup ## Run tonight's ETL and scoring through Airflow on sample claims (or CLAIMS_RAW_DIR) and print the report
 	@$(LOCAL) run
 
 up: setup ## Start the whole Airflow with its UI on 127.0.0.1:8080 and all schedules; Ctrl-C stops it
 	@$(LOCAL) up
+
+api: setup ## Serve the live release to auditors on 127.0.0.1:8090, and print a token to try it with; Ctrl-C stops it
+	@$(LOCAL) api
 
 down: ## Stop everything, also what a killed `make run` or `make up` left behind
 	@if [ -x $(PY) ]; then $(LOCAL) down; else echo 'Nothing is running.'; fi

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 from datetime import time
+from typing import get_args
 
 import pytest
 
 from ml.rules import load_ruleset
+from ml.serving import create_app
+from ml.serving.schema import ClaimsQuery, Pattern, ProvidersQuery
 from ml.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from ml.sql import sql_text
 from tests.claims.conftest import claim_id
@@ -39,7 +42,8 @@ def test_env_example_names_every_setting_with_its_default() -> None:
     text = (PROJECT_ROOT / ".env.example").read_text()
     named = re.findall(r"^#?\s?([A-Z_]+)=", text, flags=re.MULTILINE)
     assert named == [field.validation_alias for field in Settings.model_fields.values()]
-    assert "CLAIMS_PATIENT_KEY_SECRET=\n" in text, "the example must not carry a usable secret"
+    for secret in ("CLAIMS_PATIENT_KEY_SECRET", "CLAIMS_API_JWT_SECRET"):
+        assert f"{secret}=\n" in text, "the example must not carry a usable secret"
 
 
 def test_every_path_the_readme_links_to_exists() -> None:
@@ -76,6 +80,22 @@ def test_the_auditors_guide_names_columns_that_exist() -> None:
     assert named - set(re.findall(r"\w+", sql_text("claims_normalized/80_claims_normalized.sql"))) == set()
 
 
+def test_the_page_of_the_api_names_its_calls_and_parameters_and_no_others() -> None:
+    page = (PROJECT_ROOT / "docs" / "api.md").read_text()
+    app = create_app(Settings(CLAIMS_API_JWT_SECRET="x" * 32))
+    told = re.findall(r"^\| `GET (\S+)` \|", page, flags=re.MULTILINE)
+    assert sorted(told) == sorted([*app.openapi()["paths"], "/openapi.json"])
+    rows = page.partition("| parameter of `/claims/high-risk` |")[2].partition("\n\n")[0]
+    named = [
+        name
+        for row in rows.splitlines()
+        for name in re.findall(r"`(\w+)`", row.split("|")[1:2][0] if "|" in row else "")
+    ]
+    assert sorted(named) == sorted(ClaimsQuery.model_fields)
+    sentence = page.partition("`/providers/high-risk` takes ")[2].partition(". A parameter")[0]
+    assert set(re.findall(r"`(\w+)`", sentence)) == set(ProvidersQuery.model_fields) | set(get_args(Pattern))
+
+
 def test_every_make_target_the_readme_names_exists() -> None:
     named = set(re.findall(r"\bmake ([a-z0-9]+)\b", README.read_text()))
     helped = subprocess.run(["make", "help"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout
@@ -99,8 +119,9 @@ def test_a_wrong_value_is_refused_by_the_variables_name(monkeypatch, name: str, 
         load_settings()
 
 
-def test_a_short_secret_is_refused_without_being_shown(monkeypatch) -> None:
-    monkeypatch.setenv("CLAIMS_PATIENT_KEY_SECRET", "hunter2")
-    with pytest.raises(SettingsError, match="CLAIMS_PATIENT_KEY_SECRET") as caught:
+@pytest.mark.parametrize("name", ["CLAIMS_PATIENT_KEY_SECRET", "CLAIMS_API_JWT_SECRET"])
+def test_a_short_secret_is_refused_without_being_shown(monkeypatch, name: str) -> None:
+    monkeypatch.setenv(name, "hunter2")
+    with pytest.raises(SettingsError, match=name) as caught:
         load_settings()
     assert "hunter2" not in str(caught.value)

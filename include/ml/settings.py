@@ -184,6 +184,25 @@ class Settings(BaseSettings):
         validation_alias="CLAIMS_THREADS",
         description="Threads DuckDB and the forest use in one task.",
     )
+    api_jwt_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        validation_alias="CLAIMS_API_JWT_SECRET",
+        description="Secret that the auditors' API checks tokens with (JWT, HS256; 32 characters or more). "
+        "The API refuses to start without it.",
+    )
+    api_host: str = Field(
+        default="127.0.0.1",
+        validation_alias="CLAIMS_API_HOST",
+        description="Address the auditors' API listens on.",
+    )
+    api_port: int = Field(
+        default=8090,
+        ge=1,
+        le=65535,
+        validation_alias="CLAIMS_API_PORT",
+        description="Port the auditors' API listens on.",
+    )
 
     @cached_property
     def raw(self) -> Path:
@@ -255,9 +274,9 @@ def load_settings_leniently() -> Settings:
 
 
 def _shown(item: object) -> str:
-    """The offending value, unless it is the secret's."""
+    """The offending value, unless it is a secret's."""
     assert isinstance(item, dict)  # noqa: S101
-    if "CLAIMS_PATIENT_KEY_SECRET" in item["loc"]:
+    if {"CLAIMS_PATIENT_KEY_SECRET", "CLAIMS_API_JWT_SECRET"} & set(item["loc"]):
         return ""
     return f" (got {item['input']!r})"
 

@@ -1,4 +1,4 @@
-"""The local Airflow: what `make run`, `make up` and `make down` call."""
+"""The local Airflow and the API beside it: what `make run`, `make up`, `make api` and `make down` call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from ml.settings import SettingsError
-from ops.local_airflow import commands
+from ops.local_airflow import claims_api, commands
 from ops.local_airflow.client import ApiError
 from ops.local_airflow.drive import RunFailedError
 from ops.local_airflow.metadata_store import StoreError
@@ -68,6 +68,13 @@ def up() -> None:
     """Run Airflow with its UI and all schedules in the foreground, until Ctrl-C or `down`."""
     with _foreground() as terminal:
         commands.up(terminal, commands.project(os.environ))
+
+
+@app.command()
+def api() -> None:
+    """Serve the live release to auditors, until Ctrl-C."""
+    with _foreground() as terminal:
+        claims_api.api(terminal.console, commands.project(os.environ))
 
 
 @app.command()

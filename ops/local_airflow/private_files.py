@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Secrets:
     api_secret_key: str
     patient_key: str
     admin_password: str
+    claims_api_secret: str = ""  # absent in what an earlier version has made
 
 
 def load_or_create_secrets(run_dir: Path) -> Secrets:
@@ -38,6 +39,9 @@ def load_or_create_secrets(run_dir: Path) -> Secrets:
             made = Secrets(**json.loads(path.read_text(encoding="utf-8")))
         except (TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is damaged ({error}); restore it, or remove it to get new secrets") from error
+        if not made.claims_api_secret:
+            made = replace(made, claims_api_secret=secrets.token_urlsafe(48))
+            write_private(path, asdict(made))
     else:
         made = Secrets(
             fernet_key=base64.urlsafe_b64encode(os.urandom(32)).decode(),
@@ -45,6 +49,7 @@ def load_or_create_secrets(run_dir: Path) -> Secrets:
             api_secret_key=secrets.token_urlsafe(48),
             patient_key=secrets.token_urlsafe(48),
             admin_password=secrets.token_urlsafe(12),
+            claims_api_secret=secrets.token_urlsafe(48),
         )
         write_private(path, asdict(made))
     passwords = {ADMIN: made.admin_password}

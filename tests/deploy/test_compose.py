@@ -24,11 +24,22 @@ REQUIRED = {
     "AIRFLOW__API_AUTH__JWT_SECRET",
     "AIRFLOW__API__SECRET_KEY",
     "AIRFLOW_UI_ADMIN_PASSWORD",
+    "CLAIMS_API_JWT_SECRET",
     "CLAIMS_PATIENT_KEY_SECRET",
     "CLAIMS_RAW_DIR",
 }
 GIVEN = dict.fromkeys(REQUIRED, "given")
-LONG_RUNNING = {"postgres", "api-server", "scheduler", "worker", "dag-processor", "triggerer", "redis", "mailpit"}
+LONG_RUNNING = {
+    "postgres",
+    "api-server",
+    "claims-api",
+    "scheduler",
+    "worker",
+    "dag-processor",
+    "triggerer",
+    "redis",
+    "mailpit",
+}
 PROFILES = {"worker": ["celery"], "redis": ["celery"], "mailpit": ["mail"]}
 PUBLISH_SECONDS = 120
 _SECRET = re.compile(r"PASSWORD$|SECRET|_KEY$|TOKEN")
@@ -165,7 +176,7 @@ def test_order_of_start() -> None:
 
 def test_ports_are_open_to_this_machine_only() -> None:
     published = [port for service in deploy.services().values() for port in service.get("ports", [])]
-    assert len(published) == 2
+    assert len(published) == 3
     for port in published:
         assert deploy.interpolate(port, GIVEN).startswith("127.0.0.1:"), port
 
@@ -196,7 +207,13 @@ def test_instance_is_written_by_tasks_and_callbacks_only() -> None:
         for mount in deploy.mounts(service)
         if mount.target == "/opt/claims/instance"
     }
-    assert access == {"api-server": True, "scheduler": False, "worker": False, "dag-processor": False}
+    assert access == {
+        "api-server": True,
+        "claims-api": True,
+        "scheduler": False,
+        "worker": False,
+        "dag-processor": False,
+    }
     for name in access:
         assert deploy.services()[name]["environment"]["CLAIMS_INSTANCE_DIR"] == "/opt/claims/instance"
 
@@ -214,7 +231,7 @@ def test_a_task_finds_the_same_in_a_worker_as_in_the_scheduler() -> None:
 
 
 def test_tasks_run_in_the_scheduler_unless_the_operator_says_celery() -> None:
-    for name, service in deploy.own_services().items():
+    for name, service in deploy.airflow_services().items():
         assert deploy.environment(service, GIVEN)["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor", name
         celery = deploy.environment(service, GIVEN | {"AIRFLOW_EXECUTOR": "CeleryExecutor"})
         assert celery["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor", name
@@ -245,9 +262,18 @@ def test_queue_is_on_disk_and_on_no_port() -> None:
     ],
 )
 def test_airflow_s_switch_for_metrics_reaches_every_service_of_airflow(switch: dict[str, str]) -> None:
-    for name, service in deploy.own_services().items():
+    for name, service in deploy.airflow_services().items():
         assert switch.items() <= deploy.environment(service, GIVEN | switch).items(), name
         assert not [one for one in deploy.environment(service, GIVEN) if "METRICS" in one], name
+
+
+def test_the_auditors_api_knows_nothing_it_does_not_need() -> None:
+    """It answers people outside the team: no secret of Airflow's, of the store's or of patients is there to be lost."""
+    environ = deploy.environment(deploy.services()["claims-api"], GIVEN)
+    assert {name for name in environ if _SECRET.search(name)} == {"CLAIMS_API_JWT_SECRET"}
+    assert not [name for name in environ if name.startswith(("AIRFLOW", "PG"))]
+    others = [service for name, service in deploy.services().items() if name != "claims-api"]
+    assert not [one for one in others if "CLAIMS_API_JWT_SECRET" in deploy.environment(one, GIVEN)]
 
 
 def test_api_server_and_init_share_the_password_file() -> None:
@@ -296,10 +322,10 @@ def test_warehouse_connection_follows_the_settings() -> None:
 
 
 def test_services_talk_past_a_proxy() -> None:
-    for name, service in deploy.own_services().items():
+    for name, service in deploy.airflow_services().items():
         for spelling in ("NO_PROXY", "no_proxy"):
             direct = deploy.environment(service, GIVEN)[spelling].split(",")
-            reached = LONG_RUNNING - {"scheduler", "worker", "dag-processor", "triggerer"}
+            reached = LONG_RUNNING - {"claims-api", "scheduler", "worker", "dag-processor", "triggerer"}
             assert {"localhost", "127.0.0.1", *reached} <= set(direct), name
 
 

@@ -70,7 +70,7 @@ def test_secrets_differ_from_one_another_and_from_time_to_time(tmp_path: Path) -
         folder.mkdir()
         _make_env(folder)
     values = [value for folder in folders for name, value in _read_env(folder).items() if name != "CLAIMS_RAW_DIR"]
-    assert len(set(values)) == len(values) == 14
+    assert len(set(values)) == len(values) == 16
 
 
 def test_an_env_is_never_overwritten(tmp_path: Path) -> None:

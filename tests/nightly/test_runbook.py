@@ -56,6 +56,7 @@ def place(settings: Settings, publish: Publish, tmp_path: Path) -> Path:
 def test_every_command_without_airflow_works(settings: Settings, place: Path) -> None:
     environment = os.environ | {
         "CLAIMS_INSTANCE_DIR": str(settings.instance_dir),
+        "CLAIMS_API_JWT_SECRET": "a-secret-for-tests-that-is-long-enough",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHON": sys.executable,
     }

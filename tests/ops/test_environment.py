@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,17 @@ def test_secrets_are_random_private_and_stable(tmp_path: Path) -> None:
     for file in (tmp_path / "secrets.json", tmp_path / PASSWORDS_FILE):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert json.loads((tmp_path / PASSWORDS_FILE).read_text()) == {"admin": made.admin_password}
+
+
+def test_secrets_of_an_earlier_version_get_what_they_lack(tmp_path: Path) -> None:
+    made = load_or_create_secrets(tmp_path)
+    kept = json.loads((tmp_path / "secrets.json").read_text())
+    del kept["claims_api_secret"]
+    (tmp_path / "secrets.json").write_text(json.dumps(kept))
+    mended = load_or_create_secrets(tmp_path)
+    assert len(mended.claims_api_secret) >= 32
+    assert replace(mended, claims_api_secret=made.claims_api_secret) == made
+    assert load_or_create_secrets(tmp_path) == mended
 
 
 def test_damaged_secrets_are_not_replaced(tmp_path: Path) -> None:

@@ -1,0 +1,216 @@
+"""What the API is asked and what it answers. Money in rupiah, durations in days, scores and shares 0 to 1."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json
+
+from ml.claims import layout
+
+HIGH_RISK = 0.5
+"""From here on a claim is listed unless the caller says otherwise, and counts as high-risk of its provider."""
+
+MAX_PAGE_SIZE = 200
+
+Pattern = Literal[
+    "severity", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone"
+]  # fmt: skip
+
+
+def _known_province(code: int | None) -> int | None:
+    if code is not None and code not in layout.PROVINCES:
+        raise ValueError(f"no BPS province code; known: {', '.join(map(str, sorted(layout.PROVINCES)))}")
+    return code
+
+
+def _upper(text: object) -> object:
+    return text.upper() if isinstance(text, str) else text
+
+
+def _lower(text: object) -> object:
+    return text.lower() if isinstance(text, str) else text
+
+
+class _Page(BaseModel):
+    # A slip in a filter's name must not answer with all claims.
+    model_config = ConfigDict(extra="forbid")
+
+    page: int = Field(default=1, ge=1, le=1_000_000, description="Which page, counted from 1.")
+    page_size: int = Field(default=50, ge=1, le=MAX_PAGE_SIZE, description="Rows a page.")
+    release: str | None = Field(
+        default=None,
+        max_length=200,
+        description="`meta.release_id` of an earlier answer: further pages of the same list, after a switch, too.",
+    )
+
+    @property
+    def skipped(self) -> int:
+        """Rows on the pages before."""
+        return (self.page - 1) * self.page_size
+
+
+class ClaimsQuery(_Page):
+    """Filters, order and page of `GET /claims/high-risk`."""
+
+    service_type: Annotated[Literal["RITL", "RJTL"] | None, BeforeValidator(_upper)] = Field(
+        default=None, description="RITL: inpatient, RJTL: outpatient."
+    )
+    severity: Annotated[Literal["rawat_jalan", "ringan", "sedang", "berat"] | None, BeforeValidator(_lower)] = Field(
+        default=None, description="From the INA-CBG code: I ringan, II sedang, III berat, 0 rawat_jalan."
+    )
+    province: int | None = Field(default=None, ge=0, le=9999, description="BPS code of the facility's province.")
+    facility: str | None = Field(default=None, max_length=60, description="The provider's `facility_key`.")
+    flag: str | None = Field(
+        default=None, pattern=r"^[a-z][a-z0-9_]*$", description="Claims with this flag, e.g. `upcoding`."
+    )
+    min_risk: float = Field(default=HIGH_RISK, ge=0, le=1, allow_inf_nan=False, description="Lowest `risk_score`.")
+    min_excess: int = Field(default=0, ge=0, le=10**13, description="Lowest `excess_amount`, in rupiah.")
+    sort: Literal["risk", "excess"] = Field(
+        default="risk", description="By risk, or by excess: the rupiah that an audit could recover."
+    )
+
+
+class ProvidersQuery(_Page):
+    """Filters and page of `GET /providers/high-risk`."""
+
+    province: Annotated[int | None, AfterValidator(_known_province)] = Field(
+        default=None, description="BPS code of the province."
+    )
+    pattern: Pattern | None = Field(default=None, description="Providers whose clearest habit is this.")
+
+
+class Reason(BaseModel):
+    """Why a claim or provider is listed: the same sentence in two languages, and its numbers."""
+
+    code: str
+    text_id: str
+    text_en: str
+    figures: dict[str, Any]
+
+
+class Claim(BaseModel):
+    """A claim with its scores. Columns: docs/features.md; of persons nothing but the claim id."""
+
+    claim_id: str
+    risk_score: float
+    excess_amount: int
+    reasons: Json[list[Reason]]
+    flags: list[str]
+    channels: dict[str, float | None] | None
+    rule_score: float
+    ml_score: float
+    ml_score_normalized: float
+    facility_key: str
+    facility_key_source: str
+    provider_risk_score: float | None
+    provider_rank: int | None
+    province_code: int | None
+    province_name: str
+    regency_code: int | None
+    facility_ownership: str
+    facility_type: str
+    facility_class: str
+    service_type: str
+    severity_group: str
+    severity_level: int
+    admission_date: date
+    discharge_date: date
+    los: int
+    ward_class: int | None
+    tariff_region: int | None
+    primary_diagnosis: str
+    primary_diagnosis_group: str | None
+    primary_diagnosis_label: str | None
+    procedure_codes: str | None
+    procedure_count: int
+    comorbidity_count: int
+    inacbg_code: str
+    inacbg_description: str | None
+    inacbg_tariff: int | None
+    topup_amount: int
+    amount_claimed: int
+    amount_paid: int | None
+    amount_gap: int | None
+    paid_ratio: float | None
+    price_median: float | None
+    price_n: int | None
+    los_share_low: float | None
+    peer_level: int | None
+    peer_n: int | None
+    peer_mean: float | None
+    peer_p90: float | None
+    peer_std: float | None
+    cost_zscore: float | None
+    duplicate_pattern: bool
+    duplicate_gap_days: int | None
+
+
+class Provider(BaseModel):
+    """A provider of the table `provider_risk`. `pattern` is its clearest habit, the reasons have the numbers."""
+
+    rank: int
+    facility_key: str
+    facility_key_source: str
+    provider_risk_score: float
+    claims: int
+    high_risk_claims: int = Field(description=f"Claims with a risk_score of {HIGH_RISK} or more.")
+    amount_claimed: int
+    excess_amount: int
+    pattern: str | None
+    deviance: float = Field(description="How clearly its claims speak for a habit, in nats.")
+    reasons: Json[list[Reason]]
+    province_name: str
+    regency_code: int | None
+    facility_ownership: str
+    facility_type: str
+    facility_class: str
+
+
+class Meta(BaseModel):
+    """Which release an answer is of."""
+
+    release_id: str
+    data_date: date = Field(description="Jakarta date up to which claims are in.")
+    published_at: datetime
+    qc_passed: bool | None = Field(description="null: published, its QC is still to come.")
+    model_version: str
+    ruleset_version: str
+    notice: str | None = Field(default=None, description="What the reader should know, in Bahasa Indonesia.")
+
+
+class PageMeta(Meta):
+    """Which release a page is of, and where in the list it stands."""
+
+    total: int = Field(description="Rows that match the filters, on all pages.")
+    page: int
+    page_size: int
+    pages: int
+
+
+class ClaimsPage(BaseModel):
+    """The answer of `GET /claims/high-risk`."""
+
+    data: list[Claim]
+    meta: PageMeta
+
+
+class OneClaim(BaseModel):
+    """The answer of `GET /claims/{claim_id}`."""
+
+    data: Claim
+    meta: Meta
+
+
+class ProvidersPage(BaseModel):
+    """The answer of `GET /providers/high-risk`."""
+
+    data: list[Provider]
+    meta: PageMeta
+
+
+class Health(BaseModel):
+    """The answer of `GET /health`: nothing about claims, as it asks for no token."""
+
+    status: Literal["ok", "no release"]

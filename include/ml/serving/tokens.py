@@ -1,0 +1,46 @@
+"""Who may read: JSON Web Tokens (RFC 7519) signed with the secret of `CLAIMS_API_JWT_SECRET` (HMAC-SHA256)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import jwt
+
+ALGORITHM = "HS256"
+LEEWAY = timedelta(seconds=30)
+"""How far the clock of whoever made a token may be off."""
+
+
+class TokenError(ValueError):
+    """A token does not let its bearer in; the message says why, and never shows the token."""
+
+
+def make_token(secret: str, subject: str, valid_for: timedelta, now: datetime) -> str:
+    """Return a token for a person or program.
+
+    Args:
+        secret: what the API checks the signature with.
+        subject: whose token it is; the API's log names it.
+        valid_for: until when it lets in, counted from `now`.
+        now: a moment with a timezone.
+    """
+    return jwt.encode({"sub": subject, "iat": now, "exp": now + valid_for}, secret, algorithm=ALGORITHM)
+
+
+def subject_of(token: str, secret: str) -> str:
+    """Return whose token it is, after its signature and dates.
+
+    Raises:
+        TokenError: it is malformed, of another secret or algorithm, expired, not yet valid, or says no subject or end.
+    """
+    try:
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=[ALGORITHM],
+            leeway=LEEWAY,
+            options={"require": ["exp", "sub"], "verify_aud": False},
+        )
+    except jwt.InvalidTokenError as error:
+        raise TokenError(str(error)) from None
+    return str(claims["sub"])

@@ -1,0 +1,19 @@
+-- One page of the claims of count_high_risk_claims.sql, in the one order that all lists use: by risk, or, with $sort
+-- 'excess', by what an audit could recover and then by risk.
+SELECT * -- noqa: AM04
+FROM claims_high_risk
+WHERE
+    risk_score >= $min_risk
+    AND excess_amount >= $min_excess
+    AND ($service_type::VARCHAR IS NULL OR service_type = $service_type)
+    AND ($severity::VARCHAR IS NULL OR severity_group = $severity)
+    AND ($province::INTEGER IS NULL OR province_code = $province)
+    AND ($facility::VARCHAR IS NULL OR facility_key = $facility)
+    AND ($flag::VARCHAR IS NULL OR list_contains(flags, $flag))
+ORDER BY
+    if($sort = 'excess', excess_amount, 0) DESC,
+    risk_score DESC,
+    ml_score DESC,
+    amount_claimed DESC,
+    claim_id ASC
+LIMIT $page_size OFFSET $skipped
