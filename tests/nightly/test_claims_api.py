@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import jwt
+import pyarrow.parquet as pq
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
@@ -25,6 +26,7 @@ from ml.serving import create_app
 from ml.serving.tokens import make_token
 from ml.settings import Settings, SettingsError
 from tests.nightly.conftest import Night, settings_of
+from tests.release.conftest import write_candidate
 
 Publish = Callable[..., Night]
 
@@ -278,6 +280,37 @@ def test_further_pages_can_stay_with_their_release(client: TestClient, publish: 
     assert got(client, RUNBOOK)["meta"]["release_id"] == second
     assert got(client, pinned) == before
     assert before["meta"]["release_id"] == first
+
+
+def test_a_list_can_leave_out_what_was_read(tmp_path: Path) -> None:
+    """By number: claims 0 to 4 are listed on the first night; 3 to 7 on the second, and 9 rises to 0.3."""
+    nights = {"first": [0.9] * 5 + [0.2] * 5, "second": [0.1] * 3 + [0.8] * 5 + [0.1, 0.3]}
+    store = ReleaseStore(tmp_path / "instance", threads=1)
+    client = client_of(settings_of(tmp_path / "instance"))
+    read = {}
+    for night, risks in nights.items():
+
+        def risks_of(rows: list[dict[str, Any]], risks: list[float] = risks) -> None:
+            for row, risk in zip(rows, risks, strict=True):
+                row |= {"risk_score": risk, "flags": [], "reasons": "[]"}
+
+        candidate = write_candidate(tmp_path / night, model="MODEL_v1", change=risks_of, rows=len(risks))
+        read[night] = store.publish(candidate, RunToken(night, 1)).release_id
+    claims = [row["claim_id"] for row in pq.read_table(candidate.scores).to_pylist()]
+
+    def new(query: str) -> set[int]:
+        body = got(client, f"/claims/high-risk?{query}")
+        assert body["meta"]["total"] == len(body["data"])
+        assert body["meta"]["release_id"] == read["second"]
+        return {claims.index(claim) for claim in ids(body)}
+
+    assert new("min_risk=0.5") == {3, 4, 5, 6, 7}
+    assert new(f"new_since={read['first']}") == {5, 6, 7}
+    assert new(f"new_since={read['first']}&min_risk=0.3") == {5, 6, 7, 9}
+    assert new(f"new_since={read['second']}") == set()
+    store.record_qc(read["first"], passed=False, log=None)
+    assert new(f"new_since={read['first']}") == {5, 6, 7}, "it was read all the same"
+    assert "new_since: this release is not kept" in got(client, "/claims/high-risk?new_since=../x", 410)["detail"]
 
 
 def test_a_release_that_was_withdrawn_is_not_read_any_more(

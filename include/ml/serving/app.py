@@ -21,8 +21,10 @@ from ml.serving.reader import (
     NoSuchReleaseError,
     NotReadableError,
     chosen_release,
+    kept_release,
     live_release,
     read,
+    read_new,
 )
 from ml.serving.tokens import TokenError, subject_of
 from ml.settings import Settings, SettingsError
@@ -108,9 +110,16 @@ def health(request: Request, response: Response) -> schema.Health:
 def high_risk_claims(request: Request, query: Annotated[schema.ClaimsQuery, Query()]) -> schema.ClaimsPage:
     """Claims by risk, or by what an audit could recover, with the reasons."""
     release = _release(request, query.release)
-    filters = query.model_dump(exclude={"page", "page_size", "sort", "release"})
+    before = None if query.new_since is None else kept_release(_instance(request).store, query.new_since, "new_since")
+    filters = query.model_dump(exclude={"page", "page_size", "sort", "release", "new_since"})
     page = {"sort": query.sort, "page_size": query.page_size, "skipped": query.skipped}
-    [[counted], rows] = read(release, ("count_high_risk_claims", filters), ("high_risk_claims", {**filters, **page}))
+    [[counted], rows] = read_new(
+        release,
+        before,
+        query.min_risk,
+        ("count_high_risk_claims", filters),
+        ("high_risk_claims", {**filters, **page}),
+    )
     meta = _page_meta(request, release, query, counted["total"])
     return schema.ClaimsPage.model_validate({"data": rows, "meta": meta})
 

@@ -6,8 +6,10 @@ milliseconds (docs/api.md).
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
@@ -15,6 +17,8 @@ import duckdb
 from ml.release import Release, ReleaseError, ReleaseStore
 from ml.release.tables import opened
 from ml.sql import sql_text
+
+log = logging.getLogger(__name__)
 
 MEMORY_LIMIT = "512MB"
 THREADS = 1
@@ -62,14 +66,37 @@ def chosen_release(store: ReleaseStore, release_id: str | None) -> Release:
     release = live_release(store)
     if release_id is None or release_id == release.id:
         return release
-    if release_id not in store.ids():  # an id is a folder's name: nothing else may become part of a path
-        raise NoSuchReleaseError("release: not kept any more; begin again with page 1 and without `release`")
-    if store.qc_passed(release_id) is not True:
+    if store.qc_passed(release_id) is not True and release_id in store.ids():
         raise NoSuchReleaseError("release: withdrawn; begin again with page 1 and without `release`")
+    return kept_release(store, release_id, "release")
+
+
+def kept_release(store: ReleaseStore, release_id: str, parameter: str) -> Release:
+    """Return a release that somebody has read, whatever became of it since.
+
+    Raises:
+        NoSuchReleaseError: it is not kept any more; the message names the parameter.
+    """
+    if release_id not in store.ids():  # an id is a folder's name: nothing else may become part of a path
+        raise NoSuchReleaseError(f"{parameter}: this release is not kept any more; ask again without it")
     try:
         return store.get(release_id)
     except ReleaseError as error:
-        raise NoSuchReleaseError(f"release: cannot be read: {error}") from error
+        log.error("%s", error)
+        raise NoSuchReleaseError(f"{parameter}: this release cannot be read any more; ask again without it") from error
+
+
+def read_new(
+    release: Release, before: Release | None, min_risk: float, *queries: tuple[str, Mapping[str, Any]]
+) -> list[list[dict[str, Any]]]:
+    """Run statements that know what a release before has listed (table `listed_before`); see `read`."""
+    with _opened(release) as connection:
+        if before is None:
+            connection.execute(sql_text("serving/listed_before_none.sql"))
+        else:
+            connection.execute("ATTACH $database AS before (READ_ONLY)", {"database": str(before.database)})
+            connection.execute(sql_text("serving/listed_before.sql"), {"min_risk": min_risk})
+        return [_rows(connection, statement, parameters) for statement, parameters in queries]
 
 
 def read(release: Release, *queries: tuple[str, Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -78,9 +105,15 @@ def read(release: Release, *queries: tuple[str, Mapping[str, Any]]) -> list[list
     Raises:
         NotReadableError: the file is not there, damaged, or of an earlier version without a column.
     """
+    with _opened(release) as connection:
+        return [_rows(connection, statement, parameters) for statement, parameters in queries]
+
+
+@contextmanager
+def _opened(release: Release) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with _PLACES, opened(release.database, memory_limit=MEMORY_LIMIT, threads=THREADS) as connection:
-            return [_rows(connection, statement, parameters) for statement, parameters in queries]
+            yield connection
     except duckdb.Error as error:
         raise NotReadableError(
             f"The release {release.id} cannot be read: {error}. `releases verify` tells whether it is damaged; one of "

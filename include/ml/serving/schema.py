@@ -67,6 +67,11 @@ class ClaimsQuery(_Page):
     )
     min_risk: float = Field(default=HIGH_RISK, ge=0, le=1, allow_inf_nan=False, description="Lowest `risk_score`.")
     min_excess: int = Field(default=0, ge=0, le=10**13, description="Lowest `excess_amount`, in rupiah.")
+    new_since: str | None = Field(
+        default=None,
+        max_length=200,
+        description="`meta.release_id` of a list that was read: only claims that it did not list at this `min_risk`.",
+    )
     sort: Literal["risk", "excess"] = Field(
         default="risk", description="By risk, or by excess: the rupiah that an audit could recover."
     )
@@ -99,22 +104,22 @@ class Claim(BaseModel):
     reasons: Json[list[Reason]]
     flags: list[str]
     channels: dict[str, float | None] | None
-    rule_score: float
-    ml_score: float
-    ml_score_normalized: float
+    rule_score: float | None
+    ml_score: float | None
+    ml_score_normalized: float | None
     facility_key: str
-    facility_key_source: str
+    facility_key_source: str | None
     provider_risk_score: float | None
     provider_rank: int | None
     province_code: int | None
-    province_name: str
+    province_name: str | None
     regency_code: int | None
-    facility_ownership: str
-    facility_type: str
-    facility_class: str
+    facility_ownership: str | None
+    facility_type: str | None
+    facility_class: str | None
     service_type: str
     severity_group: str
-    severity_level: int
+    severity_level: int | None
     admission_date: date
     discharge_date: date
     los: int
@@ -124,12 +129,12 @@ class Claim(BaseModel):
     primary_diagnosis_group: str | None
     primary_diagnosis_label: str | None
     procedure_codes: str | None
-    procedure_count: int
-    comorbidity_count: int
+    procedure_count: int | None
+    comorbidity_count: int | None
     inacbg_code: str
     inacbg_description: str | None
     inacbg_tariff: int | None
-    topup_amount: int
+    topup_amount: int | None
     amount_claimed: int
     amount_paid: int | None
     amount_gap: int | None
@@ -143,7 +148,7 @@ class Claim(BaseModel):
     peer_p90: float | None
     peer_std: float | None
     cost_zscore: float | None
-    duplicate_pattern: bool
+    duplicate_pattern: bool | None
     duplicate_gap_days: int | None
 
 
