@@ -28,7 +28,8 @@ def api(console: Console, project: Project) -> NoReturn:
     else:
         secret = settings.api_jwt_secret.get_secret_value()
     token = make_token(secret, "make-api", timedelta(hours=TOKEN_HOURS), now())
-    address = f"http://{settings.api_host}:{settings.api_port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.api_host, settings.api_host)  # noqa: S104
+    address = f"http://[{host}]:{settings.api_port}" if ":" in host else f"http://{host}:{settings.api_port}"
     console.print(f"The API will be at [bold]{address}[/bold]; in another terminal, within {TOKEN_HOURS} hours:\n")
     console.print(
         f"  curl -H 'Authorization: Bearer {token}' \\\n    '{address}{EXAMPLE}'\n", soft_wrap=True, markup=False

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +26,7 @@ from pydantic import SecretStr
 from ml import nightly
 from ml.pipelines import api_token
 from ml.release import Release, ReleaseStore, RunToken
-from ml.serving import create_app
+from ml.serving import create_app, reader
 from ml.serving.tokens import make_token
 from ml.settings import Settings, SettingsError
 from tests.nightly.conftest import Night, settings_of
@@ -196,7 +200,7 @@ def test_the_providers_stand_in_the_order_of_their_rank(served: Served) -> None:
         ("page=0", "page", "greater than or equal to 1"),
         ("min_risk=nan", "min_risk", "finite number"),
         ("province=Jakarta", "province", "valid integer"),
-        ("flag=%27%20OR%201", "flag", "pattern"),
+        ("flag=upcodin", "flag", "'upcoding', 'inflated_bill'"),
         ("sort=amount", "sort", "'risk' or 'excess'"),
     ],
 )
@@ -204,6 +208,23 @@ def test_a_wrong_parameter_is_named(served: Served, query: str, field: str, mess
     [problem] = got(served.client, f"/claims/high-risk?{query}", 422)["detail"]
     assert problem["loc"] == ["query", field]
     assert message in problem["msg"]
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("/claims/high-risk?service_type=RITL&service_type=RJTL", "service_type: given more than once"),
+        ("/providers/high-risk?page=1&page=2", "page: given more than once"),
+        ("/claims/x?release=y", "release: there is no such parameter"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(served: Served, path: str, named: str) -> None:
+    assert named in got(served.client, path, 422)["detail"]
+
+
+def test_nobody_is_sent_to_where_his_host_header_says(served: Served) -> None:
+    answer = served.client.get("/claims/high-risk/", headers={"Host": "evil.example"}, follow_redirects=False)
+    assert answer.status_code == 404
 
 
 def test_a_province_that_no_list_knows_is_named_for_providers(served: Served) -> None:
@@ -223,7 +244,9 @@ def tokens_that_must_not_let_in() -> dict[str, str | None]:
         "of another algorithm": jwt.encode(good, SECRET * 2, algorithm="HS512"),
         "without end": jwt.encode({"sub": "auditor-1"}, SECRET, algorithm="HS256"),
         "of nobody": jwt.encode({"exp": NOW + timedelta(hours=1)}, SECRET, algorithm="HS256"),
-        "not yet valid": jwt.encode({**good, "nbf": NOW + timedelta(minutes=30)}, SECRET, algorithm="HS256"),
+        "not yet valid": jwt.encode({**good, "nbf": NOW + timedelta(minutes=3)}, SECRET, algorithm="HS256"),
+        "just expired": make_token(SECRET, "auditor-1", timedelta(minutes=1), NOW - timedelta(minutes=3)),
+        "with a header that is no text": "eyJhbGciOiJIUzI1NiIsImNyaXQiOlsiXHVkODAwIl19.e30.AAAA",
     }
 
 
@@ -283,34 +306,44 @@ def test_further_pages_can_stay_with_their_release(client: TestClient, publish: 
 
 
 def test_a_list_can_leave_out_what_was_read(tmp_path: Path) -> None:
-    """By number: claims 0 to 4 are listed on the first night; 3 to 7 on the second, and 9 rises to 0.3."""
-    nights = {"first": [0.9] * 5 + [0.2] * 5, "second": [0.1] * 3 + [0.8] * 5 + [0.1, 0.3]}
+    """By number: on the first night claims 0 to 4 are listed, 0 first; on the second 3 to 9, 3 first."""
+    nights = {
+        "first": [0.9, 0.8, 0.7, 0.6, 0.5, 0.2, 0.2, 0.2, 0.2, 0.2],
+        "second": [0.1, 0.1, 0.1, 0.95, 0.65, 0.7, 0.75, 0.8, 0.9, 0.6],
+    }
     store = ReleaseStore(tmp_path / "instance", threads=1)
     client = client_of(settings_of(tmp_path / "instance"))
     read = {}
     for night, risks in nights.items():
 
-        def risks_of(rows: list[dict[str, Any]], risks: list[float] = risks) -> None:
+        def scored(rows: list[dict[str, Any]], risks: list[float] = risks) -> None:
             for row, risk in zip(rows, risks, strict=True):
                 row |= {"risk_score": risk, "flags": [], "reasons": "[]"}
 
-        candidate = write_candidate(tmp_path / night, model="MODEL_v1", change=risks_of, rows=len(risks))
+        candidate = write_candidate(tmp_path / night, model="MODEL_v1", change=scored, rows=len(risks))
         read[night] = store.publish(candidate, RunToken(night, 1)).release_id
     claims = [row["claim_id"] for row in pq.read_table(candidate.scores).to_pylist()]
 
-    def new(query: str) -> set[int]:
+    def listed(query: str) -> list[int]:
         body = got(client, f"/claims/high-risk?{query}")
         assert body["meta"]["total"] == len(body["data"])
         assert body["meta"]["release_id"] == read["second"]
-        return {claims.index(claim) for claim in ids(body)}
+        return [claims.index(claim) for claim in ids(body)]
 
-    assert new("min_risk=0.5") == {3, 4, 5, 6, 7}
-    assert new(f"new_since={read['first']}") == {5, 6, 7}
-    assert new(f"new_since={read['first']}&min_risk=0.3") == {5, 6, 7, 9}
-    assert new(f"new_since={read['second']}") == set()
+    assert listed("") == [3, 8, 7, 6, 5, 4, 9]
+    assert listed(f"read_release={read['first']}") == [8, 7, 6, 5, 9]
+    assert listed(f"read_release={read['first']}&read_rows=3") == [3, 8, 7, 6, 5, 4, 9]
+    assert listed(f"read_release={read['second']}&read_rows=3") == [6, 5, 4, 9]
+    assert listed(f"read_release={read['first']}&min_risk=0.7") == [3, 8, 7, 6, 5], "3 was below 0.7, so not listed"
+    # The list by rupiah is another one: of it, too, the first rows were read.
+    by_excess = listed("sort=excess")
+    assert by_excess != listed("")
+    assert listed(f"read_release={read['second']}&sort=excess&read_rows=2") == by_excess[2:]
+    assert listed(f"read_release={read['first']}&sort=excess") == [each for each in by_excess if each not in (3, 4)]
     store.record_qc(read["first"], passed=False, log=None)
-    assert new(f"new_since={read['first']}") == {5, 6, 7}, "it was read all the same"
-    assert "new_since: this release is not kept" in got(client, "/claims/high-risk?new_since=../x", 410)["detail"]
+    assert listed(f"read_release={read['first']}") == [8, 7, 6, 5, 9], "it was read all the same"
+    refused = got(client, "/claims/high-risk?read_release=../x", 410)
+    assert refused["detail"].startswith("read_release: this release is not kept")
 
 
 def test_a_release_that_was_withdrawn_is_not_read_any_more(
@@ -321,7 +354,44 @@ def test_a_release_that_was_withdrawn_is_not_read_any_more(
     assert got(client, f"/claims/high-risk?release={bad}")["meta"]["release_id"] == bad
     store.record_qc(bad, passed=False, log=None)
     store.restore("bad", reason="QC failed")
-    assert "withdrawn" in got(client, f"/claims/high-risk?release={bad}", 410)["detail"]
+    for path in ("claims", "providers"):
+        assert "withdrawn" in got(client, f"/{path}/high-risk?release={bad}", 410)["detail"]
+
+
+def test_a_release_an_operator_went_back_from_is_not_read_any_more(
+    client: TestClient, publish: Publish, store: ReleaseStore
+) -> None:
+    first = publish("first", qc=True).published.release_id
+    second = publish("second", qc=True).published.release_id
+    store.rollback(first, reason="wrong tariffs", who="operator")
+    assert "withdrawn" in got(client, f"/claims/high-risk?release={second}", 410)["detail"]
+    store.rollback(second, reason="they were right", who="operator")
+    assert got(client, f"/claims/high-risk?release={second}")["meta"]["release_id"] == second
+    assert "withdrawn" in got(client, f"/claims/high-risk?release={first}", 410)["detail"]
+
+
+def test_a_release_that_was_replaced_before_its_qc_can_still_be_paged(client: TestClient, publish: Publish) -> None:
+    first = publish("first").published.release_id
+    publish("second", qc=True)
+    for path in ("claims", "providers"):
+        assert got(client, f"/{path}/high-risk?release={first}")["meta"]["release_id"] == first
+
+
+@pytest.mark.parametrize("harm", ["collected", "damaged"])
+@pytest.mark.parametrize("parameter", ["release", "read_release"])
+def test_an_earlier_release_that_cannot_be_read_is_gone_and_the_live_one_is_not_blamed(
+    client: TestClient, publish: Publish, store: ReleaseStore, harm: str, parameter: str
+) -> None:
+    first = store.get(publish("first", qc=True).published.release_id)
+    publish("second", qc=True)
+    first.path.chmod(0o755)
+    first.database.chmod(0o644)
+    if harm == "collected":  # its folder has just been emptied
+        first.database.unlink()
+    else:
+        first.database.write_bytes(b"rubbish")
+    detail = got(client, f"/claims/high-risk?{parameter}={first.id}", 410)["detail"]
+    assert detail.startswith(f"{parameter}: this release is not kept any more, or cannot be read")
 
 
 @pytest.mark.parametrize("release", ["20200101-x", "..", "../releases/x", "%2e%2e%2fdata"])
@@ -347,6 +417,56 @@ def test_what_is_wrong_with_the_file_stands_in_the_log_not_in_the_answer(
     detail = got(client, RUNBOOK, 503)["detail"]
     assert str(release.path) not in detail
     assert f"The release {release.id} cannot be read" in caplog.text
+
+
+def test_a_row_that_does_not_fit_is_told_without_the_claim(
+    client: TestClient, publish: Publish, store: ReleaseStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = store.get(publish("night", qc=True).published.release_id)
+    release.path.chmod(0o755)
+    release.database.chmod(0o644)
+    with duckdb.connect(str(release.database)) as connection:
+        connection.execute("ALTER TABLE claims_high_risk DROP COLUMN primary_diagnosis")
+        claim_ids = connection.sql("SELECT claim_id FROM claims_high_risk WHERE risk_score >= 0.5").fetchall()
+    got(client, "/claims/high-risk", 503)
+    assert "primary_diagnosis" in caplog.text
+    assert not [claim_id for (claim_id,) in claim_ids if claim_id in caplog.text]
+
+
+def test_few_requests_read_at_a_time_and_the_others_hold_up_neither_health_nor_refusals(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """60 callers are more than the threads that requests share."""
+    monkeypatch.setattr(reader, "PATIENCE_SECONDS", 2.0)
+    inside, most, go_on = 0, 0, threading.Event()
+    really_opened = reader.opened
+
+    @contextmanager
+    def slowly_opened(*args: Any, **kwargs: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        go_on.wait(30)
+        with really_opened(*args, **kwargs) as connection:
+            yield connection
+        inside -= 1
+
+    monkeypatch.setattr(reader, "opened", slowly_opened)
+    with served.client as client, ThreadPoolExecutor(60) as pool:
+        answers = [pool.submit(client.get, RUNBOOK) for _ in range(60)]
+        time.sleep(1)
+        began = time.monotonic()
+        assert client.get("/health").status_code == 200
+        assert client.get(RUNBOOK, headers={"Authorization": "Bearer abc"}).status_code == 401
+        assert time.monotonic() - began < 1, "they wait behind the readers"
+        time.sleep(2)
+        go_on.set()
+        statuses = [answer.result().status_code for answer in answers]
+        busy = [answer.result() for answer in answers if answer.result().status_code == 503]
+    assert most == reader.PLACES
+    assert set(statuses) == {200, 503}
+    assert {answer.headers["Retry-After"] for answer in busy} == {"5"}
+    assert "others wait" in busy[0].json()["detail"]
 
 
 def test_another_ruleset_of_the_server_is_said_and_changes_no_scores(
@@ -378,7 +498,11 @@ def test_every_reader_is_named_in_the_log(
     with caplog.at_level(logging.INFO, logger="ml.serving.access"):
         client.get(RUNBOOK)
         client.get("/claims/x%0AINFO%20forged")
+        client.get("/claims/high-risk?flag=" + 5_000 * "x")
+        client.get(RUNBOOK, headers={"Authorization": "Bearer abc"})
     lines = [record.getMessage() for record in caplog.records if record.name == "ml.serving.access"]
-    assert lines[0].startswith(f"'auditor-1' GET {RUNBOOK} -> 200, release {live}, ")
+    assert lines[0].startswith(f"testclient 'auditor-1' GET {RUNBOOK} -> 200, release {live}, ")
     assert "x%0AINFO%20forged -> 404" in lines[1]
     assert "\n" not in lines[1]
+    assert len(lines[2]) < 1_200
+    assert "service_type" not in lines[3], "of who is not known no more than the path"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import httpx
+import psutil
 import pytest
 
 from ml.release import ReleaseStore
@@ -107,10 +110,25 @@ def test_readers_see_whole_releases_and_no_error_while_releases_come_and_go(
             assert total == len(wanted)
             assert len(claims) == min(200, total)
             assert claims <= wanted
-    assert "'auditor-1' GET /claims/high-risk" in log.read_text()
+    assert "127.0.0.1 'auditor-1' GET /claims/high-risk" in log.read_text()
     assert token not in log.read_text()
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) in (0, -signal.SIGTERM)
+
+
+def test_endless_headers_of_who_has_no_token_are_cut_off(
+    server: tuple[str, subprocess.Popen[bytes], Path],
+) -> None:
+    address, process, _ = server
+    began = time.monotonic()
+    with socket.create_connection((httpx.URL(address).host, httpx.URL(address).port or 0), timeout=30) as caller:
+        with suppress(OSError):
+            caller.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX: ")
+            for _ in range(200):
+                caller.sendall(b"x" * 1_000_000)
+        assert time.monotonic() - began < 20
+    assert answers(address)
+    assert psutil.Process(process.pid).memory_info().rss < 500e6
 
 
 def test_composes_health_check_goes_by_whether_the_api_answers(

@@ -29,6 +29,8 @@ def main(
         app,
         host=host or settings.api_host,
         port=port or settings.api_port,
+        workers=1,  # whatever WEB_CONCURRENCY says
+        http="h11",  # bounds the headers of who has no token yet; the faster parser does not
         log_config=None,  # ours: to standard error, with who read what
         access_log=False,
         server_header=False,

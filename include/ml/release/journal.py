@@ -107,6 +107,15 @@ class History:
         dead = publisher is not None and self.fence(publisher) is not None
         return dead and self.qc_passed(release_id) is not True
 
+    def withdrawn(self, release_id: str) -> bool:
+        """Whether readers were taken off a release: given up, QC failed, or an operator went back from it."""
+        if self.given_up(release_id) or self.qc_passed(release_id) is False:
+            return True
+        for record in reversed(self.records):
+            if record.event is Event.ROLLED_BACK and release_id in (record.release_id, record.previous):
+                return record.release_id != release_id
+        return False
+
 
 class Journal:
     """An append-only file of records. Readers need no lock; whoever appends holds the room's."""

@@ -74,6 +74,10 @@ class ReleaseStore:
         """Return the last QC outcome of a release; None when none was recorded."""
         return self._room.journal.read().qc_passed(release_id)
 
+    def withdrawn(self, release_id: str) -> bool:
+        """Return whether readers were taken off a release: given up, QC failed, or an operator went back from it."""
+        return self._room.journal.read().withdrawn(release_id)
+
     def restore(self, token_or_run_id: RunToken | str, *, reason: str) -> Restored:
         """Undo a failed run: if its release is still live, make the one before it live again, exactly.
 

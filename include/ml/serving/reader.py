@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import duckdb
+from pydantic import ValidationError
 
 from ml.release import Release, ReleaseError, ReleaseStore
 from ml.release.tables import opened
@@ -20,24 +21,33 @@ from ml.sql import sql_text
 
 log = logging.getLogger(__name__)
 
-MEMORY_LIMIT = "512MB"
+MEMORY_LIMIT = "200MB"
 THREADS = 1
 """Of one request. More threads make no request quicker where several come at once."""
 
-_PLACES = threading.BoundedSemaphore(4)
+PLACES = 4
 """Requests that read at a time; the others wait. With 32 at a time the API took 1.4 GB at 1,176,438 claims."""
+
+PATIENCE_SECONDS = 15.0
+_places = threading.BoundedSemaphore(PLACES)
+
+Rows = list[dict[str, Any]]
 
 
 class NotReadableError(RuntimeError):
-    """There is no release to read, or it cannot be read; the message says why and what to do."""
+    """The live release cannot be read; the message says why and what to do."""
 
 
 class NoReleaseError(NotReadableError):
     """No release is live."""
 
 
+class BusyError(RuntimeError):
+    """Too many requests are being read."""
+
+
 class NoSuchReleaseError(LookupError):
-    """A reader asked for a release that is not there, or that is not to be read any more."""
+    """A reader named a release that is not there, or that is not to be read any more."""
 
 
 def live_release(store: ReleaseStore) -> Release:
@@ -45,11 +55,11 @@ def live_release(store: ReleaseStore) -> Release:
 
     Raises:
         NoReleaseError: none is live.
-        NotReadableError: the live one is damaged.
+        NotReadableError: the live one's manifest is damaged, or the disk cannot be read.
     """
     try:
         release = store.live()
-    except ReleaseError as error:
+    except (ReleaseError, OSError) as error:
         raise NotReadableError(f"The live release cannot be read: {error}") from error
     if release is None:
         raise NoReleaseError("No release is live yet; the first nightly run makes one.")
@@ -57,18 +67,19 @@ def live_release(store: ReleaseStore) -> Release:
 
 
 def chosen_release(store: ReleaseStore, release_id: str | None) -> Release:
-    """Return the live release, or the one of earlier pages while it is kept and has not been withdrawn.
+    """Return the live release, or the one of earlier pages while it is kept and readers were not taken off it.
 
     Raises:
         NotReadableError: as `live_release`.
-        NoSuchReleaseError: it is not kept any more, or its QC has not passed.
+        NoSuchReleaseError: it is not kept any more, or was withdrawn.
     """
     release = live_release(store)
     if release_id is None or release_id == release.id:
         return release
-    if store.qc_passed(release_id) is not True and release_id in store.ids():
-        raise NoSuchReleaseError("release: withdrawn; begin again with page 1 and without `release`")
-    return kept_release(store, release_id, "release")
+    kept = kept_release(store, release_id, "release")
+    if store.withdrawn(release_id):
+        raise NoSuchReleaseError("release: this release was withdrawn; begin again with page 1 and without it")
+    return kept
 
 
 def kept_release(store: ReleaseStore, release_id: str, parameter: str) -> Release:
@@ -78,50 +89,57 @@ def kept_release(store: ReleaseStore, release_id: str, parameter: str) -> Releas
         NoSuchReleaseError: it is not kept any more; the message names the parameter.
     """
     if release_id not in store.ids():  # an id is a folder's name: nothing else may become part of a path
-        raise NoSuchReleaseError(f"{parameter}: this release is not kept any more; ask again without it")
+        raise NoSuchReleaseError(_gone(parameter))
     try:
         return store.get(release_id)
-    except ReleaseError as error:
-        log.error("%s", error)
-        raise NoSuchReleaseError(f"{parameter}: this release cannot be read any more; ask again without it") from error
-
-
-def read_new(
-    release: Release, before: Release | None, min_risk: float, *queries: tuple[str, Mapping[str, Any]]
-) -> list[list[dict[str, Any]]]:
-    """Run statements that know what a release before has listed (table `listed_before`); see `read`."""
-    with _opened(release) as connection:
-        if before is None:
-            connection.execute(sql_text("serving/listed_before_none.sql"))
-        else:
-            connection.execute("ATTACH $database AS before (READ_ONLY)", {"database": str(before.database)})
-            connection.execute(sql_text("serving/listed_before.sql"), {"min_risk": min_risk})
-        return [_rows(connection, statement, parameters) for statement, parameters in queries]
-
-
-def read(release: Release, *queries: tuple[str, Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Run statements of include/sql/serving on one release; return each one's rows as dicts.
-
-    Raises:
-        NotReadableError: the file is not there, damaged, or of an earlier version without a column.
-    """
-    with _opened(release) as connection:
-        return [_rows(connection, statement, parameters) for statement, parameters in queries]
+    except (ReleaseError, OSError) as error:
+        log.warning("%s", error)
+        raise NoSuchReleaseError(_gone(parameter)) from error
 
 
 @contextmanager
-def _opened(release: Release) -> Iterator[duckdb.DuckDBPyConnection]:
+def reading(store: ReleaseStore, release: Release, parameter: str = "release") -> Iterator[Ask]:
+    """Open a release and hand out what runs a statement of include/sql/serving on it.
+
+    Args:
+        store: tells whether the release is the live one.
+        release: what to read.
+        parameter: by which a caller named it, for the message when it is gone.
+
+    Raises:
+        NotReadableError: the live release's file is damaged, or of an earlier version without a column.
+        NoSuchReleaseError: another release was collected meanwhile, or cannot be read.
+        BusyError: no place became free in time.
+    """
+    if not _places.acquire(timeout=PATIENCE_SECONDS):
+        raise BusyError(f"{PLACES} requests are being read and others wait; try again.")
     try:
-        with _PLACES, opened(release.database, memory_limit=MEMORY_LIMIT, threads=THREADS) as connection:
-            yield connection
-    except duckdb.Error as error:
+        with opened(release.database, memory_limit=MEMORY_LIMIT, threads=THREADS) as connection:
+            yield Ask(connection)
+    except (duckdb.Error, ValidationError, OSError) as error:
+        if store.live_id() != release.id:  # between its choice and now it may have been collected
+            log.warning("%s: %s", release.id, error)
+            raise NoSuchReleaseError(_gone(parameter)) from error
         raise NotReadableError(
             f"The release {release.id} cannot be read: {error}. `releases verify` tells whether it is damaged; one of "
             "an earlier version is replaced by the next refresh."
         ) from error
+    finally:
+        _places.release()
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    result = connection.execute(sql_text(f"serving/{statement}.sql"), dict(parameters))
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+class Ask:
+    """An open release."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def __call__(self, statement: str, /, **parameters: Any) -> Rows:
+        """Run a statement and return its rows as dicts."""
+        result = self._connection.execute(sql_text(f"serving/{statement}.sql"), parameters)
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _gone(parameter: str) -> str:
+    return f"{parameter}: this release is not kept any more, or cannot be read; ask again without it"

@@ -19,6 +19,13 @@ Pattern = Literal[
 ]  # fmt: skip
 
 
+Flag = Literal[
+    "upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone",
+    "short_stay_high_cost", "severity_mismatch", "duplicate_pattern", "high_cost_full_paid",
+]  # fmt: skip
+"""The flags of both rulesets."""
+
+
 def _known_province(code: int | None) -> int | None:
     if code is not None and code not in layout.PROVINCES:
         raise ValueError(f"no BPS province code; known: {', '.join(map(str, sorted(layout.PROVINCES)))}")
@@ -62,16 +69,15 @@ class ClaimsQuery(_Page):
     )
     province: int | None = Field(default=None, ge=0, le=9999, description="BPS code of the facility's province.")
     facility: str | None = Field(default=None, max_length=60, description="The provider's `facility_key`.")
-    flag: str | None = Field(
-        default=None, pattern=r"^[a-z][a-z0-9_]*$", description="Claims with this flag, e.g. `upcoding`."
-    )
+    flag: Flag | None = Field(default=None, description="Claims with this flag, e.g. `upcoding`.")
     min_risk: float = Field(default=HIGH_RISK, ge=0, le=1, allow_inf_nan=False, description="Lowest `risk_score`.")
     min_excess: int = Field(default=0, ge=0, le=10**13, description="Lowest `excess_amount`, in rupiah.")
-    new_since: str | None = Field(
+    read_release: str | None = Field(
         default=None,
         max_length=200,
-        description="`meta.release_id` of a list that was read: only claims that it did not list at this `min_risk`.",
+        description="`meta.release_id` of the same list as it was read: its first `read_rows` claims are left out.",
     )
+    read_rows: int = Field(default=50, ge=1, le=10_000, description="How far down that list was read.")
     sort: Literal["risk", "excess"] = Field(
         default="risk", description="By risk, or by excess: the rupiah that an audit could recover."
     )
@@ -95,7 +101,12 @@ class Reason(BaseModel):
     figures: dict[str, Any]
 
 
-class Claim(BaseModel):
+class _Row(BaseModel):
+    # What does not fit is told in the log, and claims are not to stand there.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class Claim(_Row):
     """A claim with its scores. Columns: docs/features.md; of persons nothing but the claim id."""
 
     claim_id: str
@@ -152,7 +163,7 @@ class Claim(BaseModel):
     duplicate_gap_days: int | None
 
 
-class Provider(BaseModel):
+class Provider(_Row):
     """A provider of the table `provider_risk`. `pattern` is its clearest habit, the reasons have the numbers."""
 
     rank: int

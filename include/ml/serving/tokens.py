@@ -10,6 +10,14 @@ ALGORITHM = "HS256"
 LEEWAY = timedelta(seconds=30)
 """How far the clock of whoever made a token may be off."""
 
+_WHY = {
+    jwt.ExpiredSignatureError: "it has expired",
+    jwt.ImmatureSignatureError: "it is not valid yet",
+    jwt.MissingRequiredClaimError: "it must say `sub` and `exp`",
+    jwt.InvalidSignatureError: "it was signed with another secret",
+}
+"""In our words: what the library says repeats parts of the token."""
+
 
 class TokenError(ValueError):
     """A token does not let its bearer in; the message says why, and never shows the token."""
@@ -42,5 +50,5 @@ def subject_of(token: str, secret: str) -> str:
             options={"require": ["exp", "sub"], "verify_aud": False},
         )
     except jwt.InvalidTokenError as error:
-        raise TokenError(str(error)) from None
+        raise TokenError(_WHY.get(type(error), "it is no JWT signed with HS256")) from None
     return str(claims["sub"])

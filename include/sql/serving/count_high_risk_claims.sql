@@ -9,4 +9,4 @@ WHERE
     AND ($province::INTEGER IS NULL OR province_code = $province)
     AND ($facility::VARCHAR IS NULL OR facility_key = $facility)
     AND ($flag::VARCHAR IS NULL OR list_contains(flags, $flag))
-    AND claim_id NOT IN (SELECT listed_before.claim_id FROM listed_before)
+    AND claim_id NOT IN (SELECT already_read.claim_id FROM already_read)

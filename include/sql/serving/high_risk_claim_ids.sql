@@ -1,6 +1,8 @@
 -- One page of the claims of count_high_risk_claims.sql, in the one order that all lists use: by risk, or, with $sort
--- 'excess', by what an audit could recover and then by risk.
-SELECT * -- noqa: AM04
+-- 'excess', by what an audit could recover and then by risk. `place` finds the rows again, in this order.
+SELECT
+    claim_id,
+    rowid AS place
 FROM claims_high_risk
 WHERE
     risk_score >= $min_risk
@@ -10,7 +12,7 @@ WHERE
     AND ($province::INTEGER IS NULL OR province_code = $province)
     AND ($facility::VARCHAR IS NULL OR facility_key = $facility)
     AND ($flag::VARCHAR IS NULL OR list_contains(flags, $flag))
-    AND claim_id NOT IN (SELECT listed_before.claim_id FROM listed_before)
+    AND claim_id NOT IN (SELECT already_read.claim_id FROM already_read)
 ORDER BY
     if($sort = 'excess', excess_amount, 0) DESC,
     risk_score DESC,

@@ -1,0 +1,66 @@
+"""The lists and single rows that the routes answer with, each of one open release."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ml.claims import layout
+from ml.release import Release, ReleaseStore
+from ml.serving.reader import Ask, reading
+from ml.serving.schema import Claim, ClaimsQuery, Provider, ProvidersQuery
+
+
+def claims(
+    store: ReleaseStore, release: Release, query: ClaimsQuery, read_release: Release | None
+) -> tuple[int, list[Claim]]:
+    """Return how many claims match, and a page of them, without the first `read_rows` of the same list in a release.
+
+    Raises:
+        NotReadableError, NoSuchReleaseError, BusyError: see `reading`.
+    """
+    filters = query.model_dump(exclude={"page", "page_size", "release", "read_release", "read_rows", "sort"})
+    order = {"sort": query.sort}
+    already_read: list[str] = []
+    if read_release is not None:
+        with reading(store, read_release, "read_release") as ask:
+            ask("already_read", claim_ids=[])
+            first = ask("high_risk_claim_ids", **filters, **order, page_size=query.read_rows, skipped=0)
+            already_read = [row["claim_id"] for row in first]
+    with reading(store, release) as ask:
+        ask("already_read", claim_ids=already_read)
+        [counted] = ask("count_high_risk_claims", **filters)
+        page = ask("high_risk_claim_ids", **filters, **order, page_size=query.page_size, skipped=query.skipped)
+        return counted["total"], _claims_at(ask, [row["place"] for row in page])
+
+
+def _claims_at(ask: Ask, places: list[int]) -> list[Claim]:
+    """The claims at some places of the table, in their order."""
+    found = {row.pop("place"): Claim.model_validate(row) for row in ask("claims_at", places=places)}
+    return [found[place] for place in places]
+
+
+def claim(store: ReleaseStore, release: Release, claim_id: str) -> Claim | None:
+    """Return one claim, None where there is none of that id.
+
+    Raises:
+        NotReadableError, NoSuchReleaseError, BusyError: see `reading`.
+    """
+    with reading(store, release) as ask:
+        rows = ask("claim", claim_id=claim_id)
+        return Claim.model_validate(rows[0]) if rows else None
+
+
+def providers(store: ReleaseStore, release: Release, query: ProvidersQuery) -> tuple[int, list[Provider]]:
+    """Return how many providers match, and a page of them.
+
+    Raises:
+        NotReadableError, NoSuchReleaseError, BusyError: see `reading`.
+    """
+    filters: dict[str, Any] = {
+        "province_name": None if query.province is None else layout.PROVINCES[query.province],
+        "pattern": query.pattern,
+    }
+    with reading(store, release) as ask:
+        [counted] = ask("count_high_risk_providers", **filters)
+        rows = ask("high_risk_providers", **filters, page_size=query.page_size, skipped=query.skipped)
+        return counted["total"], [Provider.model_validate(row) for row in rows]

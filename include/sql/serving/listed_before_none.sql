@@ -1,2 +1,0 @@
--- Where no earlier release is named, nothing was read.
-CREATE TEMP TABLE listed_before (claim_id VARCHAR)
