@@ -62,6 +62,22 @@ def crowd(count: int = 200, **changes: str) -> Rows:
     ]
 
 
+def outpatient(number: int, **changes: str) -> dict[str, str]:
+    """A chronic visit at one of the hospitals, or at another when `at` says which."""
+    where = changes.pop("at", str(FACILITIES[number % 4]))
+    visit = {
+        "FKL02": claim_id(number, int(where)), "FKL04": "2022-09-01", "FKL10": "1", "FKL11": "5", "FKL13": "98",
+        "FKL15": "20", "FKL15A": "I10", "FKL16": "I10", "FKL17": "20", "FKL17A": "I10", "FKL18": "I10",
+        "FKL19": "Q-5-44-0", "FKL19A": "PENYAKIT KRONIS KECIL LAIN-LAIN", "FKL20": "Q", "FKL21": "5", "FKL22": "44",
+        "FKL23": "1", "FKL30": f"{8000 + number} - something", "FKL32": "190000", "FKL47": "190000", "FKL48": "190000",
+    }  # fmt: skip
+    return claim(number, **(visit | changes))
+
+
+ULTRASOUND = {"FKL19": "Z-3-23-0", "FKL19A": "PROSEDUR ULTRASOUND", "FKL32": "400000", "FKL47": "400000"}
+ANTENATAL = {"FKL15A": "Z34", "FKL16": "Z34", "FKL17A": "Z34", "FKL18": "Z34"}
+
+
 def others(claims: Claims, *odd: str) -> list[dict[str, Any]]:
     return [row for key, row in claims.items() if key not in odd]
 

@@ -17,7 +17,19 @@ from ml.sample.config import FRAUD_TYPES, GeneratorConfig
 from ml.sample.files import write
 from ml.sample.generate import generate
 from ml.settings import Settings
-from tests.claims.conftest import DATA_DATE, FACILITIES, Claims, claim, claim_id, crowd, diagnosis, others
+from tests.claims.conftest import (
+    ANTENATAL,
+    DATA_DATE,
+    FACILITIES,
+    ULTRASOUND,
+    Claims,
+    claim,
+    claim_id,
+    crowd,
+    diagnosis,
+    others,
+    outpatient,
+)
 
 CHANNELS = ("upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone")
 
@@ -89,6 +101,37 @@ def test_a_dearer_group_than_the_admission_diagnosis_leads_to(compared: Callable
     assert odd["admission_price_ratio"] == pytest.approx(2)
     assert odd["evidence_upcoding"] == pytest.approx(-math.log(0.5 / 200))
     assert claims[claim_id(300, FACILITIES[0])]["evidence_upcoding"] == 0
+
+
+def test_an_outpatient_group_that_hardly_comes_with_its_diagnosis(compared: Callable[..., Claims]) -> None:
+    """200 visits for hypertension, 100 ultrasounds of pregnancies, and one ultrasound for hypertension."""
+    usual = [outpatient(n) for n in range(200)]
+    pregnant = [outpatient(n, **ULTRASOUND, **ANTENATAL) for n in range(300, 400)]
+    claims = compared([*usual, *pregnant, outpatient(900, **ULTRASOUND)])
+    odd = claims[claim_id(900, FACILITIES[0])]
+    assert (odd["admission_alike"], odd["admissions"]) == (1, 201)
+    assert odd["admission_price_ratio"] == pytest.approx(400 / 190)
+    few_facilities = -math.log((1 - 0.5) / 4) / 3
+    assert odd["evidence_upcoding"] == pytest.approx(-math.log(0.5 / 200) * few_facilities)
+    assert odd["upcoding_by"] == "diagnosis"
+    assert {row["evidence_upcoding"] for row in others(claims, odd["claim_id"])} == {0}
+
+
+def test_where_many_facilities_bill_so_it_is_a_practice(compared: Callable[..., Claims]) -> None:
+    usual = [outpatient(n) for n in range(400)]
+    pregnant = [outpatient(n, **ULTRASOUND, **ANTENATAL) for n in range(400, 600)]
+    here = [outpatient(n, at=str(FACILITIES[0]), **ULTRASOUND) for n in range(900, 904)]
+    everywhere = [outpatient(n, at=str(FACILITIES[n % 4]), **ULTRASOUND) for n in range(900, 904)]
+    one = compared([*usual, *pregnant, *here])[claim_id(900, FACILITIES[0])]["evidence_upcoding"]
+    all_four = compared([*usual, *pregnant, *everywhere])[claim_id(900, FACILITIES[0])]["evidence_upcoding"]
+    assert one > 4 * all_four > 0
+
+
+def test_a_rare_procedure_goes_with_the_common_diagnoses(compared: Callable[..., Claims]) -> None:
+    """Three ultrasounds in all, for the diagnosis that most visits have: no oddity, however rare."""
+    visits = [outpatient(n) for n in range(200)]
+    claims = compared([*visits, *(outpatient(n, at=str(FACILITIES[0]), **ULTRASOUND) for n in range(900, 903))])
+    assert claims[claim_id(900, FACILITIES[0])]["evidence_upcoding"] == 0
 
 
 def test_one_text_pasted_for_several_patients(compared: Callable[..., Claims]) -> None:

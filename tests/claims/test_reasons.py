@@ -16,7 +16,18 @@ from ml.model.training import train
 from ml.rules import load_ruleset
 from ml.scoring.score import score_claims
 from ml.settings import Settings
-from tests.claims.conftest import DATA_DATE, FACILITIES, Rows, claim, claim_id, crowd, diagnosis
+from tests.claims.conftest import (
+    ANTENATAL,
+    DATA_DATE,
+    FACILITIES,
+    ULTRASOUND,
+    Rows,
+    claim,
+    claim_id,
+    crowd,
+    diagnosis,
+    outpatient,
+)
 
 NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
 RULESET = load_ruleset("RULESET_v2")
@@ -124,6 +135,19 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "K-1-20 ini 3,6x median INA-CBG yang lazim untuk diagnosis itu",
         "admitted with A010, billed as K-1-20: only 1 of 601 stays with that admission diagnosis is; the median of "
         "K-1-20 is 3.6x that of the INA-CBG that is usual for it",
+    ),
+    "upcoding of an outpatient": (
+        [
+            *(outpatient(n) for n in range(700, 900)),
+            *(outpatient(n, **ULTRASOUND, **ANTENATAL) for n in range(1000, 1100)),
+            outpatient(900, **ULTRASOUND),
+        ],
+        [900],
+        "upcoding",
+        "rawat jalan dengan diagnosis I10, ditagih Z-3-23: hanya 1 dari 201 kunjungan rawat jalan dengan diagnosis "
+        "utama itu; median Z-3-23 ini 2,1x median INA-CBG yang lazim untuk diagnosis itu",
+        "outpatient with I10, billed as Z-3-23: only 1 of 201 outpatient visits with that primary diagnosis is; the "
+        "median of Z-3-23 is 2.1x that of the INA-CBG that is usual for it",
     ),
     "top-ups of one facility": (
         [stay(n, FKL44="DD-05-II", FKL46="1000000", FKL47="3500000") for n in range(900, 904)],

@@ -215,13 +215,11 @@ def test_severity_as_unlikely_as_said(night: pd.DataFrame) -> None:
     checked = 0
     for row, figures in with_reason(night, "upcoding", most=400):
         if "severity_share" not in figures:
-            alike = night[
-                (night["service_type"] == row["service_type"])
-                & (night["admission_diagnosis"] == row["admission_diagnosis"])
-            ]
+            of = "admission_diagnosis" if row["service_type"] == "RITL" else "primary_diagnosis"
+            assert figures[of] == row[of], "the sentence speaks of stays, or of outpatient visits"
+            alike = night[(night["service_type"] == row["service_type"]) & (night[of] == row[of])]
             same = (alike["base"] == row["base"]).sum()
             assert (figures["admission_alike"], figures["admissions"]) == (same, len(alike))
-            assert row["service_type"] == "RITL", "the sentence speaks of stays"
             continue
         up_to = stays[stays["comorbidity_count"] <= row["comorbidity_count"]]
         own, weight = stays.loc[row.name], {}

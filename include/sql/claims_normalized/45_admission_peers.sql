@@ -1,39 +1,64 @@
--- Which INA-CBG the same admission diagnosis leads to elsewhere. A dearer neighbour of the usual one is how a case is
--- coded up without touching its severity; the admission diagnosis is written before anybody codes for money.
--- Grain: one row per service type, admission diagnosis and INA-CBG without severity.
+-- Which INA-CBG the same diagnosis leads to elsewhere: of a stay the admission diagnosis, as it is written before
+-- anybody codes for money; of an outpatient visit the primary one, which with the procedures makes its INA-CBG. A
+-- dearer neighbour of the usual one is how a case is coded up without touching its severity.
+-- Grain: one row per service type, that diagnosis and INA-CBG without severity.
 CREATE OR REPLACE TABLE admission_peers AS
 WITH counted AS (
     SELECT
         service_type,
-        admission_diagnosis,
+        if(service_type = 'RITL', admission_diagnosis, primary_diagnosis) AS from_diagnosis,
         inacbg_base,
         count(*) AS alike,
+        count(DISTINCT facility_key) AS facilities,
         median(ln_price) AS ln_price
     FROM care
-    WHERE admission_diagnosis IS NOT NULL
+    WHERE from_diagnosis IS NOT NULL
     GROUP BY ALL
 ),
 
--- The usual: the commonest INA-CBG of that admission diagnosis.
+diagnoses AS (
+    SELECT
+        service_type,
+        if(service_type = 'RITL', admission_diagnosis, primary_diagnosis) AS from_diagnosis,
+        count(DISTINCT facility_key) AS facilities
+    FROM care
+    GROUP BY ALL
+),
+
+-- The usual: the commonest INA-CBG of that diagnosis.
 placed AS (
     SELECT
         *,
         (sum(alike) OVER same_diagnosis)::BIGINT AS admissions,
         max(alike) OVER same_diagnosis AS commonest,
-        first_value(ln_price) OVER (same_diagnosis ORDER BY alike DESC, inacbg_base ASC) AS ln_usual
+        first_value(ln_price) OVER (same_diagnosis ORDER BY alike DESC, inacbg_base ASC) AS ln_usual,
+        (sum(alike) OVER (PARTITION BY service_type, inacbg_base))::BIGINT AS of_code,
+        (sum(alike) OVER (PARTITION BY service_type))::BIGINT AS of_type
     FROM counted
-    WINDOW same_diagnosis AS (PARTITION BY service_type, admission_diagnosis)
+    WINDOW same_diagnosis AS (PARTITION BY service_type, from_diagnosis)
 )
 
 SELECT
-    service_type,
-    admission_diagnosis,
-    inacbg_base,
-    admissions,
-    alike::INTEGER AS admission_alike,
+    placed.service_type,
+    placed.from_diagnosis,
+    placed.inacbg_base,
+    placed.admissions,
+    placed.alike::INTEGER AS admission_alike,
     -- Without the claim itself; against the commonest, where half of the claims lead to it: a symptom (abdominal pain,
     -- fever) leads everywhere and says nothing about what to expect.
-    (alike - 0.5) / admissions AS admission_share,
-    if(2 * commonest >= admissions, (alike - 0.5) / commonest, NULL) AS admission_share_of_usual,
-    exp(ln_price - ln_usual) AS admission_price_ratio
+    (placed.alike - 0.5) / placed.admissions AS admission_share,
+    if(2 * placed.commonest >= placed.admissions, (placed.alike - 0.5) / placed.commonest, NULL)
+        AS admission_share_of_usual,
+    -- 0..1: whether rare is odd, too. Of an outpatient visit only where the INA-CBG comes less often with the diagnosis
+    -- than it would by chance, in full from e times less on (a procedure of which there are few goes with the common
+    -- diagnoses, too); and where few of the facilities that see the diagnosis bill it so, in full up to 1 in 20.
+    if(
+        placed.service_type = 'RITL',
+        1,
+        least(greatest(ln(placed.admissions * (placed.of_code / placed.of_type) / placed.alike), 0), 1)
+        * least(-ln((placed.facilities - 0.5) / diagnoses.facilities) / 3, 1)
+    ) AS admission_oddness,
+    exp(placed.ln_price - placed.ln_usual) AS admission_price_ratio
 FROM placed
+INNER JOIN diagnoses
+    ON placed.service_type = diagnoses.service_type AND placed.from_diagnosis = diagnoses.from_diagnosis

@@ -53,6 +53,7 @@ compared AS (
         admission.admission_alike,
         admission.admission_share,
         admission.admission_share_of_usual,
+        admission.admission_oddness,
         admission.admission_price_ratio,
         topup.topup_code,
         topup.topup_diagnosis,
@@ -119,7 +120,8 @@ compared AS (
     LEFT JOIN admission_peers AS admission
         ON
             care.service_type = admission.service_type
-            AND care.admission_diagnosis = admission.admission_diagnosis
+            AND if(care.service_type = 'RITL', care.admission_diagnosis, care.primary_diagnosis)
+            = admission.from_diagnosis
             AND care.inacbg_base = admission.inacbg_base
     LEFT JOIN topup_peers AS topup ON care.claim_id = topup.claim_id
     LEFT JOIN repeats ON care.claim_id = repeats.claim_id
@@ -184,7 +186,7 @@ SELECT
     CASE WHEN los_share_low IS NOT NULL THEN least(-ln(los_share_low), 5) ELSE 0 END AS own_short_stay,
     CASE WHEN severity_level >= 2 THEN coalesce(-ln(severity_share), 0) ELSE 0 END AS own_severity,
     CASE
-        WHEN service_type = 'RITL' AND admission_price_ratio > 1.1 THEN greatest(-ln(admission_share_of_usual), 0)
+        WHEN admission_price_ratio > 1.1 THEN greatest(-ln(admission_share_of_usual), 0) * admission_oddness
         ELSE 0
     END AS own_code_creep,
     coalesce(-ln(topup_share), 0) AS own_topup,

@@ -58,11 +58,14 @@ WITH known AS (
 SELECT
     *, -- noqa: AM04
     -- Upcoding: a severity that does not fit stay and secondary diagnoses, or a dearer INA-CBG than the admission
-    -- diagnosis leads to.
+    -- diagnosis (of an outpatient the primary diagnosis) leads to.
     CASE WHEN own_severity > 0 THEN greatest(own_severity + 3 * habit_severity, 0.01) ELSE 0 END AS by_severity,
     greatest(by_severity, own_code_creep) AS evidence_upcoding,
     CASE
-        WHEN evidence_upcoding > 0 THEN if(by_severity >= own_code_creep, 'severity', 'admission')
+        WHEN evidence_upcoding = 0 THEN NULL
+        WHEN by_severity >= own_code_creep THEN 'severity'
+        WHEN service_type = 'RITL' THEN 'admission'
+        ELSE 'diagnosis'
     END AS upcoding_by,
     if(upcoding_by = 'severity', 3 * habit_severity, 0) AS from_severity,
     1.5 * habit_inflated_bill * least(own_inflated_bill / 2, 1) AS from_inflated_bill,

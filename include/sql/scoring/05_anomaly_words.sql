@@ -16,7 +16,7 @@ CASE feature
     WHEN 'short_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
     WHEN 'long_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
     WHEN 'severity' THEN 'sekitar ' || percent_id(severity) || ' rawat inap seperti itu wajar separah ini'
-    WHEN 'admission' THEN 'sekitar ' || percent_id(admission) || ' klaim dengan diagnosis masuk itu ber-INA-CBG ini'
+    WHEN 'admission' THEN 'sekitar ' || percent_id(admission) || ' klaim dengan diagnosis itu ber-INA-CBG ini'
     WHEN 'topup' THEN 'top-up seperti itu (kode dan nilai) ada pada sekitar ' || percent_id(topup) || ' klaim sejenis'
     WHEN 'comorbidity'
         THEN
@@ -56,7 +56,7 @@ CASE feature
     WHEN 'severity' THEN 'so severe would be expected of about ' || percent_en(severity) || ' of such stays'
     WHEN
         'admission'
-        THEN 'about ' || percent_en(admission) || ' of claims with that admission diagnosis have this INA-CBG'
+        THEN 'about ' || percent_en(admission) || ' of claims with that diagnosis have this INA-CBG'
     WHEN 'topup' THEN 'a top-up (code and amount) as about ' || percent_en(topup) || ' of similar claims have'
     WHEN 'comorbidity'
         THEN

@@ -15,7 +15,7 @@ WITH typologies AS (
             ),
             if(surprise_inflated_bill >= $flag_from AND tariff_ln_ratio > 0.01, ['tariff'], []),
             if(surprise_short_stay >= $flag_from AND is_rare(los_share_low), ['short_stay'], []),
-            if(tells_upcoding, [upcoding_by], []),
+            if(tells_upcoding, [if(upcoding_by = 'severity', 'severity', 'admission')], []),
             if(tells_upcoding AND upcoding_by = 'severity' AND usual_exit, ['short_stay', 'long_stay'], []),
             if(surprise_topup >= $flag_from, ['topup'], [])
         ) AS told
