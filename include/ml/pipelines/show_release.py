@@ -139,6 +139,7 @@ def _show_places(console: Console, settings: Settings, release: Release) -> None
     console.rule("what to try next")
     for line in (
         "make up                                    the whole Airflow with its UI on http://127.0.0.1:8080",
+        "make api                                   GET /claims/high-risk for auditors; prints a call to try",
         "make run                                   another night: a new release, the old one becomes the backup",
         "CLAIMS_RAW_DIR=/path/to/files make run     your own *fkrtl* and *diagnosissekunder* files",
         ".venv/bin/python -m ml.pipelines.show_release --top 50 --language id",
