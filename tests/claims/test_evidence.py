@@ -104,10 +104,14 @@ def test_a_dearer_group_than_the_admission_diagnosis_leads_to(compared: Callable
 
 
 def test_an_outpatient_group_that_hardly_comes_with_its_diagnosis(compared: Callable[..., Claims]) -> None:
-    """200 visits for hypertension, 100 ultrasounds of pregnancies, and one ultrasound for hypertension."""
+    """200 visits for hypertension, 100 ultrasounds of pregnancies, and one ultrasound for hypertension.
+
+    And one of a pregnant woman who came with hypertension: what she was treated for counts.
+    """
     usual = [outpatient(n) for n in range(200)]
     pregnant = [outpatient(n, **ULTRASOUND, **ANTENATAL) for n in range(300, 400)]
-    claims = compared([*usual, *pregnant, outpatient(900, **ULTRASOUND)])
+    came_with = outpatient(904, **ULTRASOUND, **(ANTENATAL | {"FKL16": "I10"}))
+    claims = compared([*usual, *pregnant, came_with, outpatient(900, **ULTRASOUND)])
     odd = claims[claim_id(900, FACILITIES[0])]
     assert (odd["admission_alike"], odd["admissions"]) == (1, 201)
     assert odd["admission_price_ratio"] == pytest.approx(400 / 190)
