@@ -437,7 +437,7 @@ def test_few_requests_read_at_a_time_and_the_others_hold_up_neither_health_nor_r
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """60 callers are more than the threads that requests share."""
-    monkeypatch.setattr(reader, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(reader, "PATIENCE_SECONDS", 5.0)
     inside, most, go_on = 0, 0, threading.Event()
     really_opened = reader.opened
 
@@ -458,8 +458,8 @@ def test_few_requests_read_at_a_time_and_the_others_hold_up_neither_health_nor_r
         began = time.monotonic()
         assert client.get("/health").status_code == 200
         assert client.get(RUNBOOK, headers={"Authorization": "Bearer abc"}).status_code == 401
-        assert time.monotonic() - began < 1, "they wait behind the readers"
-        time.sleep(2)
+        assert time.monotonic() - began < 3, "they wait behind the readers"
+        time.sleep(5)
         go_on.set()
         statuses = [answer.result().status_code for answer in answers]
         busy = [answer.result() for answer in answers if answer.result().status_code == 503]
