@@ -427,10 +427,9 @@ def test_a_row_that_does_not_fit_is_told_without_the_claim(
     release.database.chmod(0o644)
     with duckdb.connect(str(release.database)) as connection:
         connection.execute("ALTER TABLE claims_high_risk DROP COLUMN primary_diagnosis")
-        claim_ids = connection.sql("SELECT claim_id FROM claims_high_risk WHERE risk_score >= 0.5").fetchall()
     got(client, "/claims/high-risk", 503)
     assert "primary_diagnosis" in caplog.text
-    assert not [claim_id for (claim_id,) in claim_ids if claim_id in caplog.text]
+    assert "input_value" not in caplog.text, "pydantic shows the row, cut short"
 
 
 def test_few_requests_read_at_a_time_and_the_others_hold_up_neither_health_nor_refusals(
