@@ -11,7 +11,7 @@ import pytest
 
 from ml.settings import PROJECT_ROOT
 
-TARGETS = {"help", "run", "up", "down", "status", "test", "e2e", "lint", "types", "lock", "sample", "clean"}
+TARGETS = {"api", "help", "run", "up", "down", "status", "test", "e2e", "lint", "types", "lock", "sample", "clean"}
 MAKEFILE = (PROJECT_ROOT / "Makefile").read_text(encoding="utf-8")
 
 
