@@ -26,7 +26,7 @@ from pydantic import SecretStr
 from ml import nightly
 from ml.pipelines import api_token
 from ml.release import Release, ReleaseStore, RunToken
-from ml.serving import create_app, reader
+from ml.serving import create_app, lists, reader
 from ml.serving.tokens import make_token
 from ml.settings import Settings, SettingsError
 from tests.nightly.conftest import Night, settings_of
@@ -505,3 +505,16 @@ def test_every_reader_is_named_in_the_log(
     assert "\n" not in lines[1]
     assert len(lines[2]) < 1_200
     assert "service_type" not in lines[3], "of who is not known no more than the path"
+
+
+def test_what_goes_wrong_unforeseen_stands_in_the_log_of_readers_too(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(lists, "claims", fails)
+    client = TestClient(served.client.app, headers=dict(served.client.headers), raise_server_exceptions=False)
+    with caplog.at_level(logging.INFO, logger="ml.serving.access"):
+        assert client.get(RUNBOOK).status_code == 500
+    assert f"'auditor-1' GET {RUNBOOK} -> 500, release {served.live.id}" in caplog.text
