@@ -98,7 +98,7 @@ def test_the_bill_and_the_median_of_its_peers(night: pd.DataFrame) -> None:
         bill = row["amount_claimed"] / (figures["price_median"] + row["topup_amount"])
         peers_told = figures["price_level"] <= 2 and bill > 1.01
         above = row["amount_claimed"] > 1.01 * (row["inacbg_tariff"] + row["topup_amount"])
-        assert ("tariff" in said) == above
+        assert ("its own INA-CBG tariff" in said) == above
         assert ("the median of" in said) == (peers_told or not above)
         if peers_told or not above:
             assert f"{above_words(bill)} the median of {peers.sum():,} " in said

