@@ -95,6 +95,7 @@ def score_plain(claims_file: Path, folder: Path, fitted: Any, scored: Callable[[
 
 
 def prepare_ours(_claims: Path, _folder: Path) -> Any:
+    import pandas  # noqa: F401 - pyarrow imports it with the first array that it makes
 
     from ml import nightly
 
