@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,13 @@ def outpatient(number: int, **changes: str) -> dict[str, str]:
         "FKL23": "1", "FKL30": f"{8000 + number} - something", "FKL32": "190000", "FKL47": "190000", "FKL48": "190000",
     }  # fmt: skip
     return claim(number, **(visit | changes))
+
+
+def on_workdays(numbers: Iterable[int]) -> Rows:
+    """Outpatient visits from Monday to Friday, over the whole of 2022."""
+    monday = date(2022, 1, 3)
+    days = {n: f"{monday + timedelta(weeks=n % 51, days=n % 5)}" for n in numbers}
+    return [outpatient(n, FKL03=day, FKL04=day) for n, day in days.items()]
 
 
 ULTRASOUND = {"FKL19": "Z-3-23-0", "FKL19A": "PROSEDUR ULTRASOUND", "FKL32": "400000", "FKL47": "400000"}

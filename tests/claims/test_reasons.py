@@ -26,6 +26,7 @@ from tests.claims.conftest import (
     claim_id,
     crowd,
     diagnosis,
+    on_workdays,
     outpatient,
 )
 
@@ -67,6 +68,8 @@ def appendix(number: int, **changes: str) -> dict[str, str]:
     dear = {"FKL18": "K359", "FKL19": "K-1-20-I", "FKL32": "9000000", "FKL47": "9000000"}
     return stay(number, **dear | changes)
 
+
+TWO_SUNDAYS = ["2022-03-06", "2022-03-06", "2022-03-13", "2022-03-13"]
 
 GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
     "inflated bill": (
@@ -220,6 +223,19 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "hanya 1 dari 41 pasien yang tercatat meninggal masih punya klaim sesudahnya",
         f"the patient is on record as having died at the same facility (claim {claim_id(900)}) 31 days before this "
         "claim began; only 1 of 41 patients on record as dead has a claim afterwards",
+    ),
+    "visits on a closing day": (
+        [
+            *(outpatient(900 + n, at="8187", FKL03=day, FKL04=day) for n, day in enumerate(TWO_SUNDAYS)),
+            *on_workdays(range(1000, 1400)),
+        ],
+        [900, 901, 902, 903],
+        "overlap",
+        "kunjungan pada hari Minggu: hanya 4 dari 404 kunjungan Q-5-44 jatuh pada hari itu; faskes ini jarang buka "
+        "hari itu; di faskes ini 4 klaim saat pasien dirawat inap, sesudah meninggal, atau di hari tutup, wajarnya 1,0",
+        "a visit on a Sunday: only 4 of 404 visits with Q-5-44 fall on that day of the week; this facility seldom sees "
+        "patients then; at this facility 4 claims during another stay, after death or on a closing day where 1.0 would "
+        "be expected",
     ),
     "cloned claims": (
         [claim(n, FKL30="1234 - the same", FKL03="2022-09-10", FKL04="2022-09-13") for n in range(900, 904)],

@@ -280,6 +280,24 @@ def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
         )
 
 
+def test_the_facility_is_closed_on_that_day(night: pd.DataFrame) -> None:
+    visits = night[night["service_type"] == "RJTL"]
+    weekday = pd.to_datetime(visits["admission_date"]).dt.isocalendar().day
+    closed = visits[visits["overlap_weekday"].notna()]
+    assert len(closed) >= 2
+    assert night["overlap_weekday"].notna().sum() == len(closed)
+    for claim_id, row in closed.iterrows():
+        same_care = visits["base"] == row["base"]
+        here, on_day = visits["facility_key"] == row["facility_key"], weekday == weekday[claim_id]
+        assert row["overlap_weekday"] == weekday[claim_id]
+        assert (row["overlap_alike"], row["overlap_n"]) == ((same_care & on_day).sum(), same_care.sum())
+        assert row["overlap_share"] == pytest.approx(
+            ((same_care & on_day & ~here).sum() + 200 * on_day.mean()) / ((same_care & ~here).sum() + 200)
+        )
+        assert row["overlap_share"] < 0.05
+        assert visits.loc[here & on_day, "admission_date"].nunique() >= 2
+
+
 def test_the_patient_was_in_that_other_stay(night: pd.DataFrame) -> None:
     by_patient = dict(tuple(night.groupby("patient_key")))
 
@@ -292,9 +310,10 @@ def test_the_patient_was_in_that_other_stay(night: pd.DataFrame) -> None:
         ]
 
     inside = pd.Series({claim_id: len(stays_around(row)) > 0 for claim_id, row in night.iterrows()})
-    assert (night["overlap_died"].eq(False) == inside).all()
+    closed = night["overlap_weekday"].notna()
+    assert ((night["overlap_died"].eq(False) & ~closed) == inside).all()
     places = set()
-    for row, figures in with_reason(night, "overlap"):
+    for row, figures in with_reason(night[~closed], "overlap"):
         around = stays_around(row)
         stay = around.loc[figures["overlap_of"]]
         assert stay["discharge_date"] == around["discharge_date"].max()
@@ -371,7 +390,7 @@ def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
             "topup": night["topup_share"] < math.exp(-3),
             "repeat": night["repeat_share"] < math.exp(-2),
             "fragmentation": night["fragment_gap_days"].notna(),
-            "overlap": night["overlap_of"].notna(),
+            "overlap": night["overlap_of"].notna() | night["overlap_weekday"].notna(),
             "clone": clone > 10,
         }
     ).astype(float)

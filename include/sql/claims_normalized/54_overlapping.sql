@@ -3,7 +3,8 @@
 -- first and the last day do not count: transfers, the clinic that admits, mother and newborn under one number.
 -- Grain: one row per such claim. overlap_of: the claim id of that stay, of several the one that ends last;
 -- overlap_day: days since its admission; overlap_los: its LOS; overlap_elsewhere: at another facility; overlap_died:
--- the patient had died (55_after_death.sql), not here.
+-- the patient had died (55_after_death.sql), not here; overlap_weekday: the facility is closed (56_closed_days.sql),
+-- not here.
 -- overlap_share: how usual an overlap is for that INA-CBG (without severity), half of the claim left out, drawn towards
 -- that of all claims of the service type by as much as 20 claims (a dialysis goes on elsewhere); overlap_alike of
 -- overlap_n claims with it are such ones.
@@ -75,6 +76,7 @@ SELECT
     (counted.admission_date - counted.stay.since)::INTEGER AS overlap_day,
     (counted.stay.until - counted.stay.since)::INTEGER AS overlap_los,
     FALSE AS overlap_died,
+    NULL::INTEGER AS overlap_weekday,
     counted.stay.facility_key <> counted.facility_key AS overlap_elsewhere,
     counted.alike::INTEGER AS overlap_alike,
     of_base.claims::INTEGER AS overlap_n,

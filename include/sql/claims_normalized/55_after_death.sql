@@ -6,7 +6,7 @@
 -- of overlap_n patients have a claim afterwards. Where that is 1 in 20 or more the status says nothing, and no claim
 -- is one. Whom more than three claims or two facilities' claims follow lives, the status is a slip. Newborns (main
 -- group P) are left out on both sides: mother and child share a number, and one of them lives.
-INSERT INTO overlapping
+INSERT INTO overlapping BY NAME
 WITH not_newborn AS (
     SELECT *
     FROM persons

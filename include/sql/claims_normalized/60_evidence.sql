@@ -80,6 +80,7 @@ compared AS (
         overlapping.overlap_day,
         overlapping.overlap_los,
         overlapping.overlap_died,
+        overlapping.overlap_weekday,
         overlapping.overlap_elsewhere,
         overlapping.overlap_alike,
         overlapping.overlap_n,

@@ -170,6 +170,7 @@ SELECT
     channels.overlap_day,
     channels.overlap_los,
     channels.overlap_died,
+    channels.overlap_weekday,
     channels.overlap_elsewhere,
     channels.overlap_alike,
     channels.overlap_n,

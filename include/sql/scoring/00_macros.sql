@@ -105,7 +105,7 @@ CASE pattern
     WHEN 'topup' THEN 'top-up langka (pada <5% sejenisnya)'
     WHEN 'repeat' THEN 'tagihan berulang dalam 3 hari (lazim pada <14%)'
     WHEN 'fragmentation' THEN 'rawat inap terpecah'
-    WHEN 'overlap' THEN 'klaim saat pasien dirawat inap atau sesudah meninggal'
+    WHEN 'overlap' THEN 'klaim saat pasien dirawat inap, sesudah meninggal, atau di hari tutup'
     WHEN 'clone' THEN 'klaim kembar (jauh di atas wajarnya)'
 END;
 
@@ -117,9 +117,16 @@ CASE pattern
     WHEN 'topup' THEN 'rare top-ups (in <5% of their kind)'
     WHEN 'repeat' THEN 'repeats within 3 days (usual for <14%)'
     WHEN 'fragmentation' THEN 'fragmented stays'
-    WHEN 'overlap' THEN 'claims during another stay or after death'
+    WHEN 'overlap' THEN 'claims during another stay, after death or on a closing day'
     WHEN 'clone' THEN 'clones (far above what is expected)'
 END;
+
+-- Days of the week, 1 (Monday) to 7 (Sunday).
+CREATE OR REPLACE TEMP MACRO weekday_id(weekday) AS
+['Senin', 'Selasa', 'Rabu', 'Kamis', 'Jumat', 'Sabtu', 'Minggu'][weekday];
+
+CREATE OR REPLACE TEMP MACRO weekday_en(weekday) AS
+['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'][weekday];
 
 -- Severity groups as English reasons name them.
 CREATE OR REPLACE TEMP MACRO severity_en(severity_group) AS

@@ -1,0 +1,63 @@
+"""Visits on a day of the week on which the facility sees nobody."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+
+from tests.claims.conftest import FACILITIES, Claims, claim, claim_id, on_workdays, outpatient
+
+SUNDAY = date(2022, 3, 6)
+HERE = FACILITIES[0]
+
+
+def on_sundays(weeks: list[int], at: int = HERE, first: int = 900) -> list[dict[str, str]]:
+    """One visit for each entry, so many weeks after the first Sunday."""
+    days = [f"{SUNDAY + timedelta(weeks=week)}" for week in weeks]
+    return [outpatient(first + n, at=str(at), FKL03=day, FKL04=day) for n, day in enumerate(days)]
+
+
+def closed(claims: Claims) -> set[str]:
+    return {key for key, row in claims.items() if row["overlap_weekday"] is not None}
+
+
+def test_visits_where_polyclinics_are_closed(compared: Callable[..., Claims]) -> None:
+    claims = compared([*on_workdays(range(400)), *on_sundays([0, 0, 1, 1])])
+    ours = {claim_id(n, HERE) for n in range(900, 904)}
+    assert closed(claims) == ours
+    row = claims[claim_id(900, HERE)]
+    assert (row["overlap_weekday"], row["overlap_alike"], row["overlap_n"]) == (7, 4, 404)
+    # Of other facilities' 300 visits none, drawn towards 4 in 404 by as much as 200.
+    assert row["overlap_share"] == pytest.approx(200 * 4 / 404 / 500)
+    habit = 1.5 * math.log((3 + 2) / (104 * 4 / 404 + 2))
+    assert row["evidence_overlap"] == pytest.approx(-math.log(row["overlap_share"]) + habit)
+    assert row["overlap_died"] is False
+    assert {row[f"overlap_{name}"] for name in ("of", "day", "los", "elsewhere")} == {None}
+    assert all(claims[key]["evidence_overlap"] == 0 for key in claims if key not in ours)
+
+
+@pytest.mark.parametrize(
+    "visits",
+    [
+        on_sundays([0, 0, 0, 0]),  # one campaign
+        on_sundays(list(range(14))),  # open on every fourth Sunday or more
+        [visit for n, at in enumerate(FACILITIES) for visit in on_sundays([0, 1, 2, 3, 4, 5], at, 900 + 10 * n)],
+        [
+            claim(900 + n, FKL03=visit["FKL03"], FKL04=visit["FKL03"])
+            for n, visit in enumerate(on_sundays([0, 0, 1, 1]))
+        ],
+    ],
+    ids=["one date", "open", "as often as elsewhere", "stays"],
+)
+def test_a_day_on_which_patients_are_seen(compared: Callable[..., Claims], visits: list[dict[str, str]]) -> None:
+    assert not closed(compared([*on_workdays(range(400)), *visits]))
+
+
+def test_a_few_weeks_tell_nothing_of_days(compared: Callable[..., Claims]) -> None:
+    february = date(2022, 2, 7)
+    days = {n: f"{february + timedelta(weeks=n % 7, days=n % 5)}" for n in range(400)}
+    visits = [outpatient(n, FKL03=day, FKL04=day) for n, day in days.items()]
+    assert not closed(compared([*visits, *on_sundays([0, 0, 1, 1])]))
