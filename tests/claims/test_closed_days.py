@@ -44,13 +44,17 @@ def test_visits_where_polyclinics_are_closed(compared: Callable[..., Claims]) ->
     [
         on_sundays([0, 0, 0, 0]),  # one campaign
         on_sundays(list(range(14))),  # open on every fourth Sunday or more
-        [visit for n, at in enumerate(FACILITIES) for visit in on_sundays([0, 1, 2, 3, 4, 5], at, 900 + 10 * n)],
+        [visit for n, at in enumerate(FACILITIES) for visit in on_sundays([0, 1], at, 900 + 10 * n)],
+        [
+            *on_sundays([0, 1, 2, 3, 4] * 8),
+            *(visit for n, at in enumerate(FACILITIES[1:]) for visit in on_sundays(list(range(12)), at, 950 + 12 * n)),
+        ],
         [
             claim(900 + n, FKL03=visit["FKL03"], FKL04=visit["FKL03"])
             for n, visit in enumerate(on_sundays([0, 0, 1, 1]))
         ],
     ],
-    ids=["one date", "open", "as often as elsewhere", "stays"],
+    ids=["one date", "open", "as often as elsewhere", "others are seen, too", "stays"],
 )
 def test_a_day_on_which_patients_are_seen(compared: Callable[..., Claims], visits: list[dict[str, str]]) -> None:
     assert not closed(compared([*on_workdays(range(400)), *visits]))
