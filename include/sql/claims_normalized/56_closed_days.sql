@@ -7,8 +7,7 @@
 -- claim (overlap_of, overlap_day, overlap_los and overlap_elsewhere are NULL).
 -- overlap_share: the share of other facilities' visits with that INA-CBG (without severity) that fall on that day of
 -- the week, drawn towards that of all visits by as much as 200 (a few dialysis patients come on their days, which is
--- no closing day); overlap_alike of overlap_n visits with it, the
--- facility's among them, are such ones.
+-- no closing day); overlap_alike of overlap_n visits with it, the facility's among them, are such ones.
 INSERT INTO overlapping BY NAME
 WITH visits AS (
     SELECT
