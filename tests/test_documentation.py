@@ -63,7 +63,8 @@ def test_the_auditors_guide_quotes_the_reasons_as_they_are() -> None:
     for visits, numbers, code, text_id, _ in GOLDEN.values():
         for number in numbers:
             others = ", ".join(visit["FKL02"] for visit in visits if visit["FKL02"] != claim_id(number))
-            golden[text_id.format(others=others)] = code
+            before, after = claim_id(number - 1), claim_id(number + 1)
+            golden[text_id.format(others=others, before=before, after=after)] = code
     quoted = re.findall(r"^> (?:- )?(.+)$", GUIDE.read_text(), flags=re.MULTILINE)
     contexts = [text for text in quoted if text.startswith(("faskes ", "gabungan besaran "))]
     assert [text for text in quoted if text not in golden and text not in contexts] == []

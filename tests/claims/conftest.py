@@ -81,6 +81,33 @@ def on_workdays(numbers: Iterable[int]) -> Rows:
     return [outpatient(n, FKL03=day, FKL04=day) for n, day in days.items()]
 
 
+def split_visits(count: int, at: int = FACILITIES[0], first: int = 900, patient: int = 90, **later: str) -> Rows:
+    """Visits of so many outpatients, each with another one a day later; `later` changes that one."""
+    rows = []
+    for n in range(count):
+        day = date(2022, 3, 7) + timedelta(weeks=n)
+        for number, on, changes in ((first + 2 * n, day, {}), (first + 2 * n + 1, day + timedelta(days=1), later)):
+            visit = {"PSTV01": f"{patient + n}", "FKL03": f"{on}", "FKL04": f"{on}"} | changes
+            rows.append(outpatient(number, at=str(at), **visit))
+    return rows
+
+
+def admitted_at_the_clinic(count: int, at: int = FACILITIES[0], first: int = 900, patient: int = 90) -> Rows:
+    """Visits of so many outpatients, each admitted to the same facility on that day."""
+    rows = split_visits(count, at, first, patient)
+    for n, visit in enumerate(rows[::2]):
+        number, discharged = first + 2 * n + 1, date.fromisoformat(visit["FKL03"]) + timedelta(days=3)
+        rows[2 * n + 1] = claim(
+            number,
+            FKL02=claim_id(number, at),
+            PSTV01=visit["PSTV01"],
+            FKL03=visit["FKL03"],
+            FKL04=f"{discharged}",
+            FKL30=f"{9000 + n} - something of its own",
+        )
+    return rows
+
+
 ULTRASOUND = {"FKL19": "Z-3-23-0", "FKL19A": "PROSEDUR ULTRASOUND", "FKL32": "400000", "FKL47": "400000"}
 ANTENATAL = {"FKL15A": "Z34", "FKL16": "Z34", "FKL17A": "Z34", "FKL18": "Z34"}
 

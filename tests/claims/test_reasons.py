@@ -22,12 +22,14 @@ from tests.claims.conftest import (
     FACILITIES,
     ULTRASOUND,
     Rows,
+    admitted_at_the_clinic,
     claim,
     claim_id,
     crowd,
     diagnosis,
     on_workdays,
     outpatient,
+    split_visits,
 )
 
 NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
@@ -199,6 +201,42 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "another stay of the same patient at this facility with A-4-14 (claim {others}), 1 day between discharge and "
         "admission; only 2 of 602 stays with A-4-14 are continued like this",
     ),
+    "visits spread over two days": (
+        [*split_visits(5), *on_workdays(range(1000, 1400))],
+        [901, 903, 905, 907, 909],
+        "fragmentation",
+        "1 hari setelah kunjungan lain pasien yang sama di faskes ini untuk diagnosis utama yang sama (klaim "
+        "{before}), dengan INA-CBG atau tindakan lain; hanya 5 dari 410 kunjungan Q-5-44 seperti ini; di faskes ini 5 "
+        "rawat inap atau kunjungan terpecah, wajarnya 1,3",
+        "1 day after another visit of the same patient at this facility for the same primary diagnosis (claim "
+        "{before}), with another INA-CBG or other procedures; only 5 of 410 visits with Q-5-44 are like this; at this "
+        "facility 5 split stays or visits where 1.3 would be expected",
+    ),
+    "visits on the day of admission": (
+        [*admitted_at_the_clinic(5), *on_workdays(range(1000, 1400))],
+        [900, 902, 904, 906, 908],
+        "fragmentation",
+        "kunjungan pada hari pasien masuk rawat inap di faskes yang sama (klaim {after}); hanya 5 dari 405 kunjungan "
+        "Q-5-44 seperti ini; di faskes ini 5 rawat inap atau kunjungan terpecah, wajarnya 1,3",
+        "a visit on the day on which the patient was admitted to the same facility (claim {after}); only 5 of 405 "
+        "visits with Q-5-44 are like this; at this facility 5 split stays or visits where 1.3 would be expected",
+    ),
+    "a stay in two INA-CBGs": (
+        [
+            visit
+            for n in range(900, 910, 2)
+            for visit in (
+                stay(n, PSTV01=f"{n}", FKL03="2022-09-01", FKL04="2022-09-04"),
+                stay(n + 1, PSTV01=f"{n}", FKL03="2022-09-05", FKL04="2022-09-08", FKL19="A-4-15-I"),
+            )
+        ],
+        [900, 902, 904, 906, 908],
+        "fragmentation",
+        "rawat inap lain pasien yang sama di faskes ini dengan INA-CBG lain (klaim {after}), 1 hari antara pulang dan "
+        "masuk; hanya 5 dari 605 rawat inap A-4-14 seperti ini",
+        "another stay of the same patient at this facility with another INA-CBG (claim {after}), 1 day between "
+        "discharge and admission; only 5 of 605 stays with A-4-14 are like this",
+    ),
     "a stay during another one": (
         [
             stay(900, PSTV01="7", FKL03="2022-09-01", FKL04="2022-09-09", FKL19="A-4-15-I"),
@@ -259,5 +297,6 @@ def test_each_fraud_type_leads_with_its_own_reason(judged: Callable[[Rows], pd.D
         others = ", ".join(visit["FKL02"] for visit in visits if visit["FKL02"] != row["claim_id"])
         assert row["flags"][0] == code
         assert row["reasons"][0]["code"] == code
-        assert row["reasons"][0]["text_id"] == text_id.format(others=others)
-        assert row["reasons"][0]["text_en"] == text_en.format(others=others)
+        before, after = claim_id(number - 1), claim_id(number + 1)
+        assert row["reasons"][0]["text_id"] == text_id.format(others=others, before=before, after=after)
+        assert row["reasons"][0]["text_en"] == text_en.format(others=others, before=before, after=after)

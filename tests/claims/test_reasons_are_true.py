@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,26 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from ml.sample import GeneratorConfig, generate, write
+from ml.sample import FraudRates, GeneratorConfig, generate, write
 from ml.settings import Settings
 from tests.claims.test_reasons import RULESET, scored
 
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    return scored_year(tmp_path_factory.mktemp("night"), GeneratorConfig(claims=20_000, seed=5))
+
+
+@pytest.fixture(scope="module")
+def night_of_split_visits(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """With a facility that splits visits often enough: it takes five of its patients to tell."""
+    fragmented = GeneratorConfig(claims=20_000, seed=7, fraud=FraudRates(fragmentation=0.004))
+    return scored_year(tmp_path_factory.mktemp("split"), fragmented)
+
+
+def scored_year(folder: Path, config: GeneratorConfig) -> pd.DataFrame:
     """A generated year, scored; with the discharge status and the set of secondary diagnoses from the raw files."""
-    folder = tmp_path_factory.mktemp("night")
-    sample = generate(GeneratorConfig(claims=20_000, seed=5))
+    sample = generate(config)
     write(sample, folder / "raw", "parquet", folder / "labels.parquet")
     claims = scored(
         Settings(
@@ -259,7 +270,14 @@ def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
         if figures["repeat_identical"]:
             repeated &= np.logical_and.reduce([care[name] == care[name].shift() for name in ["patient_key", *bill]])
         assert (figures["repeat_alike"], figures["repeat_n"]) == (repeated.sum(), len(care))
-    for row, figures in with_reason(night, "fragmentation"):
+
+
+def test_the_stay_is_continued(night: pd.DataFrame) -> None:
+    by_patient = dict(tuple(night.groupby("patient_key")))
+    stays = night[night["service_type"] == "RITL"]
+    continued = [one for one in with_reason(night, "fragmentation") if one[1]["fragment_by"] == "stay"]
+    assert len(continued) > 5
+    for row, figures in continued:
         own = by_patient[row["patient_key"]]
         same = own[
             (own["facility_key"] == row["facility_key"])
@@ -273,11 +291,39 @@ def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
         gaps += [(day - row["discharge_date"]).days for day in same["admission_date"]]
         assert figures["fragment_gap_days"] == min(gap for gap in gaps if gap >= 0) == max(before, after).days
         assert f"(claim {figures['fragment_of']})" in told(row, "fragmentation")
-        stays = night[(night["base"] == row["base"]) & (night["service_type"] == "RITL")]
+        alike = stays[stays["base"] == row["base"]]
         assert (figures["fragment_alike"], figures["fragment_n"]) == (
-            stays["fragment_gap_days"].notna().sum(),
-            len(stays),
+            (alike["fragment_by"] == "stay").sum(),
+            len(alike),
         )
+
+
+def test_the_visit_before_is_the_one_named(night_of_split_visits: pd.DataFrame) -> None:
+    night = night_of_split_visits
+    visits = night[night["service_type"] == "RJTL"].reset_index(drop=True)
+    key = ["patient_key", "facility_key", "primary_diagnosis"]
+    pairs = visits.merge(visits[[*key, "claim_id", "admission_date", "inacbg_code", "procedure_codes"]], on=key)
+    gap = (pairs["admission_date_x"] - pairs["admission_date_y"]).map(lambda days: days.days)
+    other_care = (pairs["inacbg_code_x"] != pairs["inacbg_code_y"]) | (
+        pairs["procedure_codes_x"] != pairs["procedure_codes_y"]
+    )
+    pairs = pairs[gap.between(1, 2) & other_care].assign(gap=gap).sort_values(["gap", "claim_id_y"])
+    nearest = pairs.groupby("claim_id_x").first()
+    nearest = nearest[nearest.groupby(["patient_key", "facility_key"])["gap"].transform("size") <= 3]
+    split = [one for one in with_reason(night, "fragmentation") if one[1]["fragment_by"] == "visit"]
+    assert len(split) > 5
+    for row, figures in split:
+        earlier = nearest.loc[row["claim_id"]]
+        assert (figures["fragment_of"], figures["fragment_gap_days"]) == (earlier["claim_id_y"], earlier["gap"])
+        assert f"(claim {figures['fragment_of']})" in told(row, "fragmentation")
+        here, alike = visits["facility_key"] == row["facility_key"], visits["base"] == row["base"]
+        is_split = visits["claim_id"].isin(nearest.index)
+        assert (figures["fragment_alike"], figures["fragment_n"]) == ((alike & is_split).sum(), alike.sum())
+        assert row["fragment_share"] == pytest.approx(
+            ((alike & is_split & ~here).sum() + 200 * is_split.mean()) / ((alike & ~here).sum() + 200)
+        )
+        patients = visits[here & visits["claim_id"].isin([other["claim_id"] for other, _ in split])]["patient_key"]
+        assert patients.nunique() >= 5
 
 
 def test_the_facility_is_closed_on_that_day(night: pd.DataFrame) -> None:

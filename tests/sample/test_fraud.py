@@ -88,11 +88,35 @@ def test_inflated_bills_exceed_the_tariff_of_their_cell(ask: Ask) -> None:
 def test_fragments_are_neighbouring_stays_of_one_patient(ask: Ask) -> None:
     pieces = ask(
         "SELECT count(*), count(DISTINCT FKL18), max(FKL03) - min(FKL04), min(los) FROM claims "
-        "WHERE fraud_type = 'fragmentation' GROUP BY PSTV01, facility"
+        "WHERE fraud_type = 'fragmentation' AND FKL10 = 2 GROUP BY PSTV01, facility"
     )
     assert {n for n, *_ in pieces} <= {2, 3, 4}
     assert all(diagnoses == 1 and days <= 60 and shortest >= 1 for _, diagnoses, days, shortest in pieces)
     assert sum(n == 3 for n, *_ in pieces) >= 3
+
+
+def test_three_in_ten_fragments_are_the_work_up_of_a_visit_in_the_next_two_days(ask: Ask) -> None:
+    ((share, days, before),) = ask(
+        """
+        SELECT
+            avg((later.FKL10 = 1)::INT),
+            list_sort(list(DISTINCT earlier.gap) FILTER (earlier.gap IS NOT NULL)),
+            count(earlier.gap) / count(*) FILTER (later.FKL10 = 1)
+        FROM claims AS later
+        LEFT JOIN LATERAL (
+            SELECT min(later.FKL03 - visit.FKL03) AS gap
+            FROM claims AS visit
+            WHERE
+                visit.PSTV01 = later.PSTV01 AND visit.facility = later.facility AND visit.FKL18 = later.FKL18
+                AND visit.FKL19 <> later.FKL19 AND visit.FKL10 = 1 AND later.FKL10 = 1
+                AND later.FKL03 - visit.FKL03 BETWEEN 1 AND 2
+        ) AS earlier ON TRUE
+        WHERE later.fraud_type = 'fragmentation'
+        """
+    )
+    assert share == pytest.approx(0.3, abs=0.08)
+    assert days == [1, 2]
+    assert before > 0.95  # whose first visit made room for an invented claim stands alone
 
 
 def test_upcoded_stays_are_dearer_and_shorter_than_their_severity(ask: Ask) -> None:

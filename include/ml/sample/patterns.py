@@ -48,6 +48,10 @@ _PHANTOM_CASES = {"gastroenteritis": 3, "dyspepsia": 4, "typhoid": 4, "pneumonia
 _PHANTOM_VISIT_SHARE = 0.2
 _SERIES = [CASE_INDEX[name] for name in ("haemodialysis", "radiotherapy")]
 _LEAST_FOR_SPLIT = 4  # days
+# What a visit's work-up would be claimed as, were it a visit of its own.
+_WORK_UPS = np.array([CASE_INDEX[name] for name in ("echocardiography and treadmill", "abdominal ultrasound", "CT scan",
+                                                    "eye examination")])  # fmt: skip
+_SPLIT_VISIT_SHARE = 0.3
 
 INPATIENT_PATTERNS = frozenset({"upcoding", "phantom_billing", "fragmentation", "unnecessary_topup"})
 
@@ -187,11 +191,17 @@ def inflated_bill(scene: Scene, position: int, wanted: int) -> None:
 
 
 def fragmentation(scene: Scene, position: int, wanted: int) -> None:
-    """One stay billed as two or three, each in full; every piece carries the label."""
+    """What was one stay, or one visit, billed as several."""
+    of_stays = _split_stays(scene, position, round((1 - _SPLIT_VISIT_SHARE) * wanted))
+    _split_visits(scene, position, wanted - of_stays)
+
+
+def _split_stays(scene: Scene, position: int, wanted: int) -> int:
+    """One stay billed as two or three, each in full; every piece carries the label. Return how many there are."""
     claims, rng = scene.claims, scene.rng
     whole = max(round(wanted / 2.3), 1)
     if wanted < 2:
-        return
+        return 0
     # The first piece is discharged early: it must not fall out of the window.
     inside = claims.admission >= scene.first_day
     rows = scene.choose(position, claims.inpatient & inside & (claims.los >= _LEAST_FOR_SPLIT), whole)
@@ -207,6 +217,23 @@ def fragmentation(scene: Scene, position: int, wanted: int) -> None:
     later = second.append(third)
     away = rng.integers(0, 4, len(later)) * (rng.random(len(later)) < 0.5)
     away = np.minimum(away, scene.last_day - later.discharge).astype(np.int32)
+    later.admission = later.admission + away
+    later.discharge = later.discharge + away
+    money.price(later, scene.providers)
+    scene.add(later, position)
+    return len(rows) + len(later)
+
+
+def _split_visits(scene: Scene, position: int, wanted: int) -> None:
+    """A visit's work-up billed one or two days later, as a visit in a group of its own, which carries the label."""
+    claims, rng = scene.claims, scene.rng
+    can = ~claims.inpatient & ~np.isin(claims.case, [*_SERIES, *_WORK_UPS]) & (claims.discharge <= scene.last_day - 2)
+    later = claims.take(scene.choose(position, can, wanted))
+    later.case = rng.choice(_WORK_UPS, len(later))
+    later.group = case_group[later.case]
+    later.procedures = case_procedures.items[later.case, 0]
+    later.topups[:] = -1
+    away = rng.integers(1, 3, len(later)).astype(np.int32)
     later.admission = later.admission + away
     later.discharge = later.discharge + away
     money.price(later, scene.providers)

@@ -1,7 +1,8 @@
 -- Stays that continue one another: same patient, facility and INA-CBG (without severity), at most 7 days between the
 -- discharge of one and the admission of the next. One stay billed as several looks like this.
--- Grain: one row per such stay, the first as well as the later ones. fragment_gap_days: days to the nearest neighbour,
--- fragment_of: its claim id. A stay inside a longer one does not part that from what continues it.
+-- Grain: one row per such stay, the first as well as the later ones. fragment_by: 'stay' (others: 57_split_care.sql);
+-- fragment_gap_days: days to the nearest neighbour, fragment_of: its claim id. A stay inside a longer one does not part
+-- that from what continues it.
 -- fragment_share: how usual it is for that INA-CBG among other patients' stays, drawn towards that of all stays by as
 -- much as 20 stays (chemotherapy is given in courses), as if one stay more were continued; of the patient's own such
 -- stays up to three are left out, more of them are a course. fragment_alike of fragment_n stays with it are such
@@ -92,6 +93,7 @@ usual AS (
 
 SELECT
     gaps.claim_id,
+    'stay' AS fragment_by,
     gaps.nearest.gap::INTEGER AS fragment_gap_days,
     gaps.nearest.claim_id AS fragment_of,
     usual.continued::INTEGER AS fragment_alike,

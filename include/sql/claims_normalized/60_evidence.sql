@@ -71,6 +71,7 @@ compared AS (
         repeats.repeat_alike,
         repeats.repeat_n,
         repeats.repeat_share,
+        fragments.fragment_by,
         fragments.fragment_gap_days,
         fragments.fragment_of,
         fragments.fragment_alike,
@@ -192,8 +193,13 @@ SELECT
     END AS own_code_creep,
     coalesce(-ln(topup_share), 0) AS own_topup,
     coalesce(-ln(repeat_share), 0) AS own_repeat,
+    -- Visits on the day of admission say no more than their bound does: some facilities register whom they admit so.
     CASE
-        WHEN fragment_gap_days IS NOT NULL THEN greatest(-ln(fragment_share) - 0.15 * fragment_gap_days, 0.01)
+        WHEN fragment_gap_days IS NOT NULL
+            THEN
+                greatest(
+                    -ln(if(fragment_by = 'admission', 0.05, fragment_share)) - 0.15 * fragment_gap_days, 0.01
+                )
         ELSE 0
     END AS own_fragmentation,
     coalesce(-ln(overlap_share), 0) AS own_overlap,

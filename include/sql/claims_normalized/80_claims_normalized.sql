@@ -161,6 +161,7 @@ SELECT
     channels.repeat_alike,
     channels.repeat_n,
     channels.repeat_share,
+    channels.fragment_by,
     channels.fragment_gap_days,
     channels.fragment_of,
     channels.fragment_alike,

@@ -104,7 +104,7 @@ CASE pattern
     WHEN 'short_stay' THEN 'rawat inap singkat (5% tersingkat sejenisnya)'
     WHEN 'topup' THEN 'top-up langka (pada <5% sejenisnya)'
     WHEN 'repeat' THEN 'tagihan berulang dalam 3 hari (lazim pada <14%)'
-    WHEN 'fragmentation' THEN 'rawat inap terpecah'
+    WHEN 'fragmentation' THEN 'rawat inap atau kunjungan terpecah'
     WHEN 'overlap' THEN 'klaim saat pasien dirawat inap, sesudah meninggal, atau di hari tutup'
     WHEN 'clone' THEN 'klaim kembar (jauh di atas wajarnya)'
 END;
@@ -116,7 +116,7 @@ CASE pattern
     WHEN 'short_stay' THEN 'short stays (the shortest 5% of their kind)'
     WHEN 'topup' THEN 'rare top-ups (in <5% of their kind)'
     WHEN 'repeat' THEN 'repeats within 3 days (usual for <14%)'
-    WHEN 'fragmentation' THEN 'fragmented stays'
+    WHEN 'fragmentation' THEN 'split stays or visits'
     WHEN 'overlap' THEN 'claims during another stay, after death or on a closing day'
     WHEN 'clone' THEN 'clones (far above what is expected)'
 END;

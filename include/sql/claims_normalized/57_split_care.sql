@@ -1,0 +1,191 @@
+-- Care that was split into several claims joins the fragments where a facility does it otherwise than all others.
+-- Mostly it is honest, so two of a patient's claims at the facility count only where it has many of their kind:
+--   visit        an outpatient's visit one or two days after another one for the same primary diagnosis, with another
+--                INA-CBG or other procedures: what is done on one day (a consultation, its laboratory, its X-ray) is
+--                billed on two
+--   admission    an outpatient's visit on the day on which he is admitted, which the stay's package pays
+--   other_stay   two stays with another INA-CBG, at most two days between them, newborns' (main group P) aside; both
+-- A kind counts where it is rare with the claim's INA-CBG at other facilities (below 1 in 20) and the facility has such
+-- claims of five patients or more, and two and a half times as many as its case mix would bring, both drawn towards
+-- each other by 2. Of outpatients with more than three such visits at the facility none: they are in a course of
+-- treatment (physiotherapy changes what it does).
+-- Grain and columns: as in 51_fragments.sql, one row per such claim; what that statement or an earlier kind found
+-- stays. fragment_by: the kind; fragment_gap_days: days between the two; fragment_of: the claim id of the other one.
+-- fragment_share: the share of other facilities' claims with that INA-CBG (without severity) that are of that kind,
+-- drawn towards that of all claims of the service type by as much as 200 visits or 20 stays; fragment_alike of
+-- fragment_n claims with it, the facility's among them, are such ones.
+INSERT INTO fragments BY NAME
+WITH kinds (place, kind, service_type, drawn) AS (
+    VALUES
+    (1, 'visit', 'RJTL', 200),
+    (2, 'admission', 'RJTL', 200),
+    (3, 'other_stay', 'RITL', 20)
+),
+
+visits AS (
+    SELECT *
+    FROM persons
+    WHERE service_type = 'RJTL'
+),
+
+stays AS (
+    SELECT *
+    FROM persons
+    WHERE service_type = 'RITL'
+),
+
+pairs AS (
+    SELECT
+        'visit' AS kind,
+        visits.claim_id,
+        earlier.claim_id AS other,
+        days.gap
+    FROM visits
+    CROSS JOIN (VALUES (1), (2)) AS days (gap)
+    INNER JOIN visits AS earlier
+        ON
+            visits.patient_key = earlier.patient_key
+            AND visits.facility_key = earlier.facility_key
+            AND visits.primary_diagnosis = earlier.primary_diagnosis
+            AND visits.admission_date - days.gap = earlier.admission_date
+    WHERE visits.inacbg_code <> earlier.inacbg_code OR visits.procedure_codes <> earlier.procedure_codes
+    UNION ALL
+    SELECT
+        'admission' AS kind,
+        visits.claim_id,
+        stays.claim_id AS other,
+        0 AS gap
+    FROM visits
+    INNER JOIN stays
+        ON
+            visits.patient_key = stays.patient_key
+            AND visits.facility_key = stays.facility_key
+            AND visits.admission_date = stays.admission_date
+    UNION ALL
+    SELECT
+        'other_stay' AS kind,
+        unnest([stays.claim_id, earlier.claim_id]) AS claim_id,
+        unnest([earlier.claim_id, stays.claim_id]) AS other,
+        days.gap
+    FROM stays
+    CROSS JOIN (VALUES (0), (1), (2)) AS days (gap)
+    INNER JOIN stays AS earlier
+        ON
+            stays.patient_key = earlier.patient_key
+            AND stays.facility_key = earlier.facility_key
+            AND stays.admission_date - days.gap = earlier.discharge_date
+    WHERE
+        stays.inacbg_base <> earlier.inacbg_base
+        AND earlier.admission_date < stays.discharge_date
+        AND NOT starts_with(stays.inacbg_base, 'P-')
+        AND NOT starts_with(earlier.inacbg_base, 'P-')
+),
+
+nearest AS (
+    SELECT
+        claim_id,
+        kind,
+        min({ 'gap': gap, 'claim_id': other }) AS neighbour
+    FROM pairs
+    GROUP BY claim_id, kind
+),
+
+split AS (
+    SELECT
+        nearest.*,
+        persons.patient_key,
+        persons.facility_key,
+        persons.inacbg_base
+    FROM nearest
+    INNER JOIN persons ON nearest.claim_id = persons.claim_id
+    QUALIFY
+        nearest.kind = 'other_stay'
+        OR count(*) OVER (PARTITION BY nearest.kind, persons.patient_key, persons.facility_key) <= 3
+),
+
+split_by_case AS (
+    SELECT
+        kind,
+        facility_key,
+        inacbg_base,
+        count(*) AS split
+    FROM split
+    GROUP BY kind, facility_key, inacbg_base
+),
+
+by_case AS (
+    SELECT
+        service_type,
+        facility_key,
+        inacbg_base,
+        count(*) AS claims
+    FROM persons
+    GROUP BY service_type, facility_key, inacbg_base
+),
+
+compared AS (
+    SELECT
+        kinds.kind,
+        kinds.place,
+        by_case.facility_key,
+        by_case.inacbg_base,
+        by_case.claims,
+        coalesce(split_by_case.split, 0) AS split,
+        (sum(split_by_case.split) OVER alike)::BIGINT AS alike,
+        (sum(by_case.claims) OVER alike)::BIGINT AS n,
+        sum(split_by_case.split) OVER of_kind / sum(by_case.claims) OVER of_kind AS overall,
+        (coalesce(alike, 0) - split + kinds.drawn * overall) / (n - by_case.claims + kinds.drawn) AS share
+    FROM by_case
+    INNER JOIN kinds ON by_case.service_type = kinds.service_type
+    LEFT JOIN split_by_case
+        ON
+            kinds.kind = split_by_case.kind
+            AND by_case.facility_key = split_by_case.facility_key
+            AND by_case.inacbg_base = split_by_case.inacbg_base
+    WINDOW
+        alike AS (PARTITION BY kinds.kind, by_case.inacbg_base),
+        of_kind AS (PARTITION BY kinds.kind)
+),
+
+rare AS (
+    SELECT
+        *,
+        sum(split) OVER here AS observed,
+        -- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
+        sum((1e6 * claims * share)::BIGINT) OVER here / 1e6 AS expected
+    FROM compared
+    WHERE share < 0.05
+    WINDOW here AS (PARTITION BY kind, facility_key)
+),
+
+odd AS (
+    SELECT
+        split.claim_id,
+        split.kind,
+        split.neighbour,
+        rare.place,
+        rare.alike,
+        rare.n,
+        rare.share,
+        count(DISTINCT split.patient_key) OVER (PARTITION BY split.kind, split.facility_key) AS patients
+    FROM split
+    INNER JOIN rare
+        ON
+            split.kind = rare.kind
+            AND split.facility_key = rare.facility_key
+            AND split.inacbg_base = rare.inacbg_base
+    WHERE rare.observed + 2 >= 2.5 * (rare.expected + 2)
+)
+
+SELECT
+    odd.claim_id,
+    odd.kind AS fragment_by,
+    odd.neighbour.gap::INTEGER AS fragment_gap_days,
+    odd.neighbour.claim_id AS fragment_of,
+    odd.alike::INTEGER AS fragment_alike,
+    odd.n::INTEGER AS fragment_n,
+    odd.share AS fragment_share
+FROM odd
+ANTI JOIN fragments ON odd.claim_id = fragments.claim_id
+WHERE odd.patients >= 5
+QUALIFY row_number() OVER (PARTITION BY odd.claim_id ORDER BY odd.place) = 1
