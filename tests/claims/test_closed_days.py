@@ -14,6 +14,9 @@ SUNDAY = date(2022, 3, 6)
 HERE = FACILITIES[0]
 
 
+DIALYSIS = {"FKL19": "N-3-15-0", "FKL18": "N185", "FKL17A": "N18", "FKL30": "3995 - haemodialysis"}
+
+
 def on_sundays(weeks: list[int], at: int = HERE, first: int = 900) -> list[dict[str, str]]:
     """One visit for each entry, so many weeks after the first Sunday."""
     days = [f"{SUNDAY + timedelta(weeks=week)}" for week in weeks]
@@ -49,12 +52,13 @@ def test_visits_where_polyclinics_are_closed(compared: Callable[..., Claims]) ->
             *on_sundays([0, 1, 2, 3, 4] * 8),
             *(visit for n, at in enumerate(FACILITIES[1:]) for visit in on_sundays(list(range(12)), at, 950 + 12 * n)),
         ],
+        [*on_sundays([0, 0, 1, 1]), *(row | DIALYSIS for row in on_sundays(list(range(2, 51)), first=910))],
         [
             claim(900 + n, FKL03=visit["FKL03"], FKL04=visit["FKL03"])
             for n, visit in enumerate(on_sundays([0, 0, 1, 1]))
         ],
     ],
-    ids=["one date", "open", "as often as elsewhere", "others are seen, too", "stays"],
+    ids=["one date", "open", "as often as elsewhere", "others are seen, too", "open for dialysis", "stays"],
 )
 def test_a_day_on_which_patients_are_seen(compared: Callable[..., Claims], visits: list[dict[str, str]]) -> None:
     assert not closed(compared([*on_workdays(range(400)), *visits]))
@@ -65,3 +69,19 @@ def test_a_few_weeks_tell_nothing_of_days(compared: Callable[..., Claims]) -> No
     days = {n: f"{february + timedelta(weeks=n % 7, days=n % 5)}" for n in range(400)}
     visits = [outpatient(n, FKL03=day, FKL04=day) for n, day in days.items()]
     assert not closed(compared([*visits, *on_sundays([0, 0, 1, 1])]))
+
+
+def test_a_new_clinic_that_is_open_on_sundays(compared: Callable[..., Claims]) -> None:
+    """Eight Sundays are few of a year's, but all that it has had."""
+    new = {"FKL02": "99990922V"}
+    days = [date(2022, 11, 7) + timedelta(days=n) for n in range(56)]
+    visits = [
+        outpatient(900 + n, FKL03=f"{day}", FKL04=f"{day}") | {"FKL02": f"{new['FKL02']}{900 + n:06d}"}
+        for n, day in enumerate(days)
+    ]
+    assert not closed(compared([*on_workdays(range(400)), *visits]))
+
+
+def test_a_stray_date_makes_no_facility_open_seldom(compared: Callable[..., Claims]) -> None:
+    stray = outpatient(800, FKL03="2014-06-02", FKL04="2014-06-02")
+    assert not closed(compared([*on_workdays(range(400)), *on_sundays(list(range(40))), stray]))

@@ -196,6 +196,27 @@ def test_a_number_that_many_facilities_bill_is_not_one_person(
     assert (claims[claim_id(910, 8188)]["overlap_of"] == claim_id(900)) == overlaps
 
 
+def test_twins_under_their_mothers_number_are_no_repeat(compared: Callable[..., Claims]) -> None:
+    newborn = {"FKL18": "Z380", "FKL19": "P-8-17-I", "FKL30": "9955 - prophylactic vaccination"}
+    births = [claim(300 + n, FKL02=claim_id(300 + n, 8187 + n % 4), **newborn) for n in range(400)]
+    twins = [claim(900 + n, PSTV01="7", **newborn) for n in range(2)]
+    again = [claim(910 + n, PSTV01="8", **newborn, FKL03=f"2022-09-0{1 + n}") for n in range(2)]
+    claims = compared([*crowd(), *births, *twins, *again])
+    assert {claims[claim_id(n)]["repeat_of"] for n in (900, 901)} == {None}
+    assert {claims[claim_id(n)]["excess_amount"] for n in (900, 901)} == {0}
+    assert claims[claim_id(911)]["repeat_of"] == claim_id(910), "born once"
+
+
+def test_a_child_is_born_while_its_mother_is_in_hospital(compared: Callable[..., Claims]) -> None:
+    mother = claim(900, PSTV01="7", FKL19="O-6-10-I", FKL03="2022-09-01", FKL04="2022-09-06", FKL30="900 - x")
+    child = {"PSTV01": "7", "FKL03": "2022-09-03", "FKL04": "2022-09-20", "FKL19": "P-8-17-I", "FKL30": "901 - x"}
+    later = visit(902, "2022-09-15", 8187, PSTV01="7")
+    claims = compared([*crowd(), mother, claim(901, **child), later])
+    assert all(row["overlap_of"] is None for row in claims.values())
+    twice = compared([*crowd(), claim(901, **child), claim(903, **child | {"FKL03": "2022-09-10"})])
+    assert twice[claim_id(903)]["overlap_of"] == claim_id(901)
+
+
 def test_no_overlap_on_the_day_a_stay_ends(compared: Callable[..., Claims]) -> None:
     stay = claim(900, PSTV01="7", FKL03="2022-09-10", FKL04="2022-09-14")
     claims = compared([*crowd(), stay, *(visit(910 + n, f"2022-09-{13 + n}", PSTV01="7") for n in range(2))])

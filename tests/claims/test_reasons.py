@@ -137,9 +137,9 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [900],
         "upcoding",
         "masuk dengan diagnosis A010, ditagih K-1-20: hanya 1 dari 601 rawat inap dengan diagnosis masuk itu; median "
-        "K-1-20 ini 3,6x median INA-CBG yang lazim untuk diagnosis itu",
+        "K-1-20 ini, disesuaikan kelas dan regionalnya, 3,6x median INA-CBG yang lazim untuk diagnosis itu",
         "admitted with A010, billed as K-1-20: only 1 of 601 stays with that admission diagnosis is; the median of "
-        "K-1-20 is 3.6x that of the INA-CBG that is usual for it",
+        "K-1-20, adjusted for class and region, is 3.6x that of the INA-CBG that is usual for it",
     ),
     "upcoding of an outpatient": (
         [
@@ -150,18 +150,19 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [900],
         "upcoding",
         "rawat jalan dengan diagnosis I10, ditagih Z-3-23: hanya 1 dari 201 kunjungan rawat jalan dengan diagnosis "
-        "utama itu; median Z-3-23 ini 2,1x median INA-CBG yang lazim untuk diagnosis itu",
+        "utama itu; median Z-3-23 ini, disesuaikan kelas dan regionalnya, 2,1x median INA-CBG yang lazim untuk "
+        "diagnosis itu",
         "outpatient with I10, billed as Z-3-23: only 1 of 201 outpatient visits with that primary diagnosis is; the "
-        "median of Z-3-23 is 2.1x that of the INA-CBG that is usual for it",
+        "median of Z-3-23, adjusted for class and region, is 2.1x that of the INA-CBG that is usual for it",
     ),
     "top-ups of one facility": (
         [stay(n, FKL44="DD-05-II", FKL46="1000000", FKL47="3500000") for n in range(900, 904)],
         [900, 901, 902, 903],
         "topup",
         "top-up DD-05-II sebesar Rp1.000.000: hanya 4 dari 604 klaim A-4-14 memiliki DD-05-II; di faskes ini 4 top-up "
-        "langka (pada <5% sejenisnya), wajarnya 1,0",
+        "langka (kode atau nilainya, pada <5% sejenisnya), wajarnya 1,0",
         "top-up DD-05-II of Rp1,000,000: only 4 of 604 claims of A-4-14 have DD-05-II; at this facility 4 rare "
-        "top-ups (in <5% of their kind) where 1.0 would be expected",
+        "top-ups (by code or amount, in <5% of their kind) where 1.0 would be expected",
     ),
     "repeat billing": (
         [
@@ -280,9 +281,10 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [900, 901, 902, 903],
         "clone",
         "3 pasien lain di faskes ini ditagih persis sama (A-4-14-I, diagnosis, tindakan, Rp2.500.000) dalam 30 hari "
-        "(klaim {others}); wajarnya 0,04",
+        "(klaim {others}); wajarnya 0,021; di faskes ini 4 klaim kembar (jauh di atas wajarnya), wajarnya 1,0",
         "3 other patients at this facility were billed exactly the same (A-4-14-I, diagnoses, procedures, Rp2,500,000) "
-        "within 30 days (claims {others}); 0.04 would be expected",
+        "within 30 days (claims {others}); 0.021 would be expected; at this facility 4 clones (far above what is "
+        "expected) where 1.0 would be expected",
     ),
 }
 

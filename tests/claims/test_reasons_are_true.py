@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -23,15 +25,28 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def night_of_split_visits(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """With a facility that splits visits often enough: it takes five of its patients to tell."""
+def night_of_habits(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """With a facility that splits visits often enough to tell (five patients), and one that invents some on Sundays."""
     fragmented = GeneratorConfig(claims=20_000, seed=7, fraud=FraudRates(fragmentation=0.004))
-    return scored_year(tmp_path_factory.mktemp("split"), fragmented)
+    return scored_year(tmp_path_factory.mktemp("habits"), fragmented, sundays=8)
 
 
-def scored_year(folder: Path, config: GeneratorConfig) -> pd.DataFrame:
+def with_sundays(visits: pa.Table, count: int) -> pa.Table:
+    """Move some visits to Sundays, two to each, of the facility that sees most outpatients but none on a Sunday."""
+    rows = visits.to_pandas()
+    facility = rows["FKL02"].str.extract(r"^(\d+)\d{4}V")[0]
+    sunday = pd.to_datetime(rows["FKL03"]).dt.dayofweek == 6
+    outpatients = rows[(rows["FKL10"] == 1) & ~facility.isin(facility[sunday])]
+    busiest = facility[outpatients.index].mode()[0]
+    for n, row in enumerate(outpatients.index[facility[outpatients.index] == busiest][:count]):
+        rows.loc[row, ["FKL03", "FKL04"]] = (pd.Timestamp("2022-03-06") + pd.Timedelta(weeks=n // 2)).date()
+    return pa.Table.from_pandas(rows, schema=visits.schema, preserve_index=False)
+
+
+def scored_year(folder: Path, config: GeneratorConfig, sundays: int = 0) -> pd.DataFrame:
     """A generated year, scored; with the discharge status and the set of secondary diagnoses from the raw files."""
     sample = generate(config)
+    sample = replace(sample, visits=with_sundays(sample.visits, sundays))
     write(sample, folder / "raw", "parquet", folder / "labels.parquet")
     claims = scored(
         Settings(
@@ -215,12 +230,11 @@ def test_severity_as_unlikely_as_said(night: pd.DataFrame) -> None:
     of_level = stays.groupby(["base", "severity_level"])["ln_los"].agg(["median", "size"])
     step = (stays["ln_los"] - stays["base"].map(of_base)).groupby(stays["severity_level"]).median()
     rest = stays["ln_los"] - stays.groupby(["base", "severity_level"])["ln_los"].transform("median")
-    spread = rest.groupby(stays["severity_level"]).agg(lambda part: 1.4826 * (part - part.median()).abs().median())
+    wide = max(1.4826 * (rest - rest.median()).abs().median(), 0.3)
 
     def likelihood(row: pd.Series, level: int) -> float:
         middle, count = of_level.loc[(row["base"], level)] if (row["base"], level) in of_level.index else (0.0, 0)
         usual = (count * middle + 10 * (of_base[row["base"]] + step[level])) / (count + 10)
-        wide = max(spread[level], 0.3)
         return math.exp(-(((row["ln_los"] - usual) / wide) ** 2) / 2) / wide + 0.001
 
     checked = 0
@@ -298,8 +312,8 @@ def test_the_stay_is_continued(night: pd.DataFrame) -> None:
         )
 
 
-def test_the_visit_before_is_the_one_named(night_of_split_visits: pd.DataFrame) -> None:
-    night = night_of_split_visits
+def test_the_visit_before_is_the_one_named(night_of_habits: pd.DataFrame) -> None:
+    night = night_of_habits
     visits = night[night["service_type"] == "RJTL"].reset_index(drop=True)
     key = ["patient_key", "facility_key", "primary_diagnosis"]
     pairs = visits.merge(visits[[*key, "claim_id", "admission_date", "inacbg_code", "procedure_codes"]], on=key)
@@ -326,7 +340,8 @@ def test_the_visit_before_is_the_one_named(night_of_split_visits: pd.DataFrame) 
         assert patients.nunique() >= 5
 
 
-def test_the_facility_is_closed_on_that_day(night: pd.DataFrame) -> None:
+def test_the_facility_is_closed_on_that_day(night_of_habits: pd.DataFrame) -> None:
+    night = night_of_habits
     visits = night[night["service_type"] == "RJTL"]
     weekday = pd.to_datetime(visits["admission_date"]).dt.isocalendar().day
     closed = visits[visits["overlap_weekday"].notna()]
@@ -341,7 +356,8 @@ def test_the_facility_is_closed_on_that_day(night: pd.DataFrame) -> None:
             ((same_care & on_day & ~here).sum() + 200 * on_day.mean()) / ((same_care & ~here).sum() + 200)
         )
         assert row["overlap_share"] < 0.05
-        assert visits.loc[here & on_day, "admission_date"].nunique() >= 2
+        dates = visits[here].groupby(weekday[here])["admission_date"].nunique()
+        assert 2 <= dates[weekday[claim_id]] <= dates.max() / 4
 
 
 def test_the_patient_was_in_that_other_stay(night: pd.DataFrame) -> None:
@@ -381,7 +397,15 @@ def days(number: int) -> str:
 
 
 def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
-    days = (night["admission_date"].max() - night["admission_date"].min()).days + 1
+    dates = pd.to_datetime(night["admission_date"]).sort_values().to_numpy()
+    first, last = (dates[math.ceil(part * len(dates)) - 1] for part in (0.01, 0.99))
+    days = (last - first) // np.timedelta64(1, "D") + 1
+
+    def within(row: pd.Series, reach: int) -> int:
+        """Days of the file so near to a claim."""
+        ends = [np.datetime64(row["admission_date"]) + np.timedelta64(way * reach, "D") for way in (-1, 1)]
+        return int((min(ends[1], last) - max(ends[0], first)) // np.timedelta64(1, "D")) + 1
+
     for row, figures in with_reason(night, "clone"):
         treated = night[
             (night["inacbg_code"] == row["inacbg_code"]) & (night["primary_diagnosis"] == row["primary_diagnosis"])
@@ -401,8 +425,9 @@ def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
         listed = ", ".join(figures["clone_of"][:3])
         assert (f"(among them claims {listed})" in told(row, "clone")) == (len(near) > 3)
         assert f" {listed}); " in told(row, "clone")
-        steady = same[gaps > 90]["patient_key"].nunique() * 61 / (days - 181)
-        assert figures["clone_expected"] == pytest.approx(max(own.sum() * 61 / days * usual, steady))
+        month = max(within(row, 30), 31)
+        steady = same[gaps > 90]["patient_key"].nunique() * month / (days - within(row, 90))
+        assert figures["clone_expected"] == pytest.approx(max(own.sum() * month / days * usual, steady))
         assert figures["amount_claimed"] == row["amount_claimed"]
 
 

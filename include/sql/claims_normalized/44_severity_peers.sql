@@ -4,7 +4,7 @@
 -- Bayes: P(severity | LOS) is proportional to P(severity) x P(LOS | severity). P(severity) is the share within the
 -- INA-CBG among stays with at most as many secondary diagnoses, drawn towards that of all such stays by as much as 20
 -- claims; ln(LOS + 0.5) is taken for normal about its median for that severity, drawn towards what the severity means
--- in general by as much as 10 claims; 0.001 keeps outliers from deciding.
+-- in general by as much as 10 claims, with one spread for all; 0.001 keeps outliers from deciding.
 -- Severity raised on paper shows here: the stay stays as short as that of the light cases, and little else is the
 -- matter with the patient that would make it heavy.
 -- severity_share_any_stay leaves the length out: for who died, was referred or left early.
@@ -42,24 +42,30 @@ by_level AS (
 levels AS (
     SELECT
         stays.severity_level,
-        median(stays.ln_los - bases.ln_middle) AS ln_step,
-        greatest(1.4826 * mad(stays.ln_los - by_level.ln_middle), 0.3) AS ln_spread
+        median(stays.ln_los - bases.ln_middle) AS ln_step
     FROM stays
     INNER JOIN bases ON stays.inacbg_base = bases.inacbg_base
+    GROUP BY stays.severity_level
+),
+
+-- One for all severities: with one of its own, the widest would be the likeliest for very long stays, too.
+spread AS (
+    SELECT greatest(1.4826 * mad(stays.ln_los - by_level.ln_middle), 0.3) AS ln_spread
+    FROM stays
     INNER JOIN by_level
         ON stays.inacbg_base = by_level.inacbg_base AND stays.severity_level = by_level.severity_level
-    GROUP BY stays.severity_level
 ),
 
 lengths AS (
     SELECT
         bases.inacbg_base,
         levels.severity_level,
-        levels.ln_spread,
+        spread.ln_spread,
         (coalesce(by_level.level_n * by_level.ln_middle, 0) + 10 * (bases.ln_middle + levels.ln_step))
         / (coalesce(by_level.level_n, 0) + 10) AS ln_middle
     FROM bases
     CROSS JOIN levels
+    CROSS JOIN spread
     LEFT JOIN by_level ON bases.inacbg_base = by_level.inacbg_base AND levels.severity_level = by_level.severity_level
 ),
 

@@ -9,11 +9,27 @@ WITH counted AS (
         if(service_type = 'RITL', admission_diagnosis, primary_diagnosis) AS from_diagnosis,
         inacbg_base,
         count(*) AS alike,
-        count(DISTINCT facility_key) AS facilities,
-        median(ln_price) AS ln_price
+        count(DISTINCT facility_key) AS facilities
     FROM care
     WHERE from_diagnosis IS NOT NULL
     GROUP BY ALL
+),
+
+-- Of all its claims, whatever led to them: the price of a rare way there would be that of the claim itself. Without
+-- what facility class, ward class and region add, as some INA-CBGs are for large hospitals.
+prices AS (
+    SELECT
+        care.service_type,
+        care.inacbg_base,
+        median(care.ln_price - levels.ln_effect) AS ln_price
+    FROM care
+    INNER JOIN price_levels AS levels
+        ON
+            care.service_type = levels.service_type
+            AND care.facility_class = levels.facility_class
+            AND care.ward_class IS NOT DISTINCT FROM levels.ward_class
+            AND care.tariff_region IS NOT DISTINCT FROM levels.tariff_region
+    GROUP BY care.service_type, care.inacbg_base
 ),
 
 diagnoses AS (
@@ -28,14 +44,17 @@ diagnoses AS (
 -- The usual: the commonest INA-CBG of that diagnosis.
 placed AS (
     SELECT
-        *,
-        (sum(alike) OVER same_diagnosis)::BIGINT AS admissions,
-        max(alike) OVER same_diagnosis AS commonest,
-        first_value(ln_price) OVER (same_diagnosis ORDER BY alike DESC, inacbg_base ASC) AS ln_usual,
-        (sum(alike) OVER (PARTITION BY service_type, inacbg_base))::BIGINT AS of_code,
-        (sum(alike) OVER (PARTITION BY service_type))::BIGINT AS of_type
+        counted.*,
+        prices.ln_price,
+        (sum(counted.alike) OVER same_diagnosis)::BIGINT AS admissions,
+        max(counted.alike) OVER same_diagnosis AS commonest,
+        first_value(prices.ln_price) OVER (same_diagnosis ORDER BY counted.alike DESC, counted.inacbg_base ASC)
+            AS ln_usual,
+        (sum(counted.alike) OVER (PARTITION BY counted.service_type, counted.inacbg_base))::BIGINT AS of_code,
+        (sum(counted.alike) OVER (PARTITION BY counted.service_type))::BIGINT AS of_type
     FROM counted
-    WINDOW same_diagnosis AS (PARTITION BY service_type, from_diagnosis)
+    INNER JOIN prices ON counted.service_type = prices.service_type AND counted.inacbg_base = prices.inacbg_base
+    WINDOW same_diagnosis AS (PARTITION BY counted.service_type, counted.from_diagnosis)
 )
 
 SELECT

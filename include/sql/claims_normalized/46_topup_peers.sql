@@ -7,7 +7,8 @@
 -- less than half). Of several codes the rarest counts: topup_code, with topup_alike of topup_n claims;
 -- topup_diagnosis: whose claims these are, NULL for the INA-CBG's; topup_code_amount: its rupiah; topup_usual_amount:
 -- the median of topup_with_code claims with it, NULL where the amount is no more than twice that.
--- unusual_topups: rupiah of the codes that fewer than 1 in 100 have, and what others have above their median.
+-- unusual_topups: rupiah of the codes that fewer than 1 in 100 have, half of the claim left out, and what others have
+-- above their median.
 CREATE OR REPLACE TABLE topup_peers AS
 WITH each_topup AS (
     SELECT

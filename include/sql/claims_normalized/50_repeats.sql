@@ -8,6 +8,7 @@
 -- nobody to compare with; where the bills are identical, how usual identical ones are: honest series are alike, but
 -- seldom to the last diagnosis. Of the patient's own repeats up to three are left out, so that one copy more is no
 -- excuse for the others; more of them are a course of treatment. NULL where the claim is no repeat within 3 days.
+-- Newborns (main group P) admitted on one day are twins under their mother's number, no repeat.
 -- repeat_alike of repeat_n claims are such repeats, the patient's own among them.
 -- Windows over neighbours instead of a correlated EXISTS: a sort instead of a search per claim.
 CREATE OR REPLACE TABLE repeats AS
@@ -21,6 +22,7 @@ WITH neighbours AS (
         primary_diagnosis,
         procedure_codes,
         admission_date,
+        starts_with(inacbg_code, 'P-') AS newborn,
         admission_date - lag(admission_date) OVER same_care AS since_earlier,
         lead(admission_date) OVER same_care - admission_date AS until_later,
         lag(claim_id) OVER same_care AS earlier
@@ -58,11 +60,12 @@ repeated AS (
         patient_key,
         primary_diagnosis,
         procedure_codes,
+        newborn,
         coalesce(since_same_bill <= 3, FALSE) AS identical,
         if(identical, same_bill, earlier) AS earlier,
         if(identical, since_same_bill, since_earlier) AS after_days
     FROM near
-    WHERE since_earlier <= 3
+    WHERE since_earlier <= 3 AND NOT (newborn AND after_days = 0)
 ),
 
 by_patient AS (

@@ -7,8 +7,9 @@
 -- own.
 -- At least as many as the facility itself bills alike more than 90 days away: a batch of clones is a burst, the control
 -- visits of a specialist house are steady.
--- Only where fewer than one is expected is it worth counting: most outpatient visits are honestly alike. clone_weight
--- (0..1) falls from 0.8 on of what other facilities lead one to expect, so that a day more of claims makes no leap.
+-- Only where fewer than one is expected within a month on either side is it worth counting: most outpatient visits are
+-- honestly alike. clone_weight (0..1) falls from 0.8 on of what other facilities lead one to expect, so that a day more
+-- of claims makes no leap.
 CREATE OR REPLACE TABLE clones AS
 WITH texts AS (
     SELECT
@@ -21,11 +22,12 @@ WITH texts AS (
     GROUP BY facility_key, care_digest
 ),
 
--- The part of the file's days that lie within a month of a claim; and how many lie more than 90 days from it.
-near AS (
+-- The days of the file; without the first and the last hundredth of its claims, as one stray date would make it years.
+period AS (
     SELECT
-        least(61 / (max(admission_date) - min(admission_date) + 1), 1) AS share,
-        max(admission_date) - min(admission_date) + 1 - 181 AS other_days
+        quantile_disc(admission_date, 0.01) AS first_day,
+        quantile_disc(admission_date, 0.99) AS last_day,
+        last_day - first_day + 1 AS days
     FROM care
 ),
 
@@ -58,16 +60,16 @@ rare AS (
     SELECT
         texts.facility_key,
         texts.care_digest,
-        near.other_days,
-        by_own_code.claims * near.share
+        by_own_code.claims / period.days
         * (by_text.claims - texts.own_alike + 0.5)
-        / (by_code.claims - by_own_code.claims + 10) AS clone_expected
+        / (by_code.claims - by_own_code.claims + 10) AS expected_a_day,
+        expected_a_day * least(61, period.days) AS expected_a_month
     FROM texts
-    CROSS JOIN near
+    CROSS JOIN period
     INNER JOIN by_code ON texts.treated = by_code.treated
     INNER JOIN by_own_code ON texts.treated = by_own_code.treated AND texts.facility_key = by_own_code.facility_key
     INNER JOIN by_text ON texts.care_digest = by_text.care_digest
-    WHERE texts.of_several AND clone_expected < 1
+    WHERE texts.of_several AND expected_a_month < 1
 ),
 
 -- Hashes of patients and bills: this joins with itself, and at 12 million claims the texts took tens of GB on disk.
@@ -77,23 +79,32 @@ suspects AS (
         hash(care.patient_key) AS patient,
         hash(care.facility_key, care.care_digest, care.amount_claimed) AS bill,
         care.admission_date,
-        rare.clone_expected,
-        rare.other_days
+        rare.expected_a_day,
+        rare.expected_a_month,
+        -- Fewer at the file's ends, but the claim's own month.
+        greatest(
+            least(care.admission_date + 30, period.last_day) - greatest(care.admission_date - 30, period.first_day) + 1,
+            least(31, period.days)
+        ) AS near_days,
+        period.days
+        - (least(care.admission_date + 90, period.last_day) - greatest(care.admission_date - 90, period.first_day) + 1)
+            AS far_days
     FROM care
+    CROSS JOIN period
     INNER JOIN rare ON care.facility_key = rare.facility_key AND care.care_digest = rare.care_digest
 )
 
 SELECT
     suspects.claim_id,
     greatest(
-        any_value(suspects.clone_expected),
+        any_value(suspects.expected_a_day * suspects.near_days),
         count(DISTINCT others.patient) FILTER (abs(suspects.admission_date - others.admission_date) > 90)
-        * if(any_value(suspects.other_days) > 61, 61 / any_value(suspects.other_days), 0)
+        * any_value(if(suspects.far_days > 61, suspects.near_days / suspects.far_days, 0))
     ) AS clone_expected,
     (count(DISTINCT others.patient) FILTER (abs(suspects.admission_date - others.admission_date) <= 30))::INTEGER
         AS clone_count,
     min(others.claim_id, 4) FILTER (abs(suspects.admission_date - others.admission_date) <= 30) AS clone_of,
-    least(5 * (1 - any_value(suspects.clone_expected)), 1) AS clone_weight
+    least(5 * (1 - any_value(suspects.expected_a_month)), 1) AS clone_weight
 FROM suspects
 INNER JOIN suspects AS others ON suspects.bill = others.bill AND suspects.patient <> others.patient
 GROUP BY suspects.claim_id

@@ -1,8 +1,9 @@
 -- Visits on a day on which the facility sees nobody join the overlaps: such dates are made up, often several visits for
 -- one, without a look at the calendar. Outpatients' visits on a day of the week on which, at other facilities, fewer
 -- than 1 in 20 with their INA-CBG fall (polyclinics close on Sundays). Only where the facility has such visits on two
--- dates or more (one may be a campaign), but on no more than a quarter of those days (else it is open), and at least
--- twice as many as its case mix would bring, both drawn towards each other by 2; so none within less than eight weeks.
+-- dates or more (one may be a campaign), sees anybody on a quarter as many dates as on its busiest day of the week, or
+-- fewer (else it is open), and has at least twice as many as its case mix would bring, both drawn towards each other by
+-- 2; so none of whom comes to less than eight weeks.
 -- Grain and columns: as in 54_overlapping.sql, with overlap_weekday, 1 (Monday) to 7 (Sunday), and without another
 -- claim (overlap_of, overlap_day, overlap_los and overlap_elsewhere are NULL).
 -- overlap_share: the share of other facilities' visits with that INA-CBG (without severity) that fall on that day of
@@ -64,9 +65,14 @@ weekdays AS (
     GROUP BY weekday
 ),
 
-period AS (
-    SELECT (max(admission_date) - min(admission_date)) / 7 AS weeks
+dates AS (
+    SELECT
+        facility_key,
+        weekday,
+        count(DISTINCT admission_date) AS seen,
+        max(count(DISTINCT admission_date)) OVER (PARTITION BY facility_key) AS most_seen
     FROM visits
+    GROUP BY facility_key, weekday
 ),
 
 compared AS (
@@ -123,6 +129,6 @@ SELECT
     odd.n::INTEGER AS overlap_n,
     odd.share AS overlap_share
 FROM odd
-CROSS JOIN period
+INNER JOIN dates ON odd.facility_key = dates.facility_key AND odd.weekday = dates.weekday
 ANTI JOIN overlapping ON odd.claim_id = overlapping.claim_id
-WHERE odd.own_dates BETWEEN 2 AND period.weeks / 4
+WHERE odd.own_dates >= 2 AND 4 * dates.seen <= dates.most_seen

@@ -21,8 +21,8 @@ SELECT
                 )
         ELSE
             format(
-                '{} diagnosis {}, ditagih {}: {}{} dari {} {} itu; median {} ini {} median INA-CBG yang lazim untuk '
-                'diagnosis itu',
+                '{} diagnosis {}, ditagih {}: {}{} dari {} {} itu; median {} ini, disesuaikan kelas dan '
+                'regionalnya, {} median INA-CBG yang lazim untuk diagnosis itu',
                 if(upcoding_by = 'admission', 'masuk dengan', 'rawat jalan dengan'),
                 if(upcoding_by = 'admission', admission_diagnosis, primary_diagnosis),
                 inacbg_base(inacbg_code),
@@ -53,8 +53,8 @@ SELECT
                 )
         ELSE
             format(
-                '{} with {}, billed as {}: {}{} of {} {} diagnosis {}; the median of {} is {} that of the INA-CBG that '
-                'is usual for it',
+                '{} with {}, billed as {}: {}{} of {} {} diagnosis {}; the median of {}, adjusted for class '
+                'and region, is {} that of the INA-CBG that is usual for it',
                 if(upcoding_by = 'admission', 'admitted', 'outpatient'),
                 if(upcoding_by = 'admission', admission_diagnosis, primary_diagnosis),
                 inacbg_base(inacbg_code),
