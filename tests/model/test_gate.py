@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from ml.claims.etl import ClaimsFile
@@ -183,8 +184,14 @@ def test_other_definitions_of_the_features_are_refused(good: RiskModel, instance
     assert "defined otherwise when it was trained (75_channels, 99_gone): train one anew" in refusals[0]
 
 
-def test_under_a_ruleset_of_flags_chance_is_the_floor(good: RiskModel, instance: Settings) -> None:
-    report = judge(good, None, instance, load_ruleset("RULESET_v1"))
+def test_under_a_ruleset_of_flags_chance_is_the_floor(claims: pa.Table, trained_on: Train, instance: Settings) -> None:
+    """Held to sorting by amount, a forest that takes dear claims for usual would be refused."""
+    dear = pc.take(claims["amount_claimed"], pc.sort_indices(claims["amount_claimed"]).slice(claims.num_rows * 9 // 10))
+    amounts = pa.chunked_array([pc.take(dear.combine_chunks(), np.arange(claims.num_rows) % len(dear))])
+    place = claims.schema.get_field_index("amount_claimed")
+    report = judge(
+        trained_on(claims.set_column(place, "amount_claimed", amounts)), None, instance, load_ruleset("RULESET_v1")
+    )
     assert report.passed, report.refusals
     assert report.scales == ()
     assert any(measure.chance < measure.candidate < measure.amount for measure in report.measures)
