@@ -90,11 +90,12 @@ HONEST = {
     "four patients": of_patients(split_visits(8), 4),
     "courses of treatment": [visit for n in range(5) for visit in week_of_visits(900 + 10 * n, f"{90 + n}")],
     "as often as elsewhere": [
-        row for n, at in enumerate(FACILITIES) for row in split_visits(4, at, 900 + 10 * n, 90 + 10 * n)
+        *on_workdays(range(400, 800)),
+        *(row for n, at in enumerate(FACILITIES) for row in split_visits(6, at, 900 + 20 * n, 20 + 10 * n)),
     ],
     "usual care": [
-        *split_visits(5),
-        *(row for n, at in enumerate(FACILITIES[1:]) for row in split_visits(12, at, 1000 + 100 * n, 100 + 100 * n)),
+        *split_visits(40),
+        *(row for n, at in enumerate(FACILITIES[1:]) for row in split_visits(12, at, 1000 + 100 * n, 200 + 100 * n)),
     ],
     "the same day": [row | {"FKL03": "2022-03-07", "FKL04": "2022-03-07"} for row in split_visits(5)],
     "three days later": two_days_later(two_days_later(split_visits(5))),
@@ -165,3 +166,28 @@ def test_stays_in_two_inacbgs(compared: Callable[..., Claims]) -> None:
 )
 def test_another_stay_soon_after_is_mostly_honest(compared: Callable[..., Claims], stays: Rows) -> None:
     assert not found(compared([*crowd(400), *stays]))
+
+
+def test_a_claim_that_is_split_in_several_ways_is_told_once(compared: Callable[..., Claims]) -> None:
+    visits = split_visits(5)
+    admitted = [
+        claim(
+            950 + n,
+            PSTV01=visit["PSTV01"],
+            FKL03=visit["FKL03"],
+            FKL04=f"{date.fromisoformat(visit['FKL03']) + timedelta(days=3)}",
+            FKL30=f"{9000 + n} - something of its own",
+        )
+        for n, visit in enumerate(visits[1::2])
+    ]
+    claims = compared([*on_workdays(range(400)), *visits, *admitted])
+    assert {claims[key]["fragment_by"] for key in found(claims)} == {"visit"}
+    assert len(found(claims)) == 5
+    stays = in_two(5)
+    third = [
+        row | {"FKL02": claim_id(950 + n), "FKL19": "A-4-14-I", "FKL03": row["FKL04"], "FKL04": row["FKL04"]}
+        for n, row in enumerate(stays[1::2])
+    ]
+    claims = compared([*crowd(400), *stays, *third])
+    assert claims[claim_id(900)]["fragment_by"] == "stay", "continued by the third"
+    assert claims[claim_id(901)]["fragment_by"] == "other_stay"
