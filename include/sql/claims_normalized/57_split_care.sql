@@ -22,14 +22,25 @@ WITH kinds (place, kind, service_type, drawn) AS (
     (3, 'other_stay', 'RITL', 20)
 ),
 
+-- Hashes of who was treated where, for what and how: at 12 million claims the texts would go to disk.
 visits AS (
-    SELECT *
+    SELECT
+        claim_id,
+        hash(patient_key, facility_key) AS patient,
+        hash(patient_key, facility_key, primary_diagnosis) AS ill,
+        hash(inacbg_code, procedure_codes) AS done,
+        admission_date
     FROM persons
     WHERE service_type = 'RJTL'
 ),
 
 stays AS (
-    SELECT *
+    SELECT
+        claim_id,
+        hash(patient_key, facility_key) AS patient,
+        inacbg_base,
+        admission_date,
+        discharge_date
     FROM persons
     WHERE service_type = 'RITL'
 ),
@@ -43,12 +54,8 @@ pairs AS (
     FROM visits
     CROSS JOIN (VALUES (1), (2)) AS days (gap)
     INNER JOIN visits AS earlier
-        ON
-            visits.patient_key = earlier.patient_key
-            AND visits.facility_key = earlier.facility_key
-            AND visits.primary_diagnosis = earlier.primary_diagnosis
-            AND visits.admission_date - days.gap = earlier.admission_date
-    WHERE visits.inacbg_code <> earlier.inacbg_code OR visits.procedure_codes <> earlier.procedure_codes
+        ON visits.ill = earlier.ill AND visits.admission_date - days.gap = earlier.admission_date
+    WHERE visits.done <> earlier.done
     UNION ALL
     SELECT
         'admission' AS kind,
@@ -56,11 +63,7 @@ pairs AS (
         stays.claim_id AS other,
         0 AS gap
     FROM visits
-    INNER JOIN stays
-        ON
-            visits.patient_key = stays.patient_key
-            AND visits.facility_key = stays.facility_key
-            AND visits.admission_date = stays.admission_date
+    INNER JOIN stays ON visits.patient = stays.patient AND visits.admission_date = stays.admission_date
     UNION ALL
     SELECT
         'other_stay' AS kind,
@@ -70,10 +73,7 @@ pairs AS (
     FROM stays
     CROSS JOIN (VALUES (0), (1), (2)) AS days (gap)
     INNER JOIN stays AS earlier
-        ON
-            stays.patient_key = earlier.patient_key
-            AND stays.facility_key = earlier.facility_key
-            AND stays.admission_date - days.gap = earlier.discharge_date
+        ON stays.patient = earlier.patient AND stays.admission_date - days.gap = earlier.discharge_date
     WHERE
         stays.inacbg_base <> earlier.inacbg_base
         AND earlier.admission_date < stays.discharge_date
