@@ -85,7 +85,7 @@ def split_visits(count: int, at: int = FACILITIES[0], first: int = 900, patient:
     """Visits of so many outpatients, each with another one a day later; `later` changes that one."""
     rows = []
     for n in range(count):
-        day = date(2022, 3, 7) + timedelta(weeks=n)
+        day = date(2022, 3, 7) + timedelta(weeks=n % 40)
         for number, on, changes in ((first + 2 * n, day, {}), (first + 2 * n + 1, day + timedelta(days=1), later)):
             visit = {"PSTV01": f"{patient + n}", "FKL03": f"{on}", "FKL04": f"{on}"} | changes
             rows.append(outpatient(number, at=str(at), **visit))

@@ -94,8 +94,8 @@ HONEST = {
         *(row for n, at in enumerate(FACILITIES) for row in split_visits(6, at, 900 + 20 * n, 20 + 10 * n)),
     ],
     "usual care": [
-        *split_visits(40),
-        *(row for n, at in enumerate(FACILITIES[1:]) for row in split_visits(12, at, 1000 + 100 * n, 200 + 100 * n)),
+        *split_visits(60),
+        *(row for n, at in enumerate(FACILITIES[1:]) for row in split_visits(8, at, 1000 + 100 * n, 200 + 100 * n)),
     ],
     "the same day": [row | {"FKL03": "2022-03-07", "FKL04": "2022-03-07"} for row in split_visits(5)],
     "three days later": two_days_later(two_days_later(split_visits(5))),
