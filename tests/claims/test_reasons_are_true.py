@@ -35,7 +35,7 @@ def with_sundays(visits: pa.Table, count: int) -> pa.Table:
     """Move some visits to Sundays, two to each, of the facility that sees most outpatients but none on a Sunday."""
     rows = visits.to_pandas()
     facility = rows["FKL02"].str.extract(r"^(\d+)\d{4}V")[0]
-    sunday = pd.to_datetime(rows["FKL03"]).dt.dayofweek == 6
+    sunday = pd.to_datetime(rows["FKL03"]).dt.day_of_week == 6
     outpatients = rows[(rows["FKL10"] == 1) & ~facility.isin(facility[sunday])]
     busiest = facility[outpatients.index].mode()[0]
     for n, row in enumerate(outpatients.index[facility[outpatients.index] == busiest][:count]):
