@@ -23,7 +23,6 @@ from tests.claims.conftest import (
     FACILITIES,
     ULTRASOUND,
     Claims,
-    Rows,
     claim,
     claim_id,
     crowd,
@@ -137,89 +136,6 @@ def test_a_rare_procedure_goes_with_the_common_diagnoses(compared: Callable[...,
     visits = [outpatient(n) for n in range(200)]
     claims = compared([*visits, *(outpatient(n, at=str(FACILITIES[0]), **ULTRASOUND) for n in range(900, 903))])
     assert claims[claim_id(900, FACILITIES[0])]["evidence_upcoding"] == 0
-
-
-def test_one_text_pasted_for_several_patients(compared: Callable[..., Claims]) -> None:
-    same = {"FKL30": "1234 - the same", "FKL03": "2022-09-10", "FKL04": "2022-09-13"}
-    clones = [claim(n, **same) for n in range(900, 905)]
-    claims = compared([*crowd(), *clones, claim(910, FKL30="1234 - the same", FKL03="2022-07-10", FKL04="2022-07-13")])
-    odd = claims[claim_id(900)]
-    assert odd["clone_count"] == 4, "the one two months before is not of the same month"
-    days = (date(2022, 9, 10) - date(2022, 1, 1)).days + 1
-    # On the file's last day, so within the month before.
-    assert odd["clone_expected"] == pytest.approx(56 * 31 / days * 0.5 / 160), "nobody elsewhere has this text"
-    deviance = 4 * math.log(4 / odd["clone_expected"]) - 4 + odd["clone_expected"]
-    habit = math.log((5 - 1 + 2) / (5 * 56 / 206 + 2))
-    assert odd["evidence_clone"] == pytest.approx(deviance + 1.5 * habit)
-    assert claims[claim_id(910)]["evidence_clone"] == 0
-
-
-@pytest.mark.parametrize("elsewhere", [8, 11, 13])
-def test_what_is_expected_anyway_fades_out_as_clones(compared: Callable[..., Claims], elsewhere: int) -> None:
-    """From 0.8 expected claims on, so that no claim falls from the list because a day of claims was added."""
-    same = [
-        claim(n, FKL02=claim_id(n, FACILITIES[1 + n % 3]), FKL30="1234 - the same") for n in range(300, 300 + elsewhere)
-    ]
-    clones = [claim(n, FKL30="1234 - the same", FKL03="2022-08-30", FKL04="2022-09-02") for n in range(900, 904)]
-    odd = compared([*crowd(), *same, *clones])[claim_id(900)]
-    expected = 54 * 61 / 244 * (elsewhere + 0.5) / (150 + elsewhere + 10)
-    weight = max(min(5 * (1 - expected), 1), 0)
-    expected *= 33 / 61  # the file ends on 1 September
-    assert {8: weight == 1, 11: 0.4 < weight < 0.5, 13: weight == 0}[elsewhere]
-    assert odd["evidence_clone"] == pytest.approx(weight * (3 * math.log(3 / expected) - 3 + expected))
-
-
-def test_a_facility_that_treats_one_diagnosis_in_the_usual_way_clones_nothing(compared: Callable[..., Claims]) -> None:
-    # Elsewhere the crowd has other diagnoses, and the few with this one have the same procedure and price, too.
-    dialysis = {"FKL18": "N185", "FKL18A": "N185 Chronic kidney disease", "FKL30": "3995 - haemodialysis"}
-    own = [claim(n, **dialysis, FKL03="2022-09-10", FKL04="2022-09-13") for n in range(900, 930)]
-    elsewhere = [claim(n, FKL02=claim_id(n, 8188), **dialysis) for n in range(700, 710)]
-    claims = compared([*crowd(), *own, *elsewhere])
-    assert {claims[claim_id(n)]["evidence_clone"] for n in range(900, 930)} == {0}
-
-
-@pytest.mark.parametrize("batch", [6, 14, 30])
-def test_a_batch_of_clones_is_no_excuse_for_itself(compared: Callable[..., Claims], batch: int) -> None:
-    """Nobody else treats that diagnosis, so there is nobody to compare with."""
-    alike = {"FKL18": "Z098", "FKL30": "9411 - mental status determination"}
-    claims = compared([*crowd(), *(claim(900 + n, **alike) for n in range(batch))])
-    one = claims[claim_id(900)]
-    assert one["clone_count"] == batch - 1
-    assert one["evidence_clone"] > 10
-
-
-def test_a_specialist_house_bills_alike_all_the_year_round(compared: Callable[..., Claims]) -> None:
-    control = {"FKL18": "Z098", "FKL30": "9411 - mental status determination"}
-    visits = [
-        claim(900 + n, **control, FKL03=f"2022-{1 + n // 3:02d}-{1 + n % 3:02d}", FKL04=f"2022-{1 + n // 3:02d}-10")
-        for n in range(36)
-    ]
-    elsewhere = [claim(n, FKL02=claim_id(n, 8188), FKL18="Z098", FKL30=f"{n} - x") for n in range(700, 800)]
-    claims = compared([*crowd(), *visits, *elsewhere])
-    assert max(claims[claim_id(900 + n)]["evidence_clone"] for n in range(36)) < 1, "10 are a clone"
-
-
-@pytest.mark.parametrize("stray", [[], [claim(600, FKL03="2014-06-02", FKL04="2014-06-05", FKL30="9600 - x")]])
-def test_a_stray_date_does_not_make_a_year_of_many(compared: Callable[..., Claims], stray: Rows) -> None:
-    control = {"FKL18": "Z098", "FKL30": "9411 - mental status determination"}
-    days = [f"2022-{1 + n // 8:02d}-{1 + 3 * (n % 8):02d}" for n in range(96)]
-    visits = [outpatient(900 + n, at="8187", **control, FKL03=day, FKL04=day) for n, day in enumerate(days)]
-    elsewhere = [outpatient(700 + n, at="8188", FKL18="Z098", FKL30=f"{9000 + n} - x") for n in range(100)]
-    claims = compared([*crowd(), *visits, *elsewhere, *stray])
-    assert len(claims) == 396 + len(stray)
-    assert max(row["evidence_clone"] for row in claims.values()) < 1, "10 are a clone"
-
-
-def test_a_burst_stands_out_at_the_end_of_the_year_too(compared: Callable[..., Claims]) -> None:
-    control = {"FKL18": "Z098", "FKL30": "9411 - mental status determination"}
-
-    def burst(month: int) -> float:
-        days = [f"2022-{1 + n // 3:02d}-{1 + 9 * (n % 3):02d}" for n in range(36)] + [f"2022-{month:02d}-25"] * 12
-        visits = [outpatient(900 + n, at="8187", **control, FKL03=day, FKL04=day) for n, day in enumerate(days)]
-        elsewhere = [outpatient(700 + n, at="8188", FKL18="Z098", FKL30=f"{9000 + n} - x") for n in range(100)]
-        return float(compared([*crowd(), *visits, *elsewhere])[claim_id(947, 8187)]["evidence_clone"])
-
-    assert burst(12) > 0.5 * burst(6) > 0
 
 
 @pytest.mark.parametrize("procedures", [("", "-"), ("9394 - x", "9394 - x")])

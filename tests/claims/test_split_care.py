@@ -102,6 +102,9 @@ HONEST = {
     "for something else": every_other(split_visits(5), FKL17A="J18", FKL18="J189"),
     "the same again": [row | {"FKL30": "8000 - something"} for row in split_visits(5)],
     "elsewhere": elsewhere(split_visits(5)),
+    "a child is born on the day of its mother's visit": [
+        row | ({"FKL19": "P-8-17-I"} if n % 2 else {}) for n, row in enumerate(admitted_at_the_clinic(5))
+    ],
     "after a stay": [
         claim(900 + n, PSTV01=row["PSTV01"], FKL03=row["FKL03"], FKL04=row["FKL03"], FKL18="I10", FKL17A="I10")
         if n % 2 == 0

@@ -4,11 +4,12 @@
 --                INA-CBG or other procedures: what is done on one day (a consultation, its laboratory, its X-ray) is
 --                billed on two
 --   admission    an outpatient's visit on the day on which he is admitted, which the stay's package pays
---   other_stay   two stays with another INA-CBG, at most two days between them, newborns' (main group P) aside; both
+--   other_stay   two stays with another INA-CBG, at most two days between them; both
 -- A kind counts where it is rare with the claim's INA-CBG at other facilities (below 1 in 20) and the facility has such
 -- claims of five patients or more, and two and a half times as many as its case mix would bring, both drawn towards
 -- each other by 2. Of outpatients with more than three such visits at the facility none: they are in a course of
--- treatment (physiotherapy changes what it does).
+-- treatment (physiotherapy changes what it does). Newborns' stays (main group P) are left out: mother and
+-- child share a number.
 -- Grain and columns: as in 51_fragments.sql, one row per such claim; what that statement or an earlier kind found
 -- stays. fragment_by: the kind; fragment_gap_days: days between the two; fragment_of: the claim id of the other one.
 -- fragment_share: the share of other facilities' claims with that INA-CBG (without severity) that are of that kind,
@@ -42,7 +43,7 @@ stays AS (
         admission_date,
         discharge_date
     FROM persons
-    WHERE service_type = 'RITL'
+    WHERE service_type = 'RITL' AND NOT starts_with(inacbg_base, 'P-')
 ),
 
 pairs AS (
@@ -74,11 +75,7 @@ pairs AS (
     CROSS JOIN (VALUES (0), (1), (2)) AS days (gap)
     INNER JOIN stays AS earlier
         ON stays.patient = earlier.patient AND stays.admission_date - days.gap = earlier.discharge_date
-    WHERE
-        stays.inacbg_base <> earlier.inacbg_base
-        AND earlier.admission_date < stays.discharge_date
-        AND NOT starts_with(stays.inacbg_base, 'P-')
-        AND NOT starts_with(earlier.inacbg_base, 'P-')
+    WHERE stays.inacbg_base <> earlier.inacbg_base AND earlier.admission_date < stays.discharge_date
 ),
 
 nearest AS (
