@@ -49,6 +49,8 @@ ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "topup_usual_amount": (pa.int64(), None), "topup_with_code": (pa.int32(), None),
     "repeat_after_days": (pa.int32(), None), "repeat_of": (pa.string(), None), "repeat_identical": (pa.bool_(), None),
     "repeat_share": (pa.float64(), None), "repeat_alike": (pa.int32(), None), "repeat_n": (pa.int32(), None),
+    "week_visits": (pa.int32(), None), "week_alike": (pa.int32(), None), "week_n": (pa.int32(), None),
+    "week_share": (pa.float64(), None),
     "fragment_by": (pa.string(), None), "fragment_gap_days": (pa.int32(), None), "fragment_of": (pa.string(), None),
     "fragment_share": (pa.float64(), None),
     "fragment_alike": (pa.int32(), None), "fragment_n": (pa.int32(), None),

@@ -108,6 +108,20 @@ def admitted_at_the_clinic(count: int, at: int = FACILITIES[0], first: int = 900
     return rows
 
 
+def visits_on(
+    days: Iterable[int], first: int = 900, patient: int = 90, at: int = FACILITIES[0], **changes: str
+) -> Rows:
+    """An outpatient's visits on such days of March 2022."""
+    return [
+        outpatient(
+            first + n,
+            **{"at": str(at), "PSTV01": f"{patient}", "FKL03": f"2022-03-{day:02d}", "FKL04": f"2022-03-{day:02d}"}
+            | changes,
+        )
+        for n, day in enumerate(days)
+    ]
+
+
 ULTRASOUND = {"FKL19": "Z-3-23-0", "FKL19A": "PROSEDUR ULTRASOUND", "FKL32": "400000", "FKL47": "400000"}
 ANTENATAL = {"FKL15A": "Z34", "FKL16": "Z34", "FKL17A": "Z34", "FKL18": "Z34"}
 

@@ -30,6 +30,7 @@ from tests.claims.conftest import (
     on_workdays,
     outpatient,
     split_visits,
+    visits_on,
 )
 
 NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)
@@ -189,6 +190,15 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "{others}); 1 dari 3 klaim seperti itu berulang dalam 3 hari",
         "same patient, diagnosis A010 and procedures were billed for an admission 3 days before (claim {others}); 1 of "
         "3 such claims is repeated within 3 days",
+    ),
+    "more visits than fit into a week": (
+        [*visits_on([7, 8, 9, 10, 11]), *on_workdays(range(1000, 1400))],
+        [900, 901, 902, 903, 904],
+        "repeat",
+        "5 kunjungan pasien ini di faskes ini dengan Q-5-44 dalam 7 hari; hanya 5 dari 405 kunjungan Q-5-44 ada dalam "
+        "minggu sepadat itu",
+        "5 visits of this patient to this facility with Q-5-44 within 7 days; only 5 of 405 visits with Q-5-44 are in "
+        "a week as full",
     ),
     "fragmentation": (
         [

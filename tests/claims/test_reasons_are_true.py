@@ -46,7 +46,8 @@ def with_sundays(visits: pa.Table, count: int) -> pa.Table:
 def scored_year(folder: Path, config: GeneratorConfig, sundays: int = 0) -> pd.DataFrame:
     """A generated year, scored; with the discharge status and the set of secondary diagnoses from the raw files."""
     sample = generate(config)
-    sample = replace(sample, visits=with_sundays(sample.visits, sundays))
+    if sundays:
+        sample = replace(sample, visits=with_sundays(sample.visits, sundays))
     write(sample, folder / "raw", "parquet", folder / "labels.parquet")
     claims = scored(
         Settings(
@@ -200,7 +201,7 @@ def test_what_is_usual_is_told_only_where_it_is_the_strongest(night: pd.DataFram
     usual = {
         "short_stay": lambda row, figures: row["los_share_low"] > 0.1,
         "topup": lambda row, figures: figures["topup_alike"] > 0.1 * figures["topup_n"],
-        "repeat": lambda row, figures: row["repeat_share"] > 0.1,
+        "repeat": lambda row, figures: "repeat_n" in figures and row["repeat_share"] > 0.1,
         "fragmentation": lambda row, figures: row["fragment_share"] > 0.1,
         "upcoding": lambda row, figures: (
             figures.get("severity_share", 0) > 0.1
@@ -263,7 +264,9 @@ def test_severity_as_unlikely_as_said(night: pd.DataFrame) -> None:
 
 def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
     by_patient = dict(tuple(night.groupby("patient_key")))
-    for row, figures in with_reason(night, "repeat"):
+    again = [one for one in with_reason(night, "repeat") if "repeat_n" in one[1]]
+    assert len(again) > 20
+    for row, figures in again:
         own = by_patient[row["patient_key"]]
         same = own[
             (own["primary_diagnosis"] == row["primary_diagnosis"]) & (own["procedure_codes"] == row["procedure_codes"])
@@ -284,6 +287,32 @@ def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
         if figures["repeat_identical"]:
             repeated &= np.logical_and.reduce([care[name] == care[name].shift() for name in ["patient_key", *bill]])
         assert (figures["repeat_alike"], figures["repeat_n"]) == (repeated.sum(), len(care))
+
+
+def test_the_week_is_as_full_as_told(night: pd.DataFrame) -> None:
+    visits = night[night["service_type"] == "RJTL"].reset_index(drop=True)
+    visits["day"] = [day.toordinal() for day in visits["admission_date"]]
+    course = ["patient_key", "facility_key", "base"]
+    of_course = {key: np.sort(days.to_numpy()) for key, days in visits.groupby(course)["day"]}
+    fullest = []
+    for *key, day in visits[[*course, "day"]].itertuples(index=False):
+        days = of_course[tuple(key)]
+        weeks = [days[(days >= first) & (days < first + 7)] for first in range(day - 6, day + 1)]
+        fullest.append(max(map(len, weeks)))
+    visits["fullest"] = fullest
+    dense = [one for one in with_reason(night, "repeat") if "week_n" in one[1]]
+    assert len(dense) > 5
+    for row, figures in dense:
+        alike, here = visits["base"] == row["base"], visits["facility_key"] == row["facility_key"]
+        as_full = visits["fullest"] >= figures["week_visits"]
+        own = visits[visits["claim_id"] == row["claim_id"]]
+        assert figures["week_visits"] == own["fullest"].iloc[0]
+        assert (figures["week_alike"], figures["week_n"]) == ((alike & as_full).sum(), alike.sum())
+        assert row["week_share"] == pytest.approx(
+            ((alike & as_full & ~here).sum() + 200 * as_full.mean()) / ((alike & ~here).sum() + 200)
+        )
+        assert row["week_share"] ** 0.6 < np.nan_to_num(row["repeat_share"], nan=1)
+        assert f"{figures['week_visits']} visits of this patient" in told(row, "repeat")
 
 
 def test_the_stay_is_continued(night: pd.DataFrame) -> None:
@@ -459,7 +488,7 @@ def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
             "inflated_bill": (np.fmax(by_peers, by_tariff) > 2) & ~(night["tariff_ln_ratio"] <= 0.01),
             "short_stay": night["los_share_low"] < math.exp(-3),
             "topup": night["topup_share"] < math.exp(-3),
-            "repeat": night["repeat_share"] < math.exp(-2),
+            "repeat": (night["repeat_share"] < math.exp(-2)) & night["week_visits"].isna(),
             "fragmentation": night["fragment_gap_days"].notna(),
             "overlap": night["overlap_of"].notna() | night["overlap_weekday"].notna(),
             "clone": clone > 10,

@@ -157,9 +157,28 @@ def test_phantom_stays_are_short_and_paid_in_full(ask: Ask) -> None:
         "avg((FKL47 = FKL32)::INT) FILTER (FKL10 = 2) "
         "FROM claims WHERE fraud_type = 'phantom_billing'"
     )
-    assert stays == pytest.approx(0.8, abs=0.1)
+    assert stays == pytest.approx(0.68, abs=0.1)
     assert short > 0.75
     assert full == 1
+
+
+def test_phantom_sessions_fill_a_real_course(ask: Ask) -> None:
+    ((invented, honest, share),) = ask(
+        """
+        WITH sessions AS (
+            SELECT fraud_type, is_fraud, count(*) OVER (
+                PARTITION BY PSTV01, FKL19 ORDER BY FKL03 RANGE BETWEEN INTERVAL 6 DAYS PRECEDING AND CURRENT ROW
+            ) AS week
+            FROM claims WHERE FKL19 IN ('N-3-15-0', 'M-3-16-0')
+        )
+        SELECT avg(week) FILTER (fraud_type = 'phantom_billing'), avg(week) FILTER (NOT is_fraud),
+            count(*) FILTER (fraud_type = 'phantom_billing')
+            / (SELECT count(*) FROM claims WHERE fraud_type = 'phantom_billing')
+        FROM sessions
+        """
+    )
+    assert share == pytest.approx(0.15, abs=0.05)
+    assert honest < 2.5 < 3.5 < invented
 
 
 def test_needless_topups_are_topups(ask: Ask) -> None:

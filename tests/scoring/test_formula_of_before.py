@@ -48,11 +48,12 @@ def test_every_flag_and_score_is_that_of_the_formula(night: pd.DataFrame) -> Non
     by_care = night.sort_values([*SAME_CARE, "admission_date"])
     days = by_care.groupby(SAME_CARE)["admission_date"].transform(lambda group: pd.to_datetime(group).diff().dt.days)
     later = days.groupby([by_care[name] for name in SAME_CARE]).shift(-1)
+    above = 2 + 1e-9  # four alike and one dearer are exactly 2, which is no more than 2 however it is rounded
     holds = {
         "short_stay_high_cost": (night["los"] <= 1) & dear,
         "severity_mismatch": (night["severity_group"] == "ringan") & dear,
         "duplicate_pattern": ((days <= 3) | (later <= 3)).reindex(night.index),
-        "high_cost_full_paid": (night["amount_paid"] / night["amount_claimed"] >= 0.95) & (zscore > 2),
+        "high_cost_full_paid": (night["amount_paid"] / night["amount_claimed"] >= 0.95) & (zscore > above),
     }
     for code, expected in holds.items():
         assert expected.sum() > 10, code

@@ -31,6 +31,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/55_after_death.sql",
         "claims_normalized/56_closed_days.sql",
         "claims_normalized/57_split_care.sql",
+        "claims_normalized/58_dense_weeks.sql",
     ],
     "weigh_evidence": [
         "claims_normalized/60_evidence.sql",

@@ -5,6 +5,7 @@ A pattern gets the scene, its position in FRAUD_TYPES, and how many claims shall
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -24,6 +25,7 @@ from ml.sample.claims import MOST_SECONDARY, Claims
 from ml.sample.config import FRAUD_TYPES
 from ml.sample.sampling import Array, GroupedChoice, Rng
 from ml.sample.scene import Scene
+from ml.sample.season import weekday
 
 # A neighbouring INA-CBG that pays more for much the same patient.
 _CREEP = {
@@ -46,6 +48,9 @@ _VISIT_SHARE = 0.25
 _PHANTOM_CASES = {"gastroenteritis": 3, "dyspepsia": 4, "typhoid": 4, "pneumonia": 3, "hypertension": 3, "vertigo": 2,
                   "diabetes": 3, "heart failure": 2, "urinary infection": 2, "anaemia": 1}  # fmt: skip
 _PHANTOM_VISIT_SHARE = 0.2
+_SESSION_SHARE = 0.15
+_SESSIONS = [CASE_INDEX[name] for name in ("haemodialysis", "physiotherapy")]
+_MORE_SESSIONS = 3  # a patient comes twice a week
 _SERIES = [CASE_INDEX[name] for name in ("haemodialysis", "radiotherapy")]
 _LEAST_FOR_SPLIT = 4  # days
 # What a visit's work-up would be claimed as, were it a visit of its own.
@@ -120,7 +125,27 @@ def upcoding(scene: Scene, position: int, wanted: int) -> None:
 
 
 def phantom_billing(scene: Scene, position: int, wanted: int) -> None:
-    """A known patient's stay that never was: hardly a day long, at full cost. Some are mere visits."""
+    """What never was, for a known patient: a stay hardly a day long, at full cost; a visit; sessions of a series."""
+    of_sessions = _invent_sessions(scene, position, round(_SESSION_SHARE * wanted))
+    _invent_stays(scene, position, wanted - of_sessions)
+
+
+def _invent_sessions(scene: Scene, position: int, wanted: int) -> int:
+    """Up to three sessions more, on the workdays after one that is real. Return how many there are."""
+    claims = scene.claims
+    early = weekday(claims.discharge) <= 1  # Monday or Tuesday
+    can = np.isin(claims.case, _SESSIONS) & early & (claims.discharge <= scene.last_day - _MORE_SESSIONS)
+    sources = scene.choose(position, can, math.ceil(wanted / _MORE_SESSIONS))
+    more = claims.take(np.repeat(sources, _MORE_SESSIONS)[:wanted])
+    days = np.tile(np.arange(1, _MORE_SESSIONS + 1, dtype=np.int32), len(sources))[:wanted]
+    more.admission = more.admission + days
+    more.discharge = more.discharge + days
+    scene.add(more, position)
+    return len(more)
+
+
+def _invent_stays(scene: Scene, position: int, wanted: int) -> None:
+    """A stay that never was, some of them mere visits."""
     claims, rng = scene.claims, scene.rng
     can = scene.providers.kind[claims.provider] == 1  # a hospital
     sources = scene.choose(position, ~claims.inpatient & can, wanted)

@@ -71,6 +71,11 @@ compared AS (
         repeats.repeat_alike,
         repeats.repeat_n,
         repeats.repeat_share,
+        dense_weeks.week_visits,
+        dense_weeks.week_alike,
+        dense_weeks.week_n,
+        dense_weeks.week_share,
+        dense_weeks.week_evidence,
         fragments.fragment_by,
         fragments.fragment_gap_days,
         fragments.fragment_of,
@@ -127,6 +132,7 @@ compared AS (
             AND care.inacbg_base = admission.inacbg_base
     LEFT JOIN topup_peers AS topup ON care.claim_id = topup.claim_id
     LEFT JOIN repeats ON care.claim_id = repeats.claim_id
+    LEFT JOIN dense_weeks ON care.claim_id = dense_weeks.claim_id
     LEFT JOIN fragments ON care.claim_id = fragments.claim_id
     LEFT JOIN overlapping ON care.claim_id = overlapping.claim_id
     LEFT JOIN clones ON care.claim_id = clones.claim_id
@@ -144,7 +150,7 @@ SELECT
     * EXCLUDE ( -- noqa: AM04
         patient_key, admission_date, discharge_date, los, severity_group, inacbg_group,
         ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_weight,
-        inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
+        week_evidence, inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
         care_digest, ln_price
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; peers of other INA-CBGs
@@ -192,7 +198,7 @@ SELECT
         ELSE 0
     END AS own_code_creep,
     coalesce(-ln(topup_share), 0) AS own_topup,
-    coalesce(-ln(repeat_share), 0) AS own_repeat,
+    coalesce(week_evidence, -ln(repeat_share), 0) AS own_repeat,
     -- Visits on the day of admission say no more than their bound does: some facilities register whom they admit so.
     CASE
         WHEN fragment_gap_days IS NOT NULL

@@ -3,6 +3,7 @@
 -- expected_<pattern>: the sum over its claims of how often claims of that INA-CBG (without severity) show it anywhere;
 -- severity among facilities of its class, drawn towards that of all by as much as 50 claims: the heavy cases are
 -- referred to the large hospitals.
+-- Full weeks are no habit: honest facilities pack courses of treatment, too (docs/adr/0022).
 -- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
 CREATE OR REPLACE TABLE provider_habits AS
 WITH shown AS (
@@ -15,7 +16,7 @@ WITH shown AS (
         (own_short_stay > 3)::INTEGER AS short_stay,
         greatest(coalesce(severity_level, 1) - 1, 0)::INTEGER AS severity,
         (own_topup > 3)::INTEGER AS topup,
-        (own_repeat > 2)::INTEGER AS repeat,
+        (own_repeat > 2 AND week_visits IS NULL)::INTEGER AS repeat,
         (own_fragmentation > 0)::INTEGER AS fragmentation,
         (own_overlap > 0)::INTEGER AS overlap,
         (own_clone > 10)::INTEGER AS clone

@@ -35,7 +35,12 @@ WITH known AS (
             ln((habits.observed_topup - (evidence.own_topup > 3)::INTEGER + 2) / (habits.expected_topup + 2)), 0
         ) AS habit_topup,
         greatest(
-            ln((habits.observed_repeat - (evidence.own_repeat > 2)::INTEGER + 2) / (habits.expected_repeat + 2)), 0
+            if(
+                evidence.week_visits IS NULL,
+                ln((habits.observed_repeat - (evidence.own_repeat > 2)::INTEGER + 2) / (habits.expected_repeat + 2)),
+                0
+            ),
+            0
         ) AS habit_repeat,
         greatest(
             ln(

@@ -1,7 +1,9 @@
 -- Reasons of the channel repeat. Grain: one row per claim. Input: suspects.
+-- A claim with week_visits has a week too full of visits that says more than its repeat (58_dense_weeks.sql).
 WITH described AS (
     SELECT
         *,
+        inacbg_base(inacbg_code) AS base,
         if(
             repeat_after_days = 0,
             'dengan tanggal masuk yang sama',
@@ -20,48 +22,86 @@ SELECT
     claim_id,
     'repeat' AS code,
     surprise_repeat AS strength,
-    is_rare(repeat_share) AS telling, -- of others: of few claims with that care the patient's own may be most
-    format(
-        if(
-            repeat_identical,
-            'tagihan yang sama persis (pasien, faskes, INA-CBG, diagnosis {} dan diagnosis sekunder, tindakan, nilai) '
-            || 'sudah diajukan {} (klaim {}); {}{} dari {} klaim dengan diagnosis dan tindakan itu '
-            || 'berulang persis dalam 3 hari',
-            'pasien, diagnosis {} dan tindakan yang sama sudah ditagih {} (klaim {}); {}{} dari {} klaim seperti itu '
-            || 'berulang dalam 3 hari'
-        ),
-        primary_diagnosis,
-        when_id,
-        repeat_of,
-        only_id(repeat_alike / repeat_n),
-        count_id(repeat_alike),
-        count_id(repeat_n)
-    ) || habit_id('repeat', habit_pattern, habit_observed, habit_expected) AS text_id,
-    format(
-        if(
-            repeat_identical,
-            'the very same bill (patient, facility, INA-CBG, diagnosis {} and secondary diagnoses, procedures, amount) '
-            || 'came {} (claim {}); {}{} of {} claims with that diagnosis and these procedures {} repeated exactly '
-            || 'within 3 days',
-            'same patient, diagnosis {} and procedures were billed {} (claim {}); {}{} of {} such claims {} repeated '
-            || 'within 3 days'
-        ),
-        primary_diagnosis,
-        when_en,
-        repeat_of,
-        only_en(repeat_alike / repeat_n),
-        count_en(repeat_alike),
-        count_en(repeat_n),
-        plural_en(repeat_alike, 'is', 'are')
-    ) || habit_en('repeat', habit_pattern, habit_observed, habit_expected) AS text_en,
+    -- Of others: of few claims with that care the patient's own may be most.
+    is_rare(if(week_visits IS NULL, repeat_share, week_share)) AS telling,
+    CASE
+        WHEN week_visits IS NOT NULL
+            THEN
+                format(
+                    '{} kunjungan pasien ini di faskes ini dengan {} dalam 7 hari; {}{} dari {} kunjungan {} ada dalam '
+                    'minggu sepadat itu',
+                    week_visits,
+                    base,
+                    only_id(week_alike / week_n),
+                    count_id(week_alike),
+                    count_id(week_n),
+                    base
+                )
+        ELSE
+            format(
+                if(
+                    repeat_identical,
+                    'tagihan yang sama persis (pasien, faskes, INA-CBG, diagnosis {} dan diagnosis sekunder, tindakan, '
+                    || 'nilai) sudah diajukan {} (klaim {}); {}{} dari {} klaim dengan diagnosis dan tindakan itu '
+                    || 'berulang persis dalam 3 hari',
+                    'pasien, diagnosis {} dan tindakan yang sama sudah ditagih {} (klaim {}); {}{} dari {} klaim '
+                    || 'seperti itu berulang dalam 3 hari'
+                ),
+                primary_diagnosis,
+                when_id,
+                repeat_of,
+                only_id(repeat_alike / repeat_n),
+                count_id(repeat_alike),
+                count_id(repeat_n)
+            )
+    END || habit_id('repeat', habit_pattern, habit_observed, habit_expected) AS text_id,
+    CASE
+        WHEN week_visits IS NOT NULL
+            THEN
+                format(
+                    '{} visits of this patient to this facility with {} within 7 days; {}{} of {} visits with {} {} in '
+                    'a week as full',
+                    week_visits,
+                    base,
+                    only_en(week_alike / week_n),
+                    count_en(week_alike),
+                    count_en(week_n),
+                    base,
+                    plural_en(week_alike, 'is', 'are')
+                )
+        ELSE
+            format(
+                if(
+                    repeat_identical,
+                    'the very same bill (patient, facility, INA-CBG, diagnosis {} and secondary diagnoses, procedures, '
+                    || 'amount) came {} (claim {}); {}{} of {} claims with that diagnosis and these procedures {} '
+                    || 'repeated exactly within 3 days',
+                    'same patient, diagnosis {} and procedures were billed {} (claim {}); {}{} of {} such claims {} '
+                    || 'repeated within 3 days'
+                ),
+                primary_diagnosis,
+                when_en,
+                repeat_of,
+                only_en(repeat_alike / repeat_n),
+                count_en(repeat_alike),
+                count_en(repeat_n),
+                plural_en(repeat_alike, 'is', 'are')
+            )
+    END || habit_en('repeat', habit_pattern, habit_observed, habit_expected) AS text_en,
     with_habit(
-        json_object(
-            'primary_diagnosis', primary_diagnosis,
-            'repeat_of', repeat_of,
-            'repeat_after_days', repeat_after_days,
-            'repeat_identical', repeat_identical,
-            'repeat_alike', repeat_alike,
-            'repeat_n', repeat_n
+        if(
+            week_visits IS NULL,
+            json_object(
+                'primary_diagnosis', primary_diagnosis,
+                'repeat_of', repeat_of,
+                'repeat_after_days', repeat_after_days,
+                'repeat_identical', repeat_identical,
+                'repeat_alike', repeat_alike,
+                'repeat_n', repeat_n
+            ),
+            json_object(
+                'inacbg_base', base, 'week_visits', week_visits, 'week_alike', week_alike, 'week_n', week_n
+            )
         ),
         'repeat', habit_pattern, habit_observed, habit_expected
     ) AS figures
