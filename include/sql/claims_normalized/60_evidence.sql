@@ -188,8 +188,9 @@ SELECT
         )
     ) AS deviations_above,
     least(deviations_above, 20) + ln(greatest(deviations_above - 19, 1)) AS own_inflated_bill,
-    -- Shows the pattern: not where only the tariff is another one, which all claims of such a facility have.
-    own_inflated_bill > 2 AND coalesce(tariff_ln_ratio > 0.01, TRUE) AS inflated_bill,
+    -- Shows the pattern, from one deviation on, as raising bills a little is a habit, too; not where only the tariff is
+    -- another one, which all claims of such a facility have.
+    own_inflated_bill > 1 AND coalesce(tariff_ln_ratio > 0.01, TRUE) AS inflated_bill,
     -- Beyond 1 in 150 a short stay is not odder but a different case.
     CASE WHEN los_share_low IS NOT NULL THEN least(-ln(los_share_low), 5) ELSE 0 END AS own_short_stay,
     CASE WHEN severity_level >= 2 THEN coalesce(-ln(severity_share), 0) ELSE 0 END AS own_severity,

@@ -73,7 +73,7 @@ SELECT
         ELSE 'diagnosis'
     END AS upcoding_by,
     if(upcoding_by = 'severity', 3 * habit_severity, 0) AS from_severity,
-    1.5 * habit_inflated_bill * least(own_inflated_bill / 2, 1) AS from_inflated_bill,
+    1.5 * habit_inflated_bill * least(own_inflated_bill, 1) AS from_inflated_bill,
     1.5 * habit_short_stay * least(own_short_stay / 3, 1) AS from_short_stay,
     1.5 * habit_topup * least(own_topup / 3, 1) AS from_topup,
     1.5 * habit_repeat * least(own_repeat / 2, 1) AS from_repeat,

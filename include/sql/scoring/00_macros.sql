@@ -100,7 +100,7 @@ END;
 CREATE OR REPLACE TEMP MACRO pattern_words_id(pattern) AS
 CASE pattern
     WHEN 'severity' THEN 'poin keparahan (II = 1, III = 2)'
-    WHEN 'inflated_bill' THEN 'tagihan tinggi (lebih dari 2 simpangan di atas sejenisnya atau tarifnya)'
+    WHEN 'inflated_bill' THEN 'tagihan tinggi (lebih dari 1 simpangan di atas sejenisnya atau tarifnya)'
     WHEN 'short_stay' THEN 'rawat inap singkat (5% tersingkat sejenisnya)'
     WHEN 'topup' THEN 'top-up langka (kode atau nilainya, pada <5% sejenisnya)'
     WHEN 'repeat' THEN 'tagihan berulang dalam 3 hari (lazim pada <14%)'
@@ -112,7 +112,7 @@ END;
 CREATE OR REPLACE TEMP MACRO pattern_words_en(pattern) AS
 CASE pattern
     WHEN 'severity' THEN 'severity points (II = 1, III = 2)'
-    WHEN 'inflated_bill' THEN 'high bills (over 2 deviations above similar ones or their tariff)'
+    WHEN 'inflated_bill' THEN 'high bills (over 1 deviation above similar ones or their tariff)'
     WHEN 'short_stay' THEN 'short stays (the shortest 5% of their kind)'
     WHEN 'topup' THEN 'rare top-ups (by code or amount, in <5% of their kind)'
     WHEN 'repeat' THEN 'repeats within 3 days (usual for <14%)'
