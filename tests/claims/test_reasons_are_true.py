@@ -530,7 +530,7 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
 
 def test_what_makes_a_claim_odd_is_named_with_its_figure(night: pd.DataFrame) -> None:
     """The named figure is the one without which the forest's score drops most (the drops are in the fields), unless a
-    typology's reason tells it."""
+    typology's reason tells it, and unless one in five of the peers have it."""
     words = {
         "long_stay": lambda row: f"LOS {row['los']} day",
         "short_stay": lambda row: f"LOS {row['los']} day",
@@ -566,6 +566,12 @@ def test_what_makes_a_claim_odd_is_named_with_its_figure(night: pd.DataFrame) ->
                 continue
             seen.add(name)
             assert figures[f"{place}_figure"] == pytest.approx(figure[name](row))
+            if name in {"price", "tariff", "day_price"}:
+                assert abs(math.log(figures[f"{place}_figure"])) >= math.log(1.1) - 1e-6
+            elif name in {"long_stay", "comorbidity", "procedures"}:
+                assert figures[f"{place}_figure"] >= 0.8 - 1e-6
+            else:
+                assert figures[f"{place}_figure"] <= 0.2 + 1e-6
             assert name not in words or words[name](row) in reason["text_en"]
     assert len(seen) >= 5
 

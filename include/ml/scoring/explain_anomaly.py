@@ -15,9 +15,14 @@ from ml.model.artefact import RiskModel
 
 ORDINARY = 0.0
 """What every feature of `ml.model.anomaly` is where there is nothing odd."""
+USUAL_SHARE = 0.2
+"""A figure that more than this share of the peers have is not named: the forest may lean on it, but it tells nobody."""
+USUAL_RATIO = 1.1
+"""Nor is a ratio of prices that is nearer to 1."""
 NAMED_SHARE = 0.3
 """A second figure is named only with at least this share of the first one's drop; less is hardly a reason."""
 NAMES = np.array([*FEATURES], dtype=object)
+RATIOS = np.array([name in ("price", "tariff", "day_price") for name in FEATURES])
 
 
 def anomaly_drops(claims: pa.Table, model: RiskModel) -> NDArray[np.float64]:
@@ -32,6 +37,13 @@ def anomaly_drops(claims: pa.Table, model: RiskModel) -> NDArray[np.float64]:
     return drops
 
 
+def is_remarkable(matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which features of `ml.model.anomaly.anomaly_matrix` are far enough from ordinary to be named."""
+    least = np.where(RATIOS, np.log(USUAL_RATIO), -np.log(USUAL_SHARE))
+    remarkable: NDArray[np.bool_] = np.abs(matrix) >= least  # only ratios have a sign
+    return remarkable
+
+
 def anomaly_names(claims: pa.Table, odd: NDArray[np.bool_], model: RiskModel) -> dict[str, pa.Array]:
     """Name the figures that make some of the claims odd.
 
@@ -41,11 +53,12 @@ def anomaly_names(claims: pa.Table, odd: NDArray[np.bool_], model: RiskModel) ->
         model: the model that scored them.
 
     Returns:
-        `odd_first` and `odd_second`: the features with the largest drops, NULL where there is none worth naming;
+        `odd_first` and `odd_second`: of the remarkable features those with the largest drops, NULL where there is none;
         `odd_first_drop` and `odd_second_drop`: how much of the anomaly score goes with each.
     """
     drops = np.zeros((claims.num_rows, len(FEATURES)))
-    drops[odd] = anomaly_drops(claims.filter(pa.array(odd)), model)
+    looked_at = claims.filter(pa.array(odd))
+    drops[odd] = np.where(is_remarkable(anomaly_matrix(looked_at)), anomaly_drops(looked_at, model), 0)
     order = np.argsort(-drops, axis=1, kind="stable")[:, :2]
     largest = np.take_along_axis(drops, order, axis=1)
     named = (largest > 0) & (largest >= NAMED_SHARE * largest[:, :1])
