@@ -47,9 +47,10 @@ def generate_parts(state: dict[str, Any]) -> None:
     while left:
         claims = min(left, PART_CLAIMS)
         with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
-            write(generate(GeneratorConfig(claims=claims, seed=part)), Path(folder), "csv")
+            made = Path(folder) / "raw"  # its labels lie beside it
+            write(generate(GeneratorConfig(claims=claims, seed=part)), made, "csv")
             for kind, columns in OWN.items():
-                source = next(Path(folder).glob(f"*{kind}.csv"))
+                source = next(made.glob(f"*{kind}.csv"))
                 own = ", ".join(f"'{part}' || {column} AS {column}" for column in columns)
                 piece = Path(folder) / "piece.csv"
                 connection.execute(
