@@ -114,6 +114,21 @@ def test_what_says_more_is_the_evidence(compared: Callable[..., Claims]) -> None
     assert second["evidence_repeat"] > first["evidence_repeat"] > 0
 
 
+def test_a_repeat_with_its_habit_may_say_more_than_the_week(compared: Callable[..., Claims]) -> None:
+    """Repeats that one in ten have say less than a full week; where one facility has them all, more."""
+    usual = {"FKL18": "Z501", "FKL17A": "Z50", "FKL30": "9339 - physical therapy"}
+    once = [row | usual for row in on_workdays(range(1000, 1060))]
+    again = [visits_on([7, 8], first=900 + 10 * n, patient=90 + n, **usual) for n in range(8)]
+    full = visits_on([7, 8, 9, 10, 11], first=990, patient=99, **usual)
+    rows = [*on_workdays(range(400)), *once, *(row for pair in again for row in pair), *full]
+    claims = compared(rows)
+    first, later = claims[claim_id(990, HERE)], claims[claim_id(992, HERE)]
+    assert first["week_visits"] == 5
+    share = later["repeat_share"]
+    assert -math.log(share) < first["evidence_repeat"] < later["evidence_repeat"]
+    assert (later["week_visits"], later["habit_pattern"]) == (None, "repeat")
+
+
 def test_a_number_of_many_has_no_weeks(compared: Callable[..., Claims]) -> None:
     """A placeholder for whoever has no number comes to more than ten facilities."""
     visits = visits_on([7, 8, 9], patient=0)

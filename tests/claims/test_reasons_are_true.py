@@ -488,7 +488,7 @@ def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
             "inflated_bill": (np.fmax(by_peers, by_tariff) > 1) & ~(night["tariff_ln_ratio"] <= 0.01),
             "short_stay": night["los_share_low"] < math.exp(-3),
             "topup": night["topup_share"] < math.exp(-3),
-            "repeat": (night["repeat_share"] < math.exp(-2)) & night["week_visits"].isna(),
+            "repeat": night["repeat_share"] < math.exp(-2),
             "fragmentation": night["fragment_gap_days"].notna(),
             "overlap": night["overlap_of"].notna() | night["overlap_weekday"].notna(),
             "clone": clone > 10,

@@ -1,6 +1,6 @@
 -- Dense weeks join the repeats: more visits of an outpatient to one facility within seven days than others have, as
 -- where sessions of physiotherapy or dialysis are added to a course that is real.
--- Grain: one row per such claim whose week says more than its repeat (50_repeats.sql).
+-- Grain: one row per such claim. 75_channels.sql takes what says more, the week or the repeat (50_repeats.sql).
 -- week_visits: the most visits of the patient to the facility with the claim's INA-CBG (without severity) in any seven
 -- days that hold the claim, itself among them, 3 or more; week_share: the share of other facilities' visits with it
 -- that lie in a week as full, drawn towards that of all visits by as much as 200, and below 1 in 20; week_alike of
@@ -84,5 +84,4 @@ INNER JOIN as_full
         AND fullest.inacbg_base = as_full.inacbg_base
         AND fullest.visits = as_full.visits
 INNER JOIN by_case ON fullest.facility_key = by_case.facility_key AND fullest.inacbg_base = by_case.inacbg_base
-LEFT JOIN repeats ON fullest.claim_id = repeats.claim_id
-WHERE week_share < 0.05 AND week_evidence > coalesce(-ln(repeats.repeat_share), 0)
+WHERE week_share < 0.05

@@ -150,7 +150,7 @@ SELECT
     * EXCLUDE ( -- noqa: AM04
         patient_key, admission_date, discharge_date, los, severity_group, inacbg_group,
         ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_weight,
-        week_evidence, inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
+        inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
         care_digest, ln_price
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; peers of other INA-CBGs
@@ -199,7 +199,7 @@ SELECT
         ELSE 0
     END AS own_code_creep,
     coalesce(-ln(topup_share), 0) AS own_topup,
-    coalesce(week_evidence, -ln(repeat_share), 0) AS own_repeat,
+    coalesce(-ln(repeat_share), 0) AS own_repeat,
     -- Visits on the day of admission say no more than their bound does: some facilities register whom they admit so.
     CASE
         WHEN fragment_gap_days IS NOT NULL

@@ -16,7 +16,7 @@ WITH shown AS (
         (own_short_stay > 3)::INTEGER AS short_stay,
         greatest(coalesce(severity_level, 1) - 1, 0)::INTEGER AS severity,
         (own_topup > 3)::INTEGER AS topup,
-        (own_repeat > 2 AND week_visits IS NULL)::INTEGER AS repeat,
+        (own_repeat > 2)::INTEGER AS repeat,
         (own_fragmentation > 0)::INTEGER AS fragmentation,
         (own_overlap > 0)::INTEGER AS overlap,
         (own_clone > 10)::INTEGER AS clone

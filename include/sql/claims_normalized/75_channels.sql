@@ -35,12 +35,7 @@ WITH known AS (
             ln((habits.observed_topup - (evidence.own_topup > 3)::INTEGER + 2) / (habits.expected_topup + 2)), 0
         ) AS habit_topup,
         greatest(
-            if(
-                evidence.week_visits IS NULL,
-                ln((habits.observed_repeat - (evidence.own_repeat > 2)::INTEGER + 2) / (habits.expected_repeat + 2)),
-                0
-            ),
-            0
+            ln((habits.observed_repeat - (evidence.own_repeat > 2)::INTEGER + 2) / (habits.expected_repeat + 2)), 0
         ) AS habit_repeat,
         greatest(
             ln(
@@ -86,7 +81,8 @@ SELECT
     + from_inflated_bill AS evidence_inflated_bill,
     own_short_stay + from_short_stay AS evidence_short_stay,
     own_topup + from_topup AS evidence_topup,
-    own_repeat + from_repeat AS evidence_repeat,
+    coalesce(week_evidence > own_repeat + from_repeat, FALSE) AS by_week,
+    if(by_week, week_evidence, own_repeat + from_repeat) AS evidence_repeat,
     own_fragmentation + from_fragmentation AS evidence_fragmentation,
     own_overlap + from_overlap AS evidence_overlap,
     own_clone + from_clone AS evidence_clone,

@@ -1,5 +1,5 @@
 -- Reasons of the channel repeat. Grain: one row per claim. Input: suspects.
--- A claim with week_visits has a week too full of visits that says more than its repeat (58_dense_weeks.sql).
+-- A claim with week_visits has a week too full of visits, which says more than its repeat (75_channels.sql).
 WITH described AS (
     SELECT
         *,
