@@ -94,6 +94,11 @@ def test_a_facilitys_own_full_weeks_are_no_excuse(compared: Callable[..., Claims
     assert len(found(claims)) == 36
 
 
+def test_who_alone_gives_a_treatment_has_no_peers(compared: Callable[..., Claims]) -> None:
+    daily = [visits_on([7, 8, 9, 10, 11], first=900 + 10 * n, patient=90 + n, **ULTRASOUND) for n in range(3)]
+    assert found(compared([*on_workdays(range(400)), *(row for course in daily for row in course)])) == {}
+
+
 def test_the_fuller_the_week_the_more_it_says(compared: Callable[..., Claims]) -> None:
     weeks = [visits_on(range(7, 7 + n), first=900 + 10 * n, patient=90 + n) for n in (3, 4, 5)]
     claims = compared([*on_workdays(range(400)), *(row for week in weeks for row in week)])
@@ -127,6 +132,18 @@ def test_a_repeat_with_its_habit_may_say_more_than_the_week(compared: Callable[.
     share = later["repeat_share"]
     assert -math.log(share) < first["evidence_repeat"] < later["evidence_repeat"]
     assert (later["week_visits"], later["habit_pattern"]) == (None, "repeat")
+
+
+def test_where_the_week_leads_no_habit_is_told(compared: Callable[..., Claims]) -> None:
+    daily = {"FKL30": "9339 - physical therapy"}
+    usual = [visits_on([7, 8], first=1500 + 10 * n, patient=150 + n, at=FACILITIES[1], **daily) for n in range(9)]
+    again = [visits_on([7, 8], first=900 + 10 * n, patient=90 + n, FKL30=f"{7000 + n} - own") for n in range(8)]
+    full = visits_on([7, 8, 9, 10, 11], first=990, patient=99, **daily)
+    rows = [*on_workdays(range(400)), *(row for pair in (*usual, *again) for row in pair), *full]
+    row = compared(rows)[claim_id(992, HERE)]
+    assert (row["week_visits"], row["repeat_of"]) == (5, claim_id(991, HERE))
+    assert row["evidence_repeat"] == pytest.approx(-0.6 * math.log(row["week_share"]))
+    assert row["habit_pattern"] is None
 
 
 def test_a_number_of_many_has_no_weeks(compared: Callable[..., Claims]) -> None:

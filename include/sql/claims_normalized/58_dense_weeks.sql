@@ -4,7 +4,8 @@
 -- week_visits: the most visits of the patient to the facility with the claim's INA-CBG (without severity) in any seven
 -- days that hold the claim, itself among them, 3 or more; week_share: the share of other facilities' visits with it
 -- that lie in a week as full, drawn towards that of all visits by as much as 200, and below 1 in 20; week_alike of
--- week_n visits with it do, the facility's among them.
+-- week_n visits with it do, the facility's among them. Where others have fewer than 100 visits with it there are no
+-- peers: whoever alone gives a daily treatment packs no weeks.
 -- week_evidence, in nats: six tenths of what the share says. Which of the week's visits is too many it cannot tell, and
 -- some facilities pack courses honestly (docs/adr/0022); so a facility's weeks add nothing to its habits either.
 CREATE OR REPLACE TABLE dense_weeks AS
@@ -84,4 +85,4 @@ INNER JOIN as_full
         AND fullest.inacbg_base = as_full.inacbg_base
         AND fullest.visits = as_full.visits
 INNER JOIN by_case ON fullest.facility_key = by_case.facility_key AND fullest.inacbg_base = by_case.inacbg_base
-WHERE week_share < 0.05
+WHERE week_share < 0.05 AND by_case.n - by_case.here >= 100

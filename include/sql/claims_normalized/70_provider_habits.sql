@@ -3,7 +3,7 @@
 -- expected_<pattern>: the sum over its claims of how often claims of that INA-CBG (without severity) show it anywhere;
 -- severity among facilities of its class, drawn towards that of all by as much as 50 claims: the heavy cases are
 -- referred to the large hospitals.
--- Full weeks are no habit: honest facilities pack courses of treatment, too (docs/adr/0022).
+-- Full weeks add nothing to the habit of repeats: honest facilities pack courses of treatment, too (docs/adr/0022).
 -- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
 CREATE OR REPLACE TABLE provider_habits AS
 WITH shown AS (

@@ -67,7 +67,7 @@ SELECT
     claim_id,
     'anomaly' AS code,
     surprise_anomaly AS strength,
-    words_id <> '' OR odd_first IS NULL AS telling,
+    words_id <> '' AS telling,
     'gabungan besaran yang tidak lazim: ' || coalesce(nullif(words_id, ''), 'beberapa besaran bersama') AS text_id,
     'an unusual combination of figures: ' || coalesce(nullif(words_en, ''), 'several figures together') AS text_en,
     json_object(
