@@ -1,0 +1,118 @@
+"""A scored year, and figures of its claims computed by other code than the statements under include/sql."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml.sample import GeneratorConfig, generate, write
+from ml.settings import Settings
+from tests.claims.test_reasons import scored
+
+
+def scored_year(folder: Path, config: GeneratorConfig, sundays: int = 0) -> pd.DataFrame:
+    """A generated year, scored; with the discharge status and the set of secondary diagnoses from the raw files."""
+    sample = generate(config)
+    if sundays:
+        sample = replace(sample, visits=with_sundays(sample.visits, sundays))
+    write(sample, folder / "raw", "parquet", folder / "labels.parquet")
+    claims = scored(
+        Settings(
+            _env_file=None, CLAIMS_INSTANCE_DIR=folder / "instance", CLAIMS_RAW_DIR=folder / "raw",
+            CLAIMS_PATIENT_KEY_SECRET="a-secret-for-the-tests",
+        )
+    )  # fmt: skip
+    (visits,) = (folder / "raw").glob("*fkrtl*")
+    (diagnoses,) = (folder / "raw").glob("*diagnosissekunder*")
+    claims["discharge_status"] = pq.read_table(visits).to_pandas().set_index("FKL02")["FKL14"]
+    secondary = (
+        pq.read_table(diagnoses).to_pandas().groupby("FKL02")["FKL24"].agg(lambda codes: tuple(sorted(set(codes))))
+    )
+    claims["secondary"] = [secondary.get(claim_id, ()) for claim_id in claims.index]
+    claims["base"] = claims["inacbg_code"].map(base)
+    return claims
+
+
+def with_sundays(visits: pa.Table, count: int) -> pa.Table:
+    """Move some visits to Sundays, two to each, of the facility that sees most outpatients but none on a Sunday."""
+    rows = visits.to_pandas()
+    facility = rows["FKL02"].str.extract(r"^(\d+)\d{4}V")[0]
+    sunday = pd.to_datetime(rows["FKL03"]).dt.day_of_week == 6
+    outpatients = rows[(rows["FKL10"] == 1) & ~facility.isin(facility[sunday])]
+    busiest = facility[outpatients.index].mode()[0]
+    for n, row in enumerate(outpatients.index[facility[outpatients.index] == busiest][:count]):
+        rows.loc[row, ["FKL03", "FKL04"]] = (pd.Timestamp("2022-03-06") + pd.Timedelta(weeks=n // 2)).date()
+    return pa.Table.from_pandas(rows, schema=visits.schema, preserve_index=False)
+
+
+def with_reason(night: pd.DataFrame, code: str, most: int = 150) -> list[tuple[pd.Series, dict[str, Any]]]:
+    """The riskiest claims that give this reason, and its figures."""
+    found = [
+        (row, reason["figures"])
+        for _, row in night[night["reasons"].map(bool)].iterrows()
+        for reason in row["reasons"]
+        if reason["code"] == code
+    ]
+    assert found, code
+    return found[:most]
+
+
+def told(row: pd.Series, code: str) -> str:
+    (text,) = [str(reason["text_en"]) for reason in row["reasons"] if reason["code"] == code]
+    return text
+
+
+def base(inacbg: str) -> str:
+    return inacbg.rsplit("-", 1)[0]
+
+
+def above_words(times: float) -> str:
+    return f"{times:.1f}x" if times >= 1.1 else f"{100 * (times - 1):.1f}% above"
+
+
+def days(number: int) -> str:
+    return f"{number} day" if number == 1 else f"{number} days"
+
+
+def deviations_above(night: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """How many of the peers' standard deviations a bill is above their median, and above its own tariff."""
+    wide, tariff = night["price_level"] > 2, night["tariff_ln_ratio"]
+    usual = night["price_median"] * np.exp(night["own_ln_ratio"]) + night["topup_amount"]
+    above = np.log(night["amount_claimed"] / usual)
+    half = np.where(tariff.abs() <= 0.01, 0.5, 1)
+    by_peers = above * half / np.hypot(night["price_ln_spread"], np.where(wide, 0.5, 0.05))
+    by_tariff = tariff / np.hypot(np.where(wide, 0, night["price_ln_spread"]), 0.05)
+    return by_peers.where((above > 0.01) & (~wide | tariff.isna())), by_tariff.where(tariff > 0.01)
+
+
+def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
+    """Which claims show each pattern of a provider's habits, from their figures."""
+    count, expected = night["clone_count"].fillna(0), night["clone_expected"].fillna(1)
+    clone = (count * np.log(count.clip(lower=1) / expected) - count + expected).where(count > expected, 0)
+    wide = night["price_level"] > 2
+    at_tariff = (night["price_level"] <= 2) & (night["tariff_ln_ratio"].abs() <= 0.01)
+    of_facility = night["price_ln_ratio"].where(at_tariff).groupby([night["facility_key"], night["service_type"]])
+    usual = of_facility.transform("median").where(of_facility.transform("count") >= 10).clip(lower=0).fillna(0)
+    usual = usual.where(~wide, 0)
+    assert night["own_ln_ratio"].to_numpy() == pytest.approx(usual.to_numpy(), abs=1e-9)
+    by_peers, by_tariff = deviations_above(night)
+    return pd.DataFrame(
+        {
+            "severity": (night["severity_level"].fillna(1) - 1).clip(lower=0),
+            "inflated_bill": (np.fmax(by_peers, by_tariff) > 1) & ~(night["tariff_ln_ratio"] <= 0.01),
+            "short_stay": night["los_share_low"] < math.exp(-3),
+            "topup": night["topup_share"] < math.exp(-3),
+            "repeat": night["repeat_share"] < math.exp(-2),
+            "fragmentation": night["fragment_gap_days"].notna(),
+            "overlap": night["overlap_of"].notna() | night["overlap_weekday"].notna(),
+            "clone": clone > 10,
+        }
+    ).astype(float)

@@ -1,0 +1,152 @@
+"""Reasons of bills, stays, top-ups and severity are true: their numbers, computed anew from the claims."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.claims.reasons_are_true.figures import (
+    above_words,
+    deviations_above,
+    told,
+    with_reason,
+)
+
+
+def test_the_bill_and_the_median_of_its_peers(night: pd.DataFrame) -> None:
+    """Wider peers after taking off what class, ward and region add (two rounds of median polish, as in features.md)."""
+    price = night["amount_claimed"] - night["topup_amount"]
+    ln_price = np.log(price.clip(lower=1))
+    places = ["service_type", "facility_class", "ward_class", "tariff_region"]
+    place = night[places].astype(str).agg("|".join, axis=1)
+    effect = (ln_price - ln_price.groupby(night["inacbg_code"]).transform("median")).groupby(place).transform("median")
+    level = (ln_price - effect).groupby(night["inacbg_code"]).transform("median")
+    effect = (ln_price - level).groupby(place).transform("median")
+    group = night["inacbg_code"].str.split("-").str[:2].str.join("-")
+    alike = {1: [place, night["inacbg_code"]], 2: [night["inacbg_code"]], 3: [group, night["severity_group"]],
+             4: [night["severity_group"]]}  # fmt: skip
+    by_peers, by_tariff = deviations_above(night)
+    deviations, spreads = np.fmax(by_peers, by_tariff), 0
+    seen = set()
+    for row, figures in with_reason(night, "inflated_bill", most=500):
+        assert figures["amount_claimed"] == row["amount_claimed"]
+        peers = np.logical_and.reduce([keys == keys[row.name] for keys in alike[figures["price_level"]]])
+        assert figures["price_n"] == peers.sum()
+        usual = np.median((ln_price - effect)[peers]) + effect[row.name]
+        assert figures["price_median"] == pytest.approx(math.exp(usual))
+        said = told(row, "inflated_bill")
+        of_code = deviations[(night["inacbg_code"] == row["inacbg_code"]).to_numpy()]
+        assert figures["bill_n"] == len(of_code)
+        least, most = ((of_code > deviations[row.name] * (1 + sign * 1e-9)).sum() for sign in (1, -1))
+        assert least < figures["bill_as_far"] <= most
+        if "by their spread" in said:
+            assert f"only {figures['bill_as_far']:,} of {len(of_code):,} claims with {row['inacbg_code']} " in said
+            assert figures["bill_as_far"] <= 0.1 * len(of_code)
+            spreads += 1
+        bill = row["amount_claimed"] / (figures["price_median"] + row["topup_amount"])
+        peers_told = figures["price_level"] <= 2 and bill > 1.01
+        above = row["amount_claimed"] > 1.01 * (row["inacbg_tariff"] + row["topup_amount"])
+        assert ("its own INA-CBG tariff" in said) == above
+        assert ("the median of" in said) == (peers_told or not above)
+        if peers_told or not above:
+            assert f"{above_words(bill)} the median of {peers.sum():,} " in said
+            assert (" similar claims (" in said) == (figures["price_level"] <= 2)
+            assert ("adjusted to its class and region" in said) == (figures["price_level"] > 1)
+        if above:
+            times = row["amount_claimed"] / (row["inacbg_tariff"] + row["topup_amount"])
+            assert f"{above_words(times)} its own INA-CBG tariff" in said
+            assert f"(Rp{row['inacbg_tariff'] + row['topup_amount']:,})" in said
+        seen.add((figures["price_level"], above))
+    assert {level for level, _ in seen} >= {1, 2}
+    assert spreads > 50
+
+
+def test_stays_as_short_as_said(night: pd.DataFrame) -> None:
+    stays = night[night["service_type"] == "RITL"]
+    group = stays["inacbg_code"].str.split("-").str[:2].str.join("-") + stays["severity_group"]
+    usual_exit = stays["discharge_status"] == stays["discharge_status"].mode()[0]
+    levels = set()
+    for row, figures in with_reason(night, "short_stay", most=500):
+        alike = {
+            1: (stays["inacbg_code"] == row["inacbg_code"]) & (stays["discharge_status"] == row["discharge_status"]),
+            2: (stays["inacbg_code"] == row["inacbg_code"]) & (usual_exit == usual_exit[row.name]),
+            3: (group == group[row.name]) & (usual_exit == usual_exit[row.name]),
+        }[figures["stay_level"]]
+        as_short = int((stays[alike]["los"] <= row["los"]).sum())
+        assert (figures["stay_as_short"], figures["stay_n"]) == (as_short, alike.sum())
+        said = told(row, "short_stay")
+        assert f"{as_short:,} of {alike.sum():,} similar stays" in said
+        assert ("discharged in the same way" in said) == (figures["stay_level"] == 1)
+        assert ("discharged as most are" in said) == (figures["stay_level"] > 1 and usual_exit[row.name])
+        assert ("only" in said) == (as_short <= 0.1 * alike.sum())
+        full = row["price_ln_ratio" if row["price_level"] <= 2 else "tariff_ln_ratio"]
+        assert ("in full" in said) == (full > -0.05)
+        levels.add(figures["stay_level"])
+    assert len(levels) > 1
+
+
+def test_top_ups_as_rare_as_said(night: pd.DataFrame) -> None:
+    by_diagnosis = 0
+    for row, figures in with_reason(night, "topup", most=400):
+        found = []
+        for code in row["topup_codes"].split(";"):
+            has = night["topup_codes"].str.split(";").map(lambda codes, code=code: code in codes)
+            alike = night["base"] == row["base"]
+            shares = [((has & alike).sum() - 0.5, alike.sum(), (has & alike).sum(), "of " + row["base"])]
+            for sick in {row["primary_diagnosis"], *row["secondary"]}:
+                ill = (night["primary_diagnosis"] == sick) | night["secondary"].map(lambda all, sick=sick: sick in all)
+                ill &= night["facility_key"] != row["facility_key"]
+                if ill.sum() >= 20 and (has & ill).any():
+                    shares.append(((has & ill).sum(), ill.sum(), (has & ill).sum(), "diagnosis " + sick))
+            found.append(max((share / n, count, n, of) for share, n, count, of in shares))
+        share, count, n, _of = min(found)
+        assert row["topup_share"] == pytest.approx(share)
+        assert figures["topup_alike"] / figures["topup_n"] == pytest.approx(count / n)
+        assert figures["topup_usual_amount"] is None, "no generated top-up is at more than twice its usual amount"
+        said = told(row, "topup")
+        assert f"{figures['topup_alike']:,} of {figures['topup_n']:,} claims of " in said
+        by_diagnosis += "other facilities with diagnosis" in said
+    assert by_diagnosis > 0
+
+
+def test_severity_as_unlikely_as_said(night: pd.DataFrame) -> None:
+    """P(severity or more | INA-CBG, at most as many secondary diagnoses, LOS), step by step as features.md has it."""
+    stays = night[(night["service_type"] == "RITL") & night["severity_level"].between(1, 3)].copy()
+    stays["ln_los"] = np.log(stays["los"] + 0.5)
+    usual_exit = stays["discharge_status"] == stays["discharge_status"].mode()[0]
+    of_base = stays.groupby("base")["ln_los"].median()
+    of_level = stays.groupby(["base", "severity_level"])["ln_los"].agg(["median", "size"])
+    step = (stays["ln_los"] - stays["base"].map(of_base)).groupby(stays["severity_level"]).median()
+    rest = stays["ln_los"] - stays.groupby(["base", "severity_level"])["ln_los"].transform("median")
+    wide = max(1.4826 * (rest - rest.median()).abs().median(), 0.3)
+
+    def likelihood(row: pd.Series, level: int) -> float:
+        middle, count = of_level.loc[(row["base"], level)] if (row["base"], level) in of_level.index else (0.0, 0)
+        usual = (count * middle + 10 * (of_base[row["base"]] + step[level])) / (count + 10)
+        return math.exp(-(((row["ln_los"] - usual) / wide) ** 2) / 2) / wide + 0.001
+
+    checked = 0
+    for row, figures in with_reason(night, "upcoding", most=400):
+        if "severity_share" not in figures:
+            of = "admission_diagnosis" if row["service_type"] == "RITL" else "primary_diagnosis"
+            assert figures[of] == row[of], "the sentence speaks of stays, or of outpatient visits"
+            alike = night[(night["service_type"] == row["service_type"]) & (night[of] == row[of])]
+            same = (alike["base"] == row["base"]).sum()
+            assert (figures["admission_alike"], figures["admissions"]) == (same, len(alike))
+            continue
+        up_to = stays[stays["comorbidity_count"] <= row["comorbidity_count"]]
+        own, weight = stays.loc[row.name], {}
+        for level in (1, 2, 3):
+            left_out = int(level == row["severity_level"])
+            alike = ((up_to["base"] == own["base"]) & (up_to["severity_level"] == level)).sum() - left_out
+            anywhere = max((up_to["severity_level"] == level).sum() - left_out, 0.5 * left_out)
+            fits = likelihood(own, level) if usual_exit[row.name] else 1  # who died or was referred left early
+            weight[level] = (alike + 20 * anywhere / len(up_to)) * fits
+        share = sum(weight[level] for level in weight if level >= row["severity_level"]) / sum(weight.values())
+        assert figures["severity_share"] == pytest.approx(share)
+        assert (" after " in told(row, "upcoding")) == usual_exit[row.name]
+        checked += 1
+    assert checked > 20

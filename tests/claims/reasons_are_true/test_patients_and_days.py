@@ -1,0 +1,172 @@
+"""Reasons that name other claims of a patient, or a day, are true: computed anew from the claims."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.claims.reasons_are_true.figures import (
+    days,
+    told,
+    with_reason,
+)
+
+
+def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
+    by_patient = dict(tuple(night.groupby("patient_key")))
+    again = [one for one in with_reason(night, "repeat") if "repeat_n" in one[1]]
+    assert len(again) > 20
+    for row, figures in again:
+        own = by_patient[row["patient_key"]]
+        same = own[
+            (own["primary_diagnosis"] == row["primary_diagnosis"]) & (own["procedure_codes"] == row["procedure_codes"])
+        ]
+        same = same.reset_index(drop=True).sort_values(["admission_date", "claim_id"])
+        before = same.shift()[same["claim_id"] == row["claim_id"]]
+        assert figures["repeat_after_days"] == (row["admission_date"] - before["admission_date"].iloc[0]).days
+        assert figures["repeat_of"] == before["claim_id"].iloc[0]
+        assert f"(claim {figures['repeat_of']})" in told(row, "repeat")
+        bill = ["facility_key", "inacbg_code", "secondary", "amount_claimed"]
+        assert figures["repeat_identical"] == all(before[name].iloc[0] == row[name] for name in bill)
+        care = night[
+            (night["primary_diagnosis"] == row["primary_diagnosis"])
+            & (night["procedure_codes"] == row["procedure_codes"])
+        ].reset_index(drop=True)
+        care = care.sort_values(["patient_key", "admission_date", "claim_id"])
+        repeated = care["repeat_after_days"] <= 3
+        if figures["repeat_identical"]:
+            repeated &= np.logical_and.reduce([care[name] == care[name].shift() for name in ["patient_key", *bill]])
+        assert (figures["repeat_alike"], figures["repeat_n"]) == (repeated.sum(), len(care))
+
+
+def test_the_week_is_as_full_as_told(night: pd.DataFrame) -> None:
+    visits = night[night["service_type"] == "RJTL"].reset_index(drop=True)
+    visits["day"] = [day.toordinal() for day in visits["admission_date"]]
+    course = ["patient_key", "facility_key", "base"]
+    of_course = {key: np.sort(days.to_numpy()) for key, days in visits.groupby(course)["day"]}
+    fullest = []
+    for *key, day in visits[[*course, "day"]].itertuples(index=False):
+        days = of_course[tuple(key)]
+        weeks = [days[(days >= first) & (days < first + 7)] for first in range(day - 6, day + 1)]
+        fullest.append(max(map(len, weeks)))
+    visits["fullest"] = fullest
+    dense = [one for one in with_reason(night, "repeat") if "week_n" in one[1]]
+    assert len(dense) > 5
+    for row, figures in dense:
+        alike, here = visits["base"] == row["base"], visits["facility_key"] == row["facility_key"]
+        as_full = visits["fullest"] >= figures["week_visits"]
+        own = visits[visits["claim_id"] == row["claim_id"]]
+        assert figures["week_visits"] == own["fullest"].iloc[0]
+        assert (figures["week_alike"], figures["week_n"]) == ((alike & as_full).sum(), alike.sum())
+        assert row["week_share"] == pytest.approx(
+            ((alike & as_full & ~here).sum() + 200 * as_full.mean()) / ((alike & ~here).sum() + 200)
+        )
+        assert row["week_share"] ** 0.6 < np.nan_to_num(row["repeat_share"], nan=1)
+        assert f"{figures['week_visits']} visits of this patient" in told(row, "repeat")
+
+
+def test_the_stay_is_continued(night: pd.DataFrame) -> None:
+    by_patient = dict(tuple(night.groupby("patient_key")))
+    stays = night[night["service_type"] == "RITL"]
+    continued = [one for one in with_reason(night, "fragmentation") if one[1]["fragment_by"] == "stay"]
+    assert len(continued) > 5
+    for row, figures in continued:
+        own = by_patient[row["patient_key"]]
+        same = own[
+            (own["facility_key"] == row["facility_key"])
+            & (own["base"] == row["base"])
+            & (own["service_type"] == "RITL")
+            & (own["claim_id"] != row["claim_id"])
+        ]
+        other = same.loc[figures["fragment_of"]]
+        before, after = row["admission_date"] - other["discharge_date"], other["admission_date"] - row["discharge_date"]
+        gaps = [(row["admission_date"] - day).days for day in same["discharge_date"]]
+        gaps += [(day - row["discharge_date"]).days for day in same["admission_date"]]
+        assert figures["fragment_gap_days"] == min(gap for gap in gaps if gap >= 0) == max(before, after).days
+        assert f"(claim {figures['fragment_of']})" in told(row, "fragmentation")
+        alike = stays[stays["base"] == row["base"]]
+        assert (figures["fragment_alike"], figures["fragment_n"]) == (
+            (alike["fragment_by"] == "stay").sum(),
+            len(alike),
+        )
+
+
+def test_the_visit_before_is_the_one_named(night_of_habits: pd.DataFrame) -> None:
+    night = night_of_habits
+    visits = night[night["service_type"] == "RJTL"].reset_index(drop=True)
+    key = ["patient_key", "facility_key", "primary_diagnosis"]
+    pairs = visits.merge(visits[[*key, "claim_id", "admission_date", "inacbg_code", "procedure_codes"]], on=key)
+    gap = (pairs["admission_date_x"] - pairs["admission_date_y"]).map(lambda days: days.days)
+    other_care = (pairs["inacbg_code_x"] != pairs["inacbg_code_y"]) | (
+        pairs["procedure_codes_x"] != pairs["procedure_codes_y"]
+    )
+    pairs = pairs[gap.between(1, 2) & other_care].assign(gap=gap).sort_values(["gap", "claim_id_y"])
+    nearest = pairs.groupby("claim_id_x").first()
+    nearest = nearest[nearest.groupby(["patient_key", "facility_key"])["gap"].transform("size") <= 3]
+    split = [one for one in with_reason(night, "fragmentation") if one[1]["fragment_by"] == "visit"]
+    assert len(split) > 5
+    for row, figures in split:
+        earlier = nearest.loc[row["claim_id"]]
+        assert (figures["fragment_of"], figures["fragment_gap_days"]) == (earlier["claim_id_y"], earlier["gap"])
+        assert f"(claim {figures['fragment_of']})" in told(row, "fragmentation")
+        here, alike = visits["facility_key"] == row["facility_key"], visits["base"] == row["base"]
+        is_split = visits["claim_id"].isin(nearest.index)
+        assert (figures["fragment_alike"], figures["fragment_n"]) == ((alike & is_split).sum(), alike.sum())
+        assert row["fragment_share"] == pytest.approx(
+            ((alike & is_split & ~here).sum() + 200 * is_split.mean()) / ((alike & ~here).sum() + 200)
+        )
+        patients = visits[here & visits["claim_id"].isin([other["claim_id"] for other, _ in split])]["patient_key"]
+        assert patients.nunique() >= 5
+
+
+def test_the_facility_is_closed_on_that_day(night_of_habits: pd.DataFrame) -> None:
+    night = night_of_habits
+    visits = night[night["service_type"] == "RJTL"]
+    weekday = pd.to_datetime(visits["admission_date"]).dt.isocalendar().day
+    closed = visits[visits["overlap_weekday"].notna()]
+    assert len(closed) >= 2
+    assert night["overlap_weekday"].notna().sum() == len(closed)
+    for claim_id, row in closed.iterrows():
+        same_care = visits["base"] == row["base"]
+        here, on_day = visits["facility_key"] == row["facility_key"], weekday == weekday[claim_id]
+        assert row["overlap_weekday"] == weekday[claim_id]
+        assert (row["overlap_alike"], row["overlap_n"]) == ((same_care & on_day).sum(), same_care.sum())
+        assert row["overlap_share"] == pytest.approx(
+            ((same_care & on_day & ~here).sum() + 200 * on_day.mean()) / ((same_care & ~here).sum() + 200)
+        )
+        assert row["overlap_share"] < 0.05
+        dates = visits[here].groupby(weekday[here])["admission_date"].nunique()
+        assert 2 <= dates[weekday[claim_id]] <= dates.max() / 4
+
+
+def test_the_patient_was_in_that_other_stay(night: pd.DataFrame) -> None:
+    by_patient = dict(tuple(night.groupby("patient_key")))
+
+    def stays_around(row: pd.Series) -> pd.DataFrame:
+        own = by_patient[row["patient_key"]]
+        return own[
+            (own["service_type"] == "RITL")
+            & (own["admission_date"] < row["admission_date"])
+            & (own["discharge_date"] > row["admission_date"])
+        ]
+
+    inside = pd.Series({claim_id: len(stays_around(row)) > 0 for claim_id, row in night.iterrows()})
+    closed = night["overlap_weekday"].notna()
+    assert ((night["overlap_died"].eq(False) & ~closed) == inside).all()
+    places = set()
+    for row, figures in with_reason(night[~closed], "overlap"):
+        around = stays_around(row)
+        stay = around.loc[figures["overlap_of"]]
+        assert stay["discharge_date"] == around["discharge_date"].max()
+        assert figures["overlap_day"] == (row["admission_date"] - stay["admission_date"]).days
+        assert figures["overlap_los"] == stay["los"]
+        assert figures["overlap_elsewhere"] == (stay["facility_key"] != row["facility_key"])
+        alike = (night["base"] == row["base"]) & (night["service_type"] == row["service_type"])
+        assert (figures["overlap_alike"], figures["overlap_n"]) == ((alike & inside).sum(), alike.sum())
+        said = told(row, "overlap")
+        assert f"(claim {figures['overlap_of']}, LOS {days(stay['los'])})" in said
+        assert f"began, {days(figures['overlap_day'])} after that admission" in said
+        assert f"{figures['overlap_alike']:,} of {figures['overlap_n']:,} claims with {row['base']} " in said
+        places.add("at another facility" in said)
+    assert places == {True, False}

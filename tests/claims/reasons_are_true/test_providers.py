@@ -1,0 +1,94 @@
+"""Reasons of clones, habits and providers are true: their numbers, computed anew from the claims."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.claims.reasons_are_true.figures import (
+    shown_patterns,
+    told,
+    with_reason,
+)
+
+
+def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
+    dates = pd.to_datetime(night["admission_date"]).sort_values().to_numpy()
+    first, last = (dates[math.ceil(part * len(dates)) - 1] for part in (0.01, 0.99))
+    days = (last - first) // np.timedelta64(1, "D") + 1
+
+    def within(row: pd.Series, reach: int) -> int:
+        """Days of the file so near to a claim."""
+        ends = [np.datetime64(row["admission_date"]) + np.timedelta64(way * reach, "D") for way in (-1, 1)]
+        return int((min(ends[1], last) - max(ends[0], first)) // np.timedelta64(1, "D")) + 1
+
+    for row, figures in with_reason(night, "clone"):
+        treated = night[
+            (night["inacbg_code"] == row["inacbg_code"]) & (night["primary_diagnosis"] == row["primary_diagnosis"])
+        ]
+        alike = treated[
+            (treated["procedure_codes"] == row["procedure_codes"]) & (treated["secondary"] == row["secondary"])
+        ]
+        own = treated["facility_key"] == row["facility_key"]
+        own_alike = alike["facility_key"] == row["facility_key"]
+        usual = ((~own_alike).sum() + 0.5) / ((~own).sum() + 10)
+        same = alike[own_alike & (alike["amount_claimed"] == row["amount_claimed"])]
+        same = same[same["patient_key"] != row["patient_key"]]
+        gaps = (same["admission_date"] - row["admission_date"]).map(lambda gap: abs(gap.days))
+        assert figures["clone_count"] == same[gaps <= 30]["patient_key"].nunique()
+        near = same[gaps <= 30]
+        assert figures["clone_of"] == sorted(near["claim_id"])[:4]
+        listed = ", ".join(figures["clone_of"][:3])
+        assert (f"(among them claims {listed})" in told(row, "clone")) == (len(near) > 3)
+        assert f" {listed}); " in told(row, "clone")
+        month = max(within(row, 30), 31)
+        steady = same[gaps > 90]["patient_key"].nunique() * month / (days - within(row, 90))
+        assert figures["clone_expected"] == pytest.approx(max(own.sum() * month / days * usual, steady))
+        assert figures["amount_claimed"] == row["amount_claimed"]
+
+
+def test_the_providers_figures(night: pd.DataFrame) -> None:
+    claims = night.groupby("facility_key").size()
+    scores = night["provider"].map(lambda provider: provider["risk_score"]).groupby(night["facility_key"]).first()
+    shown = shown_patterns(night)
+    usual = shown.groupby(night["base"]).transform("mean")
+    of_class = shown["severity"].groupby([night["base"], night["facility_class"]])
+    usual["severity"] = (of_class.transform("sum") + 50 * usual["severity"]) / (of_class.transform("size") + 50)
+    observed, expected = (table.groupby(night["facility_key"]).sum() for table in (shown, usual))
+    for row, figures in with_reason(night, "provider"):
+        facility, pattern = row["facility_key"], figures["pattern"]
+        assert figures["expected"] == pytest.approx(expected.loc[facility, pattern], abs=1e-3)
+        assert figures["claims"] == claims[facility]
+        assert figures["rank"] == (scores > scores[facility]).sum() + 1
+        assert figures["observed"] == observed.loc[facility, pattern]
+    for _, first in night[night["provider_patterns"].notna()].iterrows():
+        facility = first["facility_key"]
+        for pattern in first["provider_patterns"]:
+            assert pattern["observed"] == observed.loc[facility, pattern["pattern"]]
+            assert pattern["expected"] == pytest.approx(expected.loc[facility, pattern["pattern"]], abs=1e-3)
+    assert (observed.sum() > 0).all()
+    habits = 0
+    for code in ("inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone", "upcoding"):
+        for row, figures in with_reason(night, code, most=500):
+            if "habit_observed" in figures:
+                facility, pattern = row["facility_key"], "severity" if code == "upcoding" else code
+                assert figures["habit_observed"] == observed.loc[facility, pattern] >= 3
+                assert figures["habit_expected"] == pytest.approx(expected.loc[facility, pattern], abs=1e-3)
+                assert f"; at this facility {figures['habit_observed']:,} " in told(row, code)
+                habits += 1
+    assert habits > 20
+
+
+def test_the_provider_reason_repeats_no_habit(night: pd.DataFrame) -> None:
+    seen = set()
+    for row, figures in with_reason(night, "provider", most=400):
+        told_before = row["habit_pattern"] == figures["pattern"] and row["habit_observed"] >= 3
+        seen.add(told_before)
+        assert told_before != (
+            f"{figures['observed']:,} " in told(row, "provider").split("risk rank")[0]
+            and "would be expected" in told(row, "provider")
+        )
+    assert seen == {True, False}
