@@ -131,11 +131,12 @@ def test_a_scale_learned_from_garbage_is_refused(
     assert any("scales are off" in refusal for refusal in report.refusals), (name, report.refusals)
 
 
+@pytest.mark.parametrize("on", range(1, 8))
 def test_evidence_of_other_typologies_is_refused(
-    good: RiskModel, claims: pa.Table, trained_on: Train, instance: Settings, ruleset: Ruleset
+    good: RiskModel, claims: pa.Table, trained_on: Train, instance: Settings, ruleset: Ruleset, on: int
 ) -> None:
-    names = [name for name in claims.column_names if name.startswith("evidence_")]
-    shuffled = {old: names[(place + 3) % len(names)] for place, old in enumerate(names)}
+    names = [f"evidence_{channel.code}" for channel in ruleset.channels if channel.role == "typology"]
+    shuffled = {old: names[(place + on) % len(names)] for place, old in enumerate(names)}
     renamed = claims.rename_columns([shuffled.get(name, name) for name in claims.column_names])
     assert not judge(trained_on(renamed), good, instance, ruleset).passed
 

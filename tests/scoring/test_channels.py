@@ -49,10 +49,10 @@ any_floats = arrays.arrays(np.float64, st.integers(1, 40), elements=st.floats(al
 surprises = arrays.arrays(np.float64, (len(CHANNELS),), elements=st.floats(0, 20, allow_subnormal=False))
 
 
-def risk(values: np.ndarray) -> float:
+def risk(values: np.ndarray, money: float = 0.0) -> float:
     """The risk score of one claim with these surprises, in the order of CHANNELS."""
     by_channel = {code: values[index : index + 1] for index, code in enumerate(CHANNELS)}
-    return float(combine(by_channel, RULESET, np.full(1, 0.5)).risk[0])
+    return float(combine(by_channel, RULESET, np.full(1, 0.5), np.full(1, money)).risk[0])
 
 
 @given(evidences)
@@ -95,6 +95,11 @@ def test_more_evidence_of_any_channel_never_lowers_the_risk(values, channel, mor
     assert risk(raised) >= risk(values)
 
 
+@given(surprises, st.floats(0, 1e12), st.floats(0, 1e12))
+def test_more_money_never_lowers_the_risk(values, money, more) -> None:
+    assert risk(values) <= risk(values, money) <= risk(values, money + more) < 1
+
+
 @given(surprises, st.sampled_from(TYPOLOGIES))
 def test_a_new_strongest_typology_raises_the_risk(values, code) -> None:
     raised = values.copy()
@@ -124,7 +129,7 @@ def test_typologies_that_read_the_same_fact_count_once(values) -> None:
 @given(surprises)
 def test_the_risk_is_between_its_typologies_and_one(values) -> None:
     by_channel = {code: values[index : index + 1] for index, code in enumerate(CHANNELS)}
-    scores = combine(by_channel, RULESET, np.full(1, 0.5))
+    scores = combine(by_channel, RULESET, np.full(1, 0.5), np.zeros(1))
     assert 0 <= scores.typologies[0] <= scores.risk[0] < 1
     assert (scores.typologies[0] > 0) == any(values[CHANNELS.index(code)] > 0 for code in TYPOLOGIES)
 
@@ -139,7 +144,11 @@ def test_the_documented_anchor_points() -> None:
     assert risk(with_other) == pytest.approx(3.5 / 6.5), "a second typology adds half of what is beyond 1.5"
     with_context = alone.copy()
     with_context[CHANNELS.index("provider")] = 2.0
-    assert risk(with_context) == pytest.approx(3.4 / 6.4), "a context adds its weight, 0.2, times its surprise"
+    assert risk(with_context) == pytest.approx(3.8 / 6.8), "a context adds its weight, 0.4, times its surprise"
+    of_a_million = risk(alone, money=1_000_000)
+    assert of_a_million == pytest.approx(3.2 / 6.2), "0.2 for each power of ten beyond Rp100,000"
+    assert risk(alone, money=100_000) == 0.5
+    assert risk(alone, money=10_000_000_000) == risk(alone, money=10_000_000) == pytest.approx(3.4 / 6.4)
 
 
 @pytest.mark.parametrize("code", TYPOLOGIES)
@@ -282,7 +291,7 @@ def test_what_a_tenth_of_the_peers_share_is_no_flag() -> None:
     """It may stand out among all claims, few of which have any such evidence; among its peers it is usual."""
     surprises = {code: np.full(2, 2.5 if code == "topup" else 0.0) for code in CHANNELS}
     evidence = {f"evidence_{code}": np.log([9.0, 11.0]) for code in TYPOLOGIES}
-    scores = combine(surprises, RULESET, np.full(2, 0.5))
+    scores = combine(surprises, RULESET, np.full(2, 0.5), np.zeros(2))
     assert by_channels._flags(pa.table(evidence), scores, RULESET).to_pylist() == [[], ["topup"]]
 
 
@@ -328,7 +337,8 @@ def test_every_channel_has_its_statement_of_reasons_and_its_column() -> None:
     [
         ({"flags": [{"code": "a", "weight": 1, "meaning": "", "source": ""}]}, "flags or channels, and not both"),
         ({"thresholds": {}}, "missing or unknown: " + sorted(COMBINATION_THRESHOLDS)[0]),
-        ({"thresholds": RULESET.thresholds | {"half_at": 0}}, "half_at not above it"),
+        ({"thresholds": RULESET.thresholds | {"half_at": 0}}, "must be above 0: half_at"),
+        ({"thresholds": RULESET.thresholds | {"money_from": 0}}, "must be above 0: money_from"),
         ({"thresholds": RULESET.thresholds | {"other_share": 1.5}}, "more evidence could lower the score"),
         ({"channels": [RULESET.channels[0].model_dump()] * 2}, "at most once"),
     ],

@@ -18,7 +18,8 @@ RULES = Path(__file__).parent
 COMBINATION_THRESHOLDS = frozenset(
     {
         "lead_full_to", "lead_beyond", "other_from", "other_span", "other_share", "context_from", "context_span",
-        "half_at", "flag_from", "flag_alone_from", "reason_from", "reasons_from_risk",
+        "money_from", "money_span", "money_share", "half_at", "flag_from", "flag_alone_from", "reason_from",
+        "reasons_from_risk",
     }
 )  # fmt: skip
 """What a ruleset with channels must say about their combination; its `combination` tells what each is."""
@@ -109,8 +110,10 @@ class Ruleset(BaseModel):
         if all(channel.role == "context" for channel in self.channels):
             raise ValueError("channels: there is no typology, and contexts only support one")
         negative = sorted(name for name, value in self.thresholds.items() if not 0 <= value < float("inf"))
-        if negative or self.thresholds["half_at"] == 0:
-            raise ValueError(f"thresholds: below 0, or half_at not above it: {', '.join(negative) or 'half_at'}")
+        if negative:
+            raise ValueError(f"thresholds: below 0: {', '.join(negative)}")
+        if nothing := [name for name in ("half_at", "money_from") if self.thresholds[name] == 0]:
+            raise ValueError(f"thresholds: must be above 0: {', '.join(nothing)}")
         if self.thresholds["other_share"] > 1:
             raise ValueError("thresholds: other_share is above 1, so more evidence could lower the score")
         return self

@@ -33,7 +33,7 @@ class ChannelScores:
         surprises: channel -> -log10 of how rare its evidence is, 0 or more; a typology's times its weight.
         anomaly_score: of the forest, 0..1 (Liu et al. 2008, eq. 2).
         anomaly: the anomaly channel's surprise, brought to 0..1 as risk_score is.
-        typologies: the score of the typologies alone, without the contexts, 0..1.
+        typologies: the score of the typologies alone, without contexts and money, 0..1.
         risk: the score of all, 0..1; never below `typologies`.
     """
 
@@ -83,15 +83,21 @@ def channel_scores(claims: pa.Table | pa.RecordBatch, model: RiskModel, ruleset:
         if channel.rank_alone_to is not None:
             found = np.minimum(found, _most_surprise(evidence, channel.rank_alone_to))
         surprises[code] = found * channel.weight if channel.role == "typology" else found
-    return combine(surprises, ruleset, anomaly_score)
+    return combine(surprises, ruleset, anomaly_score, as_floats(claims.column("excess_amount")))
 
 
-def combine(surprises: Surprises, ruleset: Ruleset, anomaly_score: Array) -> ChannelScores:
-    """Combine surprises as the ruleset's `combination` says; rises with each of them.
+def combine(surprises: Surprises, ruleset: Ruleset, anomaly_score: Array, excess_amount: Array) -> ChannelScores:
+    """Combine surprises as the ruleset's `combination` says; rises with each of them, and with the money at stake.
 
-    The largest typology leads; the others and the contexts add to it, each only beyond what is common and only so much.
-    Of typologies that read the same fact only the largest counts. Summed in the ruleset's order, so that the same claim
-    has the same score bit for bit wherever it is scored.
+    The largest typology leads; the others, the contexts and the money add to it, each only beyond what is common and
+    only so much. Of typologies that read the same fact only the largest counts. Summed in the ruleset's order, so that
+    the same claim has the same score bit for bit wherever it is scored.
+
+    Args:
+        surprises: channel -> as in `ChannelScores`; each array has shape (claims,), as the others.
+        ruleset: one with channels.
+        anomaly_score: of the forest, 0..1.
+        excess_amount: rupiah, 0 or more.
     """
     limits = ruleset.thresholds
     none = np.zeros_like(anomaly_score)
@@ -113,6 +119,9 @@ def combine(surprises: Surprises, ruleset: Ruleset, anomaly_score: Array) -> Cha
         if channel.role == "context":
             part = _part(surprises[channel.code], limits["context_from"], limits["context_span"])
             with_context = with_context + channel.weight * part
+    least = limits["money_from"]
+    powers_of_ten = np.log10(np.maximum(excess_amount, least) / least)
+    with_context = with_context + limits["money_share"] * np.minimum(powers_of_ten, limits["money_span"])
     half = limits["half_at"]
     return ChannelScores(
         surprises=surprises,

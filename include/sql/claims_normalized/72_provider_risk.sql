@@ -9,6 +9,10 @@
 -- alone is a strong sign among real labelled providers and rates alone are not; a clear habit outweighs it. Where eight
 -- patterns are tried a few nats come by chance, so up to five hardly count, and beyond they count by the cube
 -- (docs/adr/0010).
+-- evidence, in nats: ln(1 + 300 x (deviance beyond 5) / (claims + 100)), for the channel `provider` of its claims. How
+-- many of a provider's claims are fraud is a matter of its deviance per claim: the same deviance lies in the habit of a
+-- small provider and in a corner of a large one. 100 claims keep the smallest from standing out by one find
+-- (docs/adr/0023).
 CREATE OR REPLACE TABLE provider_risk AS
 WITH patterns AS (
     SELECT
@@ -90,6 +94,7 @@ SELECT
     scored.facility_key,
     scored.first_claim,
     scored.patterns,
+    ln(1 + 300 * greatest(scored.deviance - 5, 0) / (scored.claims + 100)) AS evidence,
     {
         'claims': scored.claims::INTEGER,
         'amount_claimed': scored.amount_claimed,

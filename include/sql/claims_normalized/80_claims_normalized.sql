@@ -198,7 +198,7 @@ SELECT
     channels.evidence_fragmentation,
     channels.evidence_overlap,
     channels.evidence_clone,
-    provider_risk.provider.deviance AS evidence_provider,
+    provider_risk.evidence AS evidence_provider,
     provider_risk.provider,
     -- The provider's figures pattern by pattern, on its first claim alone: on all of them they took as long to write as
     -- everything else. Joined on their own, as a join copies what it brings for each claim.

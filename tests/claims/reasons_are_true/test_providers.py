@@ -70,6 +70,13 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
             assert pattern["observed"] == observed.loc[facility, pattern["pattern"]]
             assert pattern["expected"] == pytest.approx(expected.loc[facility, pattern["pattern"]], abs=1e-3)
     assert (observed.sum() > 0).all()
+    prior = pd.Series({pattern: 10 if pattern == "severity" else 2 for pattern in observed})
+    ratio = (observed + prior) / (expected + prior)
+    deviance = (observed * np.log(ratio) - (ratio - 1) * expected).where(ratio > 1, 0).sum(axis=1)
+    beyond = (deviance - 5).clip(lower=0)
+    assert (beyond > 0).sum() >= 3
+    evidence = np.log(1 + 300 * beyond / (claims + 100))
+    assert night["evidence_provider"].to_numpy() == pytest.approx(evidence[night["facility_key"]].to_numpy(), abs=1e-3)
     habits = 0
     for code in ("inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone", "upcoding"):
         for row, figures in with_reason(night, code, most=500):
