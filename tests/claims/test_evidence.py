@@ -90,6 +90,10 @@ def test_severity_that_the_secondary_diagnoses_do_not_bear_out(compared: Callabl
     assert odd["evidence_upcoding"] > honest["evidence_upcoding"] + 1
 
 
+def beyond_one_in_ten_twice(nats: float) -> float:
+    return nats + max(nats - math.log(10), 0)
+
+
 def test_a_dearer_group_than_the_admission_diagnosis_leads_to(compared: Callable[..., Claims]) -> None:
     dear = {"FKL19": "A-4-10-I", "FKL32": "5000000", "FKL47": "5000000", "FKL18": "A419", "FKL17A": "A41"}
     sepsis = [
@@ -99,7 +103,7 @@ def test_a_dearer_group_than_the_admission_diagnosis_leads_to(compared: Callable
     odd = claims[claim_id(900)]
     assert odd["admission_share"] == pytest.approx(0.5 / 201)
     assert odd["admission_price_ratio"] == pytest.approx(2)
-    assert odd["evidence_upcoding"] == pytest.approx(-math.log(0.5 / 200))
+    assert odd["evidence_upcoding"] == pytest.approx(beyond_one_in_ten_twice(-math.log(0.5 / 200)))
     assert claims[claim_id(300, FACILITIES[0])]["evidence_upcoding"] == 0
 
 
@@ -116,7 +120,7 @@ def test_an_outpatient_group_that_hardly_comes_with_its_diagnosis(compared: Call
     assert (odd["admission_alike"], odd["admissions"]) == (1, 201)
     assert odd["admission_price_ratio"] == pytest.approx(400 / 190)
     few_facilities = -math.log((1 - 0.5) / 4) / 3
-    assert odd["evidence_upcoding"] == pytest.approx(-math.log(0.5 / 200) * few_facilities)
+    assert odd["evidence_upcoding"] == pytest.approx(beyond_one_in_ten_twice(-math.log(0.5 / 200) * few_facilities))
     assert odd["upcoding_by"] == "diagnosis"
     assert {row["evidence_upcoding"] for row in others(claims, odd["claim_id"])} == {0}
 

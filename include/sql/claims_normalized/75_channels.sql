@@ -58,12 +58,15 @@ WITH known AS (
 SELECT
     *, -- noqa: AM04
     -- Upcoding: a severity that does not fit stay and secondary diagnoses, or a dearer INA-CBG than the admission
-    -- diagnosis (of an outpatient the primary diagnosis) leads to.
+    -- diagnosis (of an outpatient the primary diagnosis) leads to. Beyond one in ten each nat of the latter counts
+    -- double: severity is a matter of degree among honest stays, too, an INA-CBG far from the diagnosis hardly ever
+    -- (docs/adr/0025).
     CASE WHEN own_severity > 0 THEN greatest(own_severity + 3 * habit_severity, 0.01) ELSE 0 END AS by_severity,
-    greatest(by_severity, own_code_creep) AS evidence_upcoding,
+    own_code_creep + greatest(own_code_creep - ln(10), 0) AS by_code,
+    greatest(by_severity, by_code) AS evidence_upcoding,
     CASE
         WHEN evidence_upcoding = 0 THEN NULL
-        WHEN by_severity >= own_code_creep THEN 'severity'
+        WHEN by_severity >= by_code THEN 'severity'
         WHEN service_type = 'RITL' THEN 'admission'
         ELSE 'diagnosis'
     END AS upcoding_by,
@@ -71,8 +74,10 @@ SELECT
     1.5 * habit_inflated_bill * least(own_inflated_bill, 1) AS from_inflated_bill,
     1.5 * habit_short_stay * least(own_short_stay / 3, 1) AS from_short_stay,
     1.5 * habit_topup * least(own_topup / 3, 1) AS from_topup,
-    1.5 * habit_repeat * least(own_repeat / 2, 1) AS repeat_habit,
-    coalesce(week_evidence > own_repeat + repeat_habit, FALSE) AS by_week,
+    -- The same care once more says less where the bill is another one: many come back honestly.
+    if(coalesce(repeat_identical, FALSE), 1, 0.7) AS repeat_weight,
+    repeat_weight * 1.5 * habit_repeat * least(own_repeat / 2, 1) AS repeat_habit,
+    coalesce(week_evidence > repeat_weight * own_repeat + repeat_habit, FALSE) AS by_week,
     if(by_week, 0, repeat_habit) AS from_repeat,
     1.5 * habit_fragmentation * (own_fragmentation > 0)::INTEGER AS from_fragmentation,
     1.5 * habit_overlap * (own_overlap > 0)::INTEGER AS from_overlap,
@@ -83,7 +88,7 @@ SELECT
     + from_inflated_bill AS evidence_inflated_bill,
     own_short_stay + from_short_stay AS evidence_short_stay,
     own_topup + from_topup AS evidence_topup,
-    if(by_week, week_evidence, own_repeat + from_repeat) AS evidence_repeat,
+    if(by_week, week_evidence, repeat_weight * own_repeat + from_repeat) AS evidence_repeat,
     own_fragmentation + from_fragmentation AS evidence_fragmentation,
     own_overlap + from_overlap AS evidence_overlap,
     own_clone + from_clone AS evidence_clone,

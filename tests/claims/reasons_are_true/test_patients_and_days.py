@@ -62,7 +62,8 @@ def test_the_week_is_as_full_as_told(night: pd.DataFrame) -> None:
         assert row["week_share"] == pytest.approx(
             ((alike & as_full & ~here).sum() + 200 * as_full.mean()) / ((alike & ~here).sum() + 200)
         )
-        assert row["week_share"] ** 0.6 < np.nan_to_num(row["repeat_share"], nan=1)
+        weight = 1 if row["repeat_identical"] is True else 0.7
+        assert row["week_share"] ** 0.6 < np.nan_to_num(row["repeat_share"], nan=1) ** weight
         assert f"{figures['week_visits']} visits of this patient" in told(row, "repeat")
 
 
