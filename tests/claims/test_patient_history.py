@@ -55,6 +55,7 @@ def test_a_repeat_is_identical_only_in_everything(compared: Callable[..., Claims
     second = claims[other.get("FKL02", claim_id(901))]
     assert second["repeat_after_days"] == 2
     assert second["repeat_identical"] is False
+    assert second["evidence_repeat"] == pytest.approx(-0.7 * math.log(second["repeat_share"])), "and says less"
 
 
 @pytest.mark.parametrize("copies", [1, 2, 3, 8])
