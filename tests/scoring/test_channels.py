@@ -147,7 +147,7 @@ def test_the_documented_anchor_points() -> None:
     assert risk(with_context) == pytest.approx(3.8 / 6.8), "a context adds its weight, 0.4, times its surprise"
     of_a_million = risk(alone, money=1_000_000)
     assert of_a_million == pytest.approx(3.2 / 6.2), "0.2 for each power of ten beyond Rp100,000"
-    assert risk(alone, money=100_000) == 0.5
+    assert risk(alone, money=100_000) == risk(alone, money=float("nan")) == 0.5
     assert risk(alone, money=10_000_000_000) == risk(alone, money=10_000_000) == pytest.approx(3.4 / 6.4)
 
 

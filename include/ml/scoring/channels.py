@@ -120,7 +120,7 @@ def combine(surprises: Surprises, ruleset: Ruleset, anomaly_score: Array, excess
             part = _part(surprises[channel.code], limits["context_from"], limits["context_span"])
             with_context = with_context + channel.weight * part
     least = limits["money_from"]
-    powers_of_ten = np.log10(np.maximum(excess_amount, least) / least)
+    powers_of_ten = np.log10(np.fmax(excess_amount, least) / least)  # fmax passes over missing money
     with_context = with_context + limits["money_share"] * np.minimum(powers_of_ten, limits["money_span"])
     half = limits["half_at"]
     return ChannelScores(
