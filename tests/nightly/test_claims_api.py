@@ -233,19 +233,20 @@ def test_a_province_that_no_list_knows_is_named_for_providers(served: Served) ->
 
 
 def tokens_that_must_not_let_in() -> dict[str, str | None]:
-    good = {"sub": "auditor-1", "exp": NOW + timedelta(hours=1)}
+    now = datetime.now(UTC)  # of this test, not of the file's import: a long run would outlast "not yet"
+    good = {"sub": "auditor-1", "exp": now + timedelta(hours=1)}
     return {
         "none": None,
         "no token": "",
         "not a token": "abc",
-        "of another secret": make_token(SECRET[::-1], "auditor-1", timedelta(hours=1), NOW),
-        "expired": make_token(SECRET, "auditor-1", timedelta(minutes=1), NOW - timedelta(hours=1)),
+        "of another secret": make_token(SECRET[::-1], "auditor-1", timedelta(hours=1), now),
+        "expired": make_token(SECRET, "auditor-1", timedelta(minutes=1), now - timedelta(hours=1)),
         "not signed": jwt.encode(good, None, algorithm="none"),
         "of another algorithm": jwt.encode(good, SECRET * 2, algorithm="HS512"),
         "without end": jwt.encode({"sub": "auditor-1"}, SECRET, algorithm="HS256"),
-        "of nobody": jwt.encode({"exp": NOW + timedelta(hours=1)}, SECRET, algorithm="HS256"),
-        "not yet valid": jwt.encode({**good, "nbf": NOW + timedelta(minutes=3)}, SECRET, algorithm="HS256"),
-        "just expired": make_token(SECRET, "auditor-1", timedelta(minutes=1), NOW - timedelta(minutes=3)),
+        "of nobody": jwt.encode({"exp": now + timedelta(hours=1)}, SECRET, algorithm="HS256"),
+        "not yet valid": jwt.encode({**good, "nbf": now + timedelta(minutes=3)}, SECRET, algorithm="HS256"),
+        "just expired": make_token(SECRET, "auditor-1", timedelta(minutes=1), now - timedelta(minutes=3)),
         "with a header that is no text": "eyJhbGciOiJIUzI1NiIsImNyaXQiOlsiXHVkODAwIl19.e30.AAAA",
     }
 
