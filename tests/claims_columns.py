@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 
-PATTERNS = ("severity", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone")
 PATTERNS_TYPE = pa.list_(
     pa.struct(
         [
@@ -22,12 +21,13 @@ PROVIDER_TYPE = pa.struct(
     [
         ("claims", pa.int32()), ("amount_claimed", pa.int64()), ("excess_amount", pa.int64()),
         ("risk_score", pa.float64()), ("rank", pa.int32()), ("providers", pa.int32()), ("deviance", pa.float64()),
+        ("strong_observed", pa.int32()), ("strong_expected", pa.float64()),
         ("pattern", pa.string()), ("observed", pa.int32()), ("expected", pa.float64()),
     ]
 )  # fmt: skip
 PROVIDER: dict[str, Any] = {
     "claims": 200, "amount_claimed": 400_000_000, "excess_amount": 0, "risk_score": 0.3, "rank": 2, "providers": 3,
-    "deviance": 0.0, "pattern": None, "observed": None, "expected": None,
+    "deviance": 0.0, "strong_observed": 0, "strong_expected": 0.8, "pattern": None, "observed": None, "expected": None,
 }  # fmt: skip
 
 ORDINARY: dict[str, tuple[pa.DataType, Any]] = {

@@ -37,8 +37,9 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/60_evidence.sql",
         "claims_normalized/65_bill_peers.sql",
         "claims_normalized/70_provider_habits.sql",
-        "claims_normalized/72_provider_risk.sql",
         "claims_normalized/75_channels.sql",
+        "claims_normalized/76_strong_claims.sql",
+        "claims_normalized/78_provider_risk.sql",
     ],
     "assemble_claims": ["claims_normalized/80_claims_normalized.sql"],
 }

@@ -45,7 +45,10 @@ FIGURES = (
     "habit_observed", "habit_expected",
 )  # fmt: skip
 """What the reasons name, besides the anomaly features."""
-PROVIDER = ("claims", "risk_score", "rank", "providers", "pattern", "observed", "expected")
+PROVIDER = (
+    "claims", "risk_score", "rank", "providers", "strong_observed", "strong_expected",
+    "pattern", "observed", "expected",
+)  # fmt: skip
 """What the reasons name of the provider: fields of the column `provider`."""
 
 

@@ -1,9 +1,10 @@
 -- provider_risk: the providers, riskiest first. Grain: one row per provider with claims on the data date.
--- What makes a provider's score is told in claims_normalized/72_provider_risk.sql. <pattern>_observed: its claims that
--- show the pattern; _expected: as many as its case mix would bring; _ratio: of the two, small providers drawn to 1.
+-- What makes a provider's score is told in claims_normalized/78_provider_risk.sql. <pattern>_observed: its claims that
+-- show the pattern (strong: strong evidence of any); _expected: as many as its case mix would bring; _ratio: of the
+-- two, small providers drawn to 1. deviance, in nats: of the strong claims.
 -- high_risk_claims: claims with a risk_score of 0.5 or more. Money in rupiah.
--- reasons: up to three patterns, strongest first (deviance of 1 nat or more), as a JSON array; where there are fewer,
--- last the money ("volume"), without which no provider ranks high.
+-- reasons: strong and the patterns with the largest deviance (1 nat or more), up to three, as a JSON array; where there
+-- are fewer, last the money ("volume"), without which no provider ranks high.
 CREATE TABLE provider_risk AS
 WITH providers AS (
     SELECT
@@ -35,7 +36,9 @@ patterns AS (
 ranked AS (
     SELECT
         *,
-        row_number() OVER (PARTITION BY facility_key ORDER BY deviance DESC, pattern ASC) AS place
+        row_number() OVER (
+            PARTITION BY facility_key ORDER BY pattern = 'strong' DESC, deviance DESC, pattern ASC
+        ) AS place
     FROM patterns
     WHERE deviance >= 1
 ),
@@ -130,6 +133,9 @@ written AS (
 wide AS (
     SELECT
         facility_key,
+        any_value(observed) FILTER (pattern = 'strong') AS strong_observed,
+        any_value(expected) FILTER (pattern = 'strong') AS strong_expected,
+        any_value(ratio) FILTER (pattern = 'strong') AS strong_ratio,
         any_value(observed) FILTER (pattern = 'severity') AS severity_observed,
         any_value(expected) FILTER (pattern = 'severity') AS severity_expected,
         any_value(ratio) FILTER (pattern = 'severity') AS severity_ratio,

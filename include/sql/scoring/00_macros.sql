@@ -96,7 +96,8 @@ CASE price_level
     ELSE severity
 END;
 
--- What a provider's pattern counts, as 70_provider_habits.sql does: 3 nats are a share of 5%, 2 nats one of 14%.
+-- What a provider's pattern counts, as 70_provider_habits.sql does: 3 nats are a share of 5%, 2 nats one of 14%
+-- (strong: as 76_strong_claims.sql does).
 CREATE OR REPLACE TEMP MACRO pattern_words_id(pattern) AS
 CASE pattern
     WHEN 'severity' THEN 'poin keparahan (II = 1, III = 2)'
@@ -107,6 +108,7 @@ CASE pattern
     WHEN 'fragmentation' THEN 'rawat inap atau kunjungan terpecah'
     WHEN 'overlap' THEN 'klaim saat pasien dirawat inap, sesudah meninggal, atau di hari tutup'
     WHEN 'clone' THEN 'klaim kembar (jauh di atas wajarnya)'
+    WHEN 'strong' THEN 'klaim berbukti kuat (dari pola mana pun)'
 END;
 
 CREATE OR REPLACE TEMP MACRO pattern_words_en(pattern) AS
@@ -119,6 +121,7 @@ CASE pattern
     WHEN 'fragmentation' THEN 'split stays or visits'
     WHEN 'overlap' THEN 'claims during another stay, after death or on a closing day'
     WHEN 'clone' THEN 'clones (far above what is expected)'
+    WHEN 'strong' THEN 'claims with strong evidence (of any pattern)'
 END;
 
 -- Days of the week, 1 (Monday) to 7 (Sunday).

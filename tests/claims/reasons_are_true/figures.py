@@ -17,6 +17,9 @@ from ml.sample import GeneratorConfig, generate, write
 from ml.settings import Settings
 from tests.claims.test_reasons import scored
 
+PROBABILITIES = ("upcoding", "short_stay", "topup", "repeat", "fragmentation", "overlap")
+"""Channels whose evidence is how usual something is among the claim's peers, and the provider's habit."""
+
 
 def scored_year(folder: Path, config: GeneratorConfig, sundays: int = 0) -> pd.DataFrame:
     """A generated year, scored; with the discharge status and the set of secondary diagnoses from the raw files."""
@@ -116,3 +119,10 @@ def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
             "clone": clone > 10,
         }
     ).astype(float)
+
+
+def strong(night: pd.DataFrame) -> pd.Series:
+    """Which claims show strong evidence of some pattern."""
+    probable = night[[f"evidence_{code}" for code in PROBABILITIES]].max(axis=1)
+    other = night[["evidence_inflated_bill", "evidence_clone"]].max(axis=1)
+    return ((probable >= 5) | (other >= 8)).astype(float)

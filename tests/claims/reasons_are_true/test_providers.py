@@ -10,6 +10,7 @@ import pytest
 
 from tests.claims.reasons_are_true.figures import (
     shown_patterns,
+    strong,
     told,
     with_reason,
 )
@@ -57,6 +58,8 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
     usual = shown.groupby(night["base"]).transform("mean")
     of_class = shown["severity"].groupby([night["base"], night["facility_class"]])
     usual["severity"] = (of_class.transform("sum") + 50 * usual["severity"]) / (of_class.transform("size") + 50)
+    shown["strong"] = strong(night)
+    usual["strong"] = shown["strong"].groupby(night["service_type"]).transform("mean")
     observed, expected = (table.groupby(night["facility_key"]).sum() for table in (shown, usual))
     for row, figures in with_reason(night, "provider"):
         facility, pattern = row["facility_key"], figures["pattern"]
@@ -64,6 +67,8 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
         assert figures["claims"] == claims[facility]
         assert figures["rank"] == (scores > scores[facility]).sum() + 1
         assert figures["observed"] == observed.loc[facility, pattern]
+        assert figures["strong_observed"] == observed.loc[facility, "strong"]
+        assert figures["strong_expected"] == pytest.approx(expected.loc[facility, "strong"], abs=1e-3)
     for _, first in night[night["provider_patterns"].notna()].iterrows():
         facility = first["facility_key"]
         for pattern in first["provider_patterns"]:
@@ -72,11 +77,15 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
     assert (observed.sum() > 0).all()
     prior = pd.Series({pattern: 10 if pattern == "severity" else 2 for pattern in observed})
     ratio = (observed + prior) / (expected + prior)
-    deviance = (observed * np.log(ratio) - (ratio - 1) * expected).where(ratio > 1, 0).sum(axis=1)
-    beyond = (deviance - 5).clip(lower=0)
-    assert (beyond > 0).sum() >= 3
-    evidence = np.log(1 + 300 * beyond / (claims + 100))
+    assert (ratio["strong"] > 1).sum() >= 3
+    evidence = 2 * np.log(ratio["strong"].clip(lower=1))
     assert night["evidence_provider"].to_numpy() == pytest.approx(evidence[night["facility_key"]].to_numpy(), abs=1e-3)
+    deviance = (observed * np.log(ratio) - (ratio - 1) * expected).where(ratio > 1, 0)
+    for _, first in night[night["provider_patterns"].notna()].iterrows():
+        of_it = deviance.loc[first["facility_key"]]
+        assert first["provider"]["deviance"] == pytest.approx(of_it["strong"], abs=0.01)
+        assert first["provider_patterns"][0]["pattern"] == "strong"
+        assert first["provider"]["pattern"] == (of_it.drop("strong").idxmax() if of_it.drop("strong").any() else None)
     habits = 0
     for code in ("inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone", "upcoding"):
         for row, figures in with_reason(night, code, most=500):
@@ -94,8 +103,7 @@ def test_the_provider_reason_repeats_no_habit(night: pd.DataFrame) -> None:
     for row, figures in with_reason(night, "provider", most=400):
         told_before = row["habit_pattern"] == figures["pattern"] and row["habit_observed"] >= 3
         seen.add(told_before)
-        assert told_before != (
-            f"{figures['observed']:,} " in told(row, "provider").split("risk rank")[0]
-            and "would be expected" in told(row, "provider")
-        )
+        habit, _, rest = told(row, "provider").rpartition(f"{figures['strong_observed']:,} of {figures['claims']:,} ")
+        assert rest.startswith(("claims with strong evidence", "claim with strong evidence"))
+        assert told_before != (f": {figures['observed']:,} " in habit and "would be expected" in habit)
     assert seen == {True, False}

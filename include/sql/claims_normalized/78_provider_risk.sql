@@ -1,18 +1,15 @@
 -- How risky a provider is: how sure, how odd and how much. Grain: one row per provider.
--- deviance, in nats: how far the provider's claims speak for more of a pattern than its case mix would bring, summed
--- over the patterns. Of one pattern it is the log-likelihood ratio of a Poisson count at the shrunken ratio
--- r = (observed + a) / (expected + a) against 1: observed x ln(r) - (r - 1) x expected, and 0 where r <= 1. The prior a
--- is that of 75_channels.sql: 2, and 10 for severity. It grows with how odd the rate is and with how many claims say
--- so; a small provider is drawn to 0. patterns: each one's figures, the largest deviance first.
+-- patterns: for each pattern, and for claims with strong evidence of any (76_strong_claims.sql), the provider's claims
+-- that show it, observed, against what its case mix would bring, expected; strong first, then the largest deviance.
+-- ratio: (observed + a) / (expected + a); the prior a is that of 75_channels.sql: 2, and 10 for severity.
+-- deviance, in nats: the log-likelihood ratio of a Poisson count at that ratio against 1,
+-- observed x ln(ratio) - (ratio - 1) x expected, and 0 where the ratio is 1 or less. It grows with how odd the rate is
+-- and with how many claims say so; a small provider is drawn to 0. The provider's is that of its strong claims.
 -- volume, rupiah: geometric mean of what the provider claimed and of as many claims at the country's mean.
--- risk_score = x / (x + 1 billion rupiah ** (1/4)), x = sqrt(sqrt(volume) x (1 + (deviance / 5) ** 3)), 0..1: money
--- alone is a strong sign among real labelled providers and rates alone are not; a clear habit outweighs it. Where eight
--- patterns are tried a few nats come by chance, so up to five hardly count, and beyond they count by the cube
--- (docs/adr/0010).
--- evidence, in nats: ln(1 + 300 x (deviance beyond 5) / (claims + 100)), for the channel `provider` of its claims. How
--- many of a provider's claims are fraud is a matter of its deviance per claim: the same deviance lies in the habit of a
--- small provider and in a corner of a large one. 100 claims keep the smallest from standing out by one find
--- (docs/adr/0023).
+-- risk_score = x / (x + 1 billion rupiah ** (1/4)), x = volume ** (1/4) x (1 + deviance / 5), 0..1: money alone is a
+-- strong sign among real labelled providers and rates alone are not; a clear habit outweighs it (docs/adr/0026).
+-- evidence, in nats: 2 x ln(ratio) of the strong claims, for the channel `provider` of its claims: each of them is as
+-- much likelier to be fraud, and more, as the provider has more of them than others (docs/adr/0026).
 CREATE OR REPLACE TABLE provider_risk AS
 WITH patterns AS (
     SELECT
@@ -35,19 +32,27 @@ WITH patterns AS (
             (observed_clone, expected_clone) AS clone
         )
     )
+    UNION ALL
+    SELECT
+        facility_key,
+        'strong' AS pattern,
+        observed,
+        expected,
+        2 AS prior_claims,
+        (observed + prior_claims) / (expected + prior_claims) AS ratio
+    FROM strong_claims
 ),
 
 deviating AS (
     SELECT
         *,
-        -- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
-        if(ratio > 1, round(1e6 * (observed * ln(ratio) - (ratio - 1) * expected)), 0)::BIGINT AS deviance,
+        if(ratio > 1, observed * ln(ratio) - (ratio - 1) * expected, 0) AS deviance,
         {
             'pattern': pattern,
             'observed': observed::INTEGER,
             'expected': expected,
             'ratio': ratio,
-            'deviance': deviance / 1e6
+            'deviance': deviance
         } AS figures
     FROM patterns
 ),
@@ -55,8 +60,9 @@ deviating AS (
 by_provider AS (
     SELECT
         facility_key,
-        sum(deviance)::BIGINT / 1e6 AS deviance,
-        list(figures ORDER BY deviance DESC, pattern ASC) AS patterns
+        any_value(figures) FILTER (pattern = 'strong') AS strong,
+        (list(figures ORDER BY deviance DESC, pattern ASC) FILTER (pattern <> 'strong' AND deviance > 0))[1] AS main,
+        list(figures ORDER BY pattern = 'strong' DESC, deviance DESC, pattern ASC) AS patterns
     FROM deviating
     GROUP BY facility_key
 ),
@@ -80,11 +86,11 @@ country AS (
 scored AS (
     SELECT
         amounts.*,
-        by_provider.deviance,
+        by_provider.strong,
+        by_provider.main,
         by_provider.patterns,
-        if(by_provider.deviance > 0, by_provider.patterns[1], NULL) AS main,
         sqrt(amounts.amount_claimed::DOUBLE * (amounts.claims * country.mean_claim)) AS volume,
-        sqrt(sqrt(volume) * (1 + (by_provider.deviance / 5) ** 3)) AS weighed
+        sqrt(sqrt(volume)) * (1 + by_provider.strong.deviance / 5) AS weighed
     FROM amounts
     CROSS JOIN country
     INNER JOIN by_provider ON amounts.facility_key = by_provider.facility_key
@@ -94,7 +100,7 @@ SELECT
     scored.facility_key,
     scored.first_claim,
     scored.patterns,
-    ln(1 + 300 * greatest(scored.deviance - 5, 0) / (scored.claims + 100)) AS evidence,
+    2 * ln(greatest(scored.strong.ratio, 1)) AS evidence,
     {
         'claims': scored.claims::INTEGER,
         'amount_claimed': scored.amount_claimed,
@@ -102,7 +108,9 @@ SELECT
         'risk_score': scored.weighed / (scored.weighed + 1e9 ** 0.25),
         'rank': (rank() OVER (ORDER BY scored.weighed DESC))::INTEGER,
         'providers': (count(*) OVER ())::INTEGER,
-        'deviance': scored.deviance,
+        'deviance': scored.strong.deviance,
+        'strong_observed': scored.strong.observed,
+        'strong_expected': scored.strong.expected,
         'pattern': scored.main.pattern,
         'observed': scored.main.observed,
         'expected': scored.main.expected
