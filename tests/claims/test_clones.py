@@ -26,6 +26,31 @@ def test_one_text_pasted_for_several_patients(compared: Callable[..., Claims]) -
     assert claims[claim_id(910)]["evidence_clone"] == 0
 
 
+def test_who_had_that_care_before_is_hardly_a_clone(compared: Callable[..., Claims]) -> None:
+    """Those who are followed up together are billed alike."""
+    same = {"FKL30": "1234 - the same", "FKL03": "2022-09-10", "FKL04": "2022-09-13"}
+    clones = [claim(n, PSTV01=f"9{n}", **same) for n in range(900, 905)]
+    before = claim(
+        910,
+        FKL02=claim_id(910, 8188),
+        PSTV01="9900",
+        FKL30="1234 - the same",
+        FKL03="2022-05-10",
+        FKL04="2022-05-13",
+    )
+    claims = compared([*crowd(), *clones, before])
+    known, other = claims[claim_id(900)], claims[claim_id(901)]
+    assert (known["repeat_after_days"], other["repeat_after_days"]) == (123, None)
+    assert known["clone_count"] == other["clone_count"] == 4
+    expected = known["clone_expected"]
+    deviance = 4 * math.log(4 / expected) - 4 + expected
+    assert 10 < deviance < 20, "half of it shows no pattern, so the habit counts in part"
+    habit = math.log((4 - 1 + 2) / (4 * 55 / 206 + 2))
+    assert other["evidence_clone"] == pytest.approx(deviance + 1.5 * habit)
+    habit = math.log((4 + 2) / (4 * 55 / 206 + 2))
+    assert known["evidence_clone"] == pytest.approx(deviance / 2 + 1.5 * habit * deviance / 2 / 10)
+
+
 @pytest.mark.parametrize("elsewhere", [8, 11, 13])
 def test_what_is_expected_anyway_fades_out_as_clones(compared: Callable[..., Claims], elsewhere: int) -> None:
     """From 0.8 expected claims on, so that no claim falls from the list because a day of claims was added."""

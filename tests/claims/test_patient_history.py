@@ -25,6 +25,16 @@ def test_the_later_of_two_bills_is_the_repeat_unless_repeats_are_usual(compared:
     assert second["evidence_repeat"] > 1 > max(claims[claim_id(n)]["evidence_repeat"] for n in range(300, 350))
 
 
+@pytest.mark.parametrize(("day", "weight"), [("2022-09-01", 1), ("2022-09-02", 1.5), ("2022-09-03", 1)])
+def test_the_same_bill_of_the_next_day_says_more(compared: Callable[..., Claims], day: str, weight: float) -> None:
+    """Sessions are days apart, and what was typed twice has one date."""
+    again = {"PSTV01": "7", "FKL30": "9301 - something", "FKL04": "2022-09-09"}
+    claims = compared([*crowd(), claim(900, **again), claim(901, **again | {"FKL03": day})])
+    second = claims[claim_id(901)]
+    assert second["repeat_identical"] is True
+    assert second["evidence_repeat"] == pytest.approx(-weight * math.log(second["repeat_share"]))
+
+
 def test_the_same_bill_again_in_a_series_whose_bills_differ(compared: Callable[..., Claims]) -> None:
     """A series is honest, and yet one of its bills was pasted: same facility, INA-CBG, diagnoses and amount."""
     treatment = {"FKL18": "Z491", "FKL17A": "Z49", "FKL19": "N-3-15-0", "FKL10": "1", "FKL30": "3995 - dialysis"}
@@ -140,6 +150,19 @@ def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
     assert claims[claim_id(900)]["fragment_share"] == pytest.approx(expected)
     habit = math.log((2 - 1 + 2) / (53 * 2 / 204 + 2))  # 53 of the 204 stays are this hospital's
     assert claims[claim_id(900)]["evidence_fragmentation"] == pytest.approx(-math.log(expected) - 0.15 + 1.5 * habit)
+
+
+@pytest.mark.parametrize(("since", "gap", "later"), [("2022-09-05", 2, 0), ("2022-09-06", 3, 1), ("2022-09-10", 7, 1)])
+def test_who_comes_back_later_is_ill_again(compared: Callable[..., Claims], since: str, gap: int, later: float) -> None:
+    pieces = [
+        claim(900, PSTV01="7", FKL03="2022-09-01", FKL04="2022-09-03", FKL30="1 - a"),
+        claim(901, PSTV01="7", FKL03=since, FKL04="2022-09-12", FKL30="2 - b"),
+    ]
+    one = compared([*crowd(), *pieces])[claim_id(901)]
+    assert one["fragment_gap_days"] == gap
+    habit = math.log((2 - 1 + 2) / (52 * 2 / 202 + 2))  # 52 of the 202 stays are this hospital's
+    evidence = -math.log(one["fragment_share"]) - 0.15 * gap - later + 1.5 * habit
+    assert one["evidence_fragmentation"] == pytest.approx(evidence)
 
 
 def visit(number: int, day: str, facility: int = 8188, **changes: str) -> dict[str, str]:

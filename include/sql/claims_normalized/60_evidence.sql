@@ -201,19 +201,27 @@ SELECT
     coalesce(-ln(topup_share), 0) AS own_topup,
     coalesce(-ln(repeat_share), 0) AS own_repeat,
     -- Visits on the day of admission say no more than their bound does: some facilities register whom they admit so.
+    -- After more than two days out of hospital most who come back are ill again (docs/adr/0027).
     CASE
         WHEN fragment_gap_days IS NOT NULL
             THEN
                 greatest(
-                    -ln(if(fragment_by = 'admission', 0.05, fragment_share)) - 0.15 * fragment_gap_days, 0.01
+                    -ln(if(fragment_by = 'admission', 0.05, fragment_share))
+                    - 0.15 * fragment_gap_days
+                    - if(fragment_gap_days > 2, 1, 0),
+                    0.01
                 )
         ELSE 0
     END AS own_fragmentation,
     coalesce(-ln(overlap_share), 0) AS own_overlap,
-    -- Deviance of a Poisson count above what is expected.
+    -- Deviance of a Poisson count above what is expected; half of it where the patient had that care before, as those
+    -- who are followed up together are billed alike (docs/adr/0027).
     CASE
         WHEN clone_count > clone_expected
-            THEN clone_weight * (clone_count * ln(clone_count / clone_expected) - clone_count + clone_expected)
+            THEN
+                clone_weight
+                * if(repeat_after_days IS NULL, 1, 0.5)
+                * (clone_count * ln(clone_count / clone_expected) - clone_count + clone_expected)
         ELSE 0
     END AS own_clone
 FROM compared

@@ -74,8 +74,13 @@ SELECT
     1.5 * habit_inflated_bill * least(own_inflated_bill, 1) AS from_inflated_bill,
     1.5 * habit_short_stay * least(own_short_stay / 3, 1) AS from_short_stay,
     1.5 * habit_topup * least(own_topup / 3, 1) AS from_topup,
-    -- The same care once more says less where the bill is another one: many come back honestly.
-    if(coalesce(repeat_identical, FALSE), 1, 0.7) AS repeat_weight,
+    -- The same care once more says less where the bill is another one: many come back honestly. The very same bill says
+    -- more when it is dated the day after: sessions are days apart, and a double entry has one date (docs/adr/0027).
+    CASE
+        WHEN repeat_identical AND repeat_after_days = 1 THEN 1.5
+        WHEN repeat_identical THEN 1
+        ELSE 0.7
+    END AS repeat_weight,
     repeat_weight * 1.5 * habit_repeat * least(own_repeat / 2, 1) AS repeat_habit,
     coalesce(week_evidence > repeat_weight * own_repeat + repeat_habit, FALSE) AS by_week,
     if(by_week, 0, repeat_habit) AS from_repeat,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,12 +25,15 @@ def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
             (own["primary_diagnosis"] == row["primary_diagnosis"]) & (own["procedure_codes"] == row["procedure_codes"])
         ]
         same = same.reset_index(drop=True).sort_values(["admission_date", "claim_id"])
-        before = same.shift()[same["claim_id"] == row["claim_id"]]
-        assert figures["repeat_after_days"] == (row["admission_date"] - before["admission_date"].iloc[0]).days
-        assert figures["repeat_of"] == before["claim_id"].iloc[0]
-        assert f"(claim {figures['repeat_of']})" in told(row, "repeat")
+        earlier = same[: same["claim_id"].tolist().index(row["claim_id"])]
+        after_days = earlier["admission_date"].map(lambda day, row=row: (row["admission_date"] - day).days)
         bill = ["facility_key", "inacbg_code", "secondary", "amount_claimed"]
-        assert figures["repeat_identical"] == all(before[name].iloc[0] == row[name] for name in bill)
+        very_same = earlier[(earlier[bill] == row[bill]).all(axis=1) & (after_days <= 3)]
+        assert figures["repeat_identical"] == (len(very_same) > 0)
+        before = (very_same if len(very_same) else earlier).iloc[-1]
+        assert figures["repeat_after_days"] == after_days[before.name]
+        assert figures["repeat_of"] == before["claim_id"]
+        assert f"(claim {figures['repeat_of']})" in told(row, "repeat")
         care = night[
             (night["primary_diagnosis"] == row["primary_diagnosis"])
             & (night["procedure_codes"] == row["procedure_codes"])
@@ -36,7 +41,9 @@ def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
         care = care.sort_values(["patient_key", "admission_date", "claim_id"])
         repeated = care["repeat_after_days"] <= 3
         if figures["repeat_identical"]:
-            repeated &= np.logical_and.reduce([care[name] == care[name].shift() for name in ["patient_key", *bill]])
+            # Another bill may lie between the two.
+            day = care["admission_date"].map(date.toordinal)
+            repeated = day.groupby([care[name] for name in ["patient_key", *bill]]).diff() <= 3
         assert (figures["repeat_alike"], figures["repeat_n"]) == (repeated.sum(), len(care))
 
 
@@ -62,7 +69,8 @@ def test_the_week_is_as_full_as_told(night: pd.DataFrame) -> None:
         assert row["week_share"] == pytest.approx(
             ((alike & as_full & ~here).sum() + 200 * as_full.mean()) / ((alike & ~here).sum() + 200)
         )
-        weight = 1 if row["repeat_identical"] is True else 0.7
+        identical = row["repeat_identical"] is True
+        weight = 0.7 if not identical else 1.5 if row["repeat_after_days"] == 1 else 1
         assert row["week_share"] ** 0.6 < np.nan_to_num(row["repeat_share"], nan=1) ** weight
         assert f"{figures['week_visits']} visits of this patient" in told(row, "repeat")
 
