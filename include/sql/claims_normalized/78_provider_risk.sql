@@ -6,8 +6,9 @@
 -- observed x ln(ratio) - (ratio - 1) x expected, and 0 where the ratio is 1 or less. It grows with how odd the rate is
 -- and with how many claims say so; a small provider is drawn to 0. The provider's is that of its strong claims.
 -- volume, rupiah: geometric mean of what the provider claimed and of as many claims at the country's mean.
--- risk_score = x / (x + 1 billion rupiah ** (1/4)), x = volume ** (1/4) x (1 + deviance / 5), 0..1: money alone is a
--- strong sign among real labelled providers and rates alone are not; a clear habit outweighs it (docs/adr/0026).
+-- risk_score = x / (x + 1 billion rupiah ** (1/4)), x = volume ** (1/4) x (1 + (deviance / 5) ** 2), 0..1: money alone
+-- is a strong sign among real labelled providers and rates alone are not. Squared, as one or two nats come by chance,
+-- and a clear habit outweighs every difference of size (docs/adr/0026).
 -- evidence, in nats: 2 x ln(ratio) of the strong claims, for the channel `provider` of its claims: each of them is as
 -- much likelier to be fraud, and more, as the provider has more of them than others (docs/adr/0026).
 CREATE OR REPLACE TABLE provider_risk AS
@@ -90,7 +91,7 @@ scored AS (
         by_provider.main,
         by_provider.patterns,
         sqrt(amounts.amount_claimed::DOUBLE * (amounts.claims * country.mean_claim)) AS volume,
-        sqrt(sqrt(volume)) * (1 + by_provider.strong.deviance / 5) AS weighed
+        sqrt(sqrt(volume)) * (1 + (by_provider.strong.deviance / 5) ** 2) AS weighed
     FROM amounts
     CROSS JOIN country
     INNER JOIN by_provider ON amounts.facility_key = by_provider.facility_key

@@ -80,7 +80,12 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
     assert (ratio["strong"] > 1).sum() >= 3
     evidence = 2 * np.log(ratio["strong"].clip(lower=1))
     assert night["evidence_provider"].to_numpy() == pytest.approx(evidence[night["facility_key"]].to_numpy(), abs=1e-3)
+    amount = night.groupby("facility_key")["amount_claimed"].sum()
+    volume = np.sqrt(amount.astype(float) * claims * night["amount_claimed"].mean())
     deviance = (observed * np.log(ratio) - (ratio - 1) * expected).where(ratio > 1, 0)
+    weighed = volume**0.25 * (1 + (deviance["strong"] / 5) ** 2)
+    assert scores.to_numpy() == pytest.approx((weighed / (weighed + 1e9**0.25)).to_numpy(), abs=1e-4)
+    assert (deviance["strong"] > 1).any()
     for _, first in night[night["provider_patterns"].notna()].iterrows():
         of_it = deviance.loc[first["facility_key"]]
         assert first["provider"]["deviance"] == pytest.approx(of_it["strong"], abs=0.01)
