@@ -22,6 +22,7 @@ from tests.claims_columns import ORDINARY, PROVIDER
 DATE = date(2026, 11, 23)
 SCORED_AT = datetime(2026, 11, 22, 19, 5, tzinfo=UTC)
 ROWS = 300
+NIGHT = RunToken("scheduled__2026-11-22T19:00:00+00:00", 1)
 
 MakeCandidate = Callable[..., Candidate]
 Publish = Callable[..., Published]

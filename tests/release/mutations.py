@@ -14,6 +14,8 @@ from pathlib import Path
 POWER = "tests/release/test_power_loss.py"
 CRASH = "tests/release/test_crash.py"
 PUBLISH = "tests/release/test_publish.py"
+PUBLISH_REFUSALS = "tests/release/test_publish_refusals.py"
+PUBLISH_RUNS = "tests/release/test_publish_runs.py"
 PROVIDERS = "tests/release/test_provider_risk.py"
 RESTORE = "tests/release/test_restore.py"
 VERIFY = "tests/release/test_verify.py"
@@ -135,36 +137,37 @@ BY_HAND = [
              (f"{CRASH}::test_a_publisher_does_not_wait_for_ever",)),
     # A check dropped or weakened.
     Mutation("no fence", "release/publish.py", "            _refuse_dead(history, token)\n", "",
-             (f"{PUBLISH}::test_a_dead_run_may_not_publish",)),
+             (f"{PUBLISH_RUNS}::test_a_dead_run_may_not_publish",)),
     Mutation("the fence is only for the very try", "release/journal.py",
              "(record.try_number or 0) >= token.try_number", "record.try_number == token.try_number",
-             (f"{PUBLISH}::test_a_dead_run_may_not_publish",)),
+             (f"{PUBLISH_RUNS}::test_a_dead_run_may_not_publish",)),
     Mutation("an outlived try may publish", "release/publish.py", "    if newest > token.try_number:\n",
-             "    if newest < 0:\n", (f"{PUBLISH}::test_an_outlived_try_may_not_publish_over_a_later_one",)),
+             "    if newest < 0:\n", (f"{PUBLISH_RUNS}::test_an_outlived_try_may_not_publish_over_a_later_one",)),
     Mutation("nothing is recognised", "release/publish.py", "        if done is not None:\n", "        if False:\n",
-             (f"{PUBLISH}::test_a_run_that_comes_again_gets_what_it_published",)),
+             (f"{PUBLISH_RUNS}::test_a_run_that_comes_again_gets_what_it_published",)),
     Mutation("what was given up is recognised", "release/publish.py",
              "        if not ours or history.given_up(release.id):\n", "        if not ours:\n",
              (f"{CRASH}::test_a_retry_does_not_take_over_what_was_given_up",)),
     Mutation("unaudited scores", "release/publish.py", "            _require_audited(candidate)\n", "",
-             (f"{PUBLISH}::test_only_what_was_audited_is_published",)),
+             (f"{PUBLISH_REFUSALS}::test_only_what_was_audited_is_published",)),
     Mutation("claims of another day", "release/build.py", "    if claims_sha256 != candidate.input_sha256:\n",
-             "    if not claims_sha256:\n", (f"{PUBLISH}::test_claims_rewritten_since_the_scoring_are_refused",)),
+             "    if not claims_sha256:\n",
+             (f"{PUBLISH_REFUSALS}::test_claims_rewritten_since_the_scoring_are_refused",)),
     Mutation("tables not compared with Parquet", "release/build.py", _COMPARE, "pass",
-             (f"{PUBLISH}::test_a_table_that_differs_from_its_parquet_file_is_refused",)),
+             (f"{PUBLISH_REFUSALS}::test_a_table_that_differs_from_its_parquet_file_is_refused",)),
     Mutation("origins not looked at", "release/build.py",
              "            problems = _candidate_problems(connection, candidate)\n", "            problems = []\n",
-             (f"{PUBLISH}::test_a_candidate_that_contradicts_itself_is_refused",)),
+             (f"{PUBLISH_REFUSALS}::test_a_candidate_that_contradicts_itself_is_refused",)),
     Mutation("providers not looked at", "release/build.py",
              "            problems = problems or tables.provider_problems(connection)\n", "",
              (f"{PROVIDERS}::test_a_release_with_wrong_providers_does_not_become_live",)),
     Mutation("old overwrites new", "release/publish.py",
              "before.data_date is None or release.manifest.data_date >= before.data_date", "True",
-             (f"{PUBLISH}::test_a_backfill_is_archived",)),
+             (f"{PUBLISH_RUNS}::test_a_backfill_is_archived",)),
     Mutation("a damaged release as the backup", "release/publish.py", "    if not found:\n", "    if True:\n",
              (f"{PUBLISH}::test_a_damaged_live_release_is_no_backup",)),
     Mutation("a full disk", "release/publish.py", "    if free < needed:\n", "    if free < 0:\n",
-             (f"{PUBLISH}::test_a_full_disk_is_noticed_before_anything_is_built",)),
+             (f"{PUBLISH_REFUSALS}::test_a_full_disk_is_noticed_before_anything_is_built",)),
     Mutation("two ancestors kept", "release/retention.py", "ANCESTORS_KEPT = 3", "ANCESTORS_KEPT = 2",
              (f"{PUBLISH}::test_old_releases_are_collected",)),
     Mutation("the young are collected", "release/retention.py", "now - release.manifest.created_at < room.keep_age",
