@@ -18,6 +18,8 @@ PUBLISH_REFUSALS = "tests/release/test_publish_refusals.py"
 PUBLISH_RUNS = "tests/release/test_publish_runs.py"
 PROVIDERS = "tests/release/test_provider_risk.py"
 RESTORE = "tests/release/test_restore.py"
+RECOVER = "tests/release/test_recover.py"
+ROLLBACK = "tests/release/test_rollback.py"
 VERIFY = "tests/release/test_verify.py"
 JOURNAL = "tests/release/test_journal.py"
 
@@ -132,7 +134,7 @@ BY_HAND = [
              "                room.journal.append(Record(event=Event.COLLECTED, release_id=release.id))\n",
              "                pass\n", (f"{PUBLISH}::test_old_releases_are_collected",)),
     Mutation("recover sweeps nothing", "release/restore.py", "        sweep(room)\n", "",
-             (f"{RESTORE}::test_recover_survives_rubbish",)),
+             (f"{RECOVER}::test_recover_survives_rubbish",)),
     Mutation("no lock", "release/publish.py", "            held.enter_context(room.locked())\n", "",
              (f"{CRASH}::test_a_publisher_does_not_wait_for_ever",)),
     # A check dropped or weakened.
@@ -182,17 +184,17 @@ BY_HAND = [
              "room.last_try_at_the_door(run_id)", "0",
              (f"{RESTORE}::test_a_run_id_alone_fences_a_try_that_still_waits_for_the_lock",)),
     Mutation("an operator's word does not stand", "release/restore.py", "    if history.endorsed(live):\n",
-             "    if False:\n", (f"{RESTORE}::test_an_operators_word_stands",)),
+             "    if False:\n", (f"{ROLLBACK}::test_an_operators_word_stands",)),
     Mutation("back to what was given up", "release/verify.py", "    if history.given_up(release_id):\n",
              "    if False:\n", (f"{RESTORE}::test_a_release_given_up_while_another_was_live_is_not_put_back",)),
     Mutation("rollback to what failed its QC", "release/restore.py",
              "    if history.qc_passed(target) is False:\n", "    if False:\n",
-             (f"{RESTORE}::test_rollback_refuses_a_release_that_failed_its_qc",)),
+             (f"{ROLLBACK}::test_rollback_refuses_a_release_that_failed_its_qc",)),
     Mutation("recover takes from a run at work", "release/restore.py", "or room.is_running(publisher.run_id)", "",
-             (f"{RESTORE}::test_recover_leaves_a_run_alone_whose_qc_is_still_to_come",)),
+             (f"{RECOVER}::test_recover_leaves_a_run_alone_whose_qc_is_still_to_come",)),
     Mutation("recover moves from damage unasked", "release/restore.py",
              "if why is None and found and give_up_damaged:", "if why is None and found:",
-             (f"{RESTORE}::test_recover_says_that_the_live_release_is_damaged_and_leaves_it",)),
+             (f"{RECOVER}::test_recover_says_that_the_live_release_is_damaged_and_leaves_it",)),
     Mutation("verify looks at no hash", "release/verify.py", " and sha256_of(path) != entry.sha256", " and False",
              (f"{VERIFY}::test_a_flipped_bit_is_found",)),
     Mutation("verify looks at no table", "release/verify.py",

@@ -13,7 +13,7 @@ import pytest
 
 from ml.release import ReleaseStore, tables
 from tests.release.conftest import ROWS, SCORES_SCHEMA, Publish
-from tests.release.test_restore import spoil
+from tests.release.instances import spoil
 
 
 @pytest.mark.parametrize("name", ["analytics.duckdb", "claims_ml_scores.parquet"])
