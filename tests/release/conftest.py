@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +26,7 @@ NIGHT = RunToken("scheduled__2026-11-22T19:00:00+00:00", 1)
 
 MakeCandidate = Callable[..., Candidate]
 Publish = Callable[..., Published]
+Candidates: TypeAlias = dict[str, Candidate]
 
 SCORES_SCHEMA = pa.schema(
     {
@@ -207,6 +208,13 @@ def make_candidate(tmp_path: Path) -> MakeCandidate:
         return write_candidate(tmp_path / f"candidate{made}", **arguments)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def candidates(tmp_path_factory: pytest.TempPathFactory) -> Candidates:
+    """A candidate of each model that is published in the scenarios of a fault."""
+    folder = tmp_path_factory.mktemp("candidates")
+    return {model: write_candidate(folder / model, model=model) for model in ("older", "good", "night")}
 
 
 @pytest.fixture
