@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-POWER = "tests/release/test_power_loss.py"
+POWER_PUBLISHING = "tests/release/power_loss/test_publishing.py"
+POWER_BACK = "tests/release/power_loss/test_stepping_back.py"
 CRASH = "tests/release/test_crash.py"
 PUBLISH = "tests/release/test_publish.py"
 PUBLISH_REFUSALS = "tests/release/test_publish_refusals.py"
@@ -23,18 +24,15 @@ ROLLBACK = "tests/release/test_rollback.py"
 VERIFY = "tests/release/test_verify.py"
 JOURNAL = "tests/release/test_journal.py"
 
-NOTICE_FSYNCS = tuple(
-    f"{POWER}::{test}"
-    for test in (
-        "test_publish[over]",
-        "test_stepping_back_to_nothing",
-        "test_stepping_back_killed_then_again[restore-restore]",
-        "test_a_fence_alone[True]",
-        "test_the_journals_reserve_is_whole_again_after_the_next_publish",
-        "test_publish[first]",
-        "test_publish_killed_then_tried_again[first]",
-        "test_publish[collect]",
-    )
+NOTICE_FSYNCS = (
+    f"{POWER_PUBLISHING}::test_publish[over]",
+    f"{POWER_BACK}::test_stepping_back_to_nothing",
+    f"{POWER_BACK}::test_stepping_back_killed_then_again[restore-restore]",
+    f"{POWER_BACK}::test_a_fence_alone[True]",
+    f"{POWER_PUBLISHING}::test_the_journals_reserve_is_whole_again_after_the_next_publish",
+    f"{POWER_PUBLISHING}::test_publish[first]",
+    f"{POWER_PUBLISHING}::test_publish_killed_then_tried_again[first]",
+    f"{POWER_PUBLISHING}::test_publish[collect]",
 )
 """The quick ones first: each run ends at the first red."""
 SYNCS = {"fsync_file", "fsync_folder", "os.fsync", "os.fdatasync"}
@@ -111,22 +109,25 @@ _COMPARE = "problems = problems or tables.compare_problems(connection, scores=sc
 BY_HAND = [
     # Two steps swapped.
     Mutation("switch before intent", "release/publish.py", _INTENT + "    if switched:\n" + _SWITCH,
-             "    if switched:\n" + _SWITCH + _INTENT + "    if switched:\n", (f"{POWER}::test_publish[over]",)),
+             "    if switched:\n" + _SWITCH + _INTENT + "    if switched:\n",
+             (f"{POWER_PUBLISHING}::test_publish[over]",)),
     Mutation("switch before rename", "release/publish.py", _RENAME, "            room.switch(new_id)\n" + _RENAME,
-             (f"{POWER}::test_publish[over]",)),
+             (f"{POWER_PUBLISHING}::test_publish[over]",)),
     Mutation("rename before seal", "release/publish.py", _SEAL + _RENAME,
-             _RENAME + _SEAL.replace("temporary", "room.releases / new_id"), (f"{POWER}::test_publish[over]",)),
+             _RENAME + _SEAL.replace("temporary", "room.releases / new_id"),
+             (f"{POWER_PUBLISHING}::test_publish[over]",)),
     Mutation("step back: switch before fence", "release/restore.py", _BACK_DECIDE + _BACK_SWITCH,
-             _BACK_SWITCH + _BACK_DECIDE, (f"{POWER}::test_stepping_back[restore]",)),
+             _BACK_SWITCH + _BACK_DECIDE, (f"{POWER_BACK}::test_stepping_back[restore]",)),
     Mutation("rollback: switch before decision", "release/restore.py", _ROLLBACK_DECIDE + _ROLLBACK_SWITCH,
-             _ROLLBACK_SWITCH + _ROLLBACK_DECIDE, (f"{POWER}::test_rollback[False]",)),
+             _ROLLBACK_SWITCH + _ROLLBACK_DECIDE, (f"{POWER_BACK}::test_rollback[False]",)),
     Mutation("collect: deleted before renamed", "release/retention.py", _COLLECT_RENAME,
              "                shutil.rmtree(release.path)\n                trash.mkdir()",
-             (f"{POWER}::test_publish[collect]",)),
+             (f"{POWER_PUBLISHING}::test_publish[collect]",)),
     Mutation("link removed before it is made", "files.py", "    temporary.replace(link)\n",
-             "    link.unlink(missing_ok=True)\n    temporary.rename(link)\n", (f"{POWER}::test_publish[over]",)),
+             "    link.unlink(missing_ok=True)\n    temporary.rename(link)\n",
+             (f"{POWER_PUBLISHING}::test_publish[over]",)),
     # A step dropped.
-    Mutation("no intent", "release/publish.py", _INTENT, "", (f"{POWER}::test_publish[over]",)),
+    Mutation("no intent", "release/publish.py", _INTENT, "", (f"{POWER_PUBLISHING}::test_publish[over]",)),
     Mutation("no acknowledgement", "release/publish.py",
              "            room.journal.append(_record(Event.SWITCHED, release, now))\n", "            pass\n",
              (f"{CRASH}::test_two_publishers_at_once",)),

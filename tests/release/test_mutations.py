@@ -18,7 +18,7 @@ from typing import TypeAlias
 import pytest
 
 from ml.settings import PROJECT_ROOT
-from tests.release.mutations import BY_HAND, JOURNAL, POWER, UNNOTICED, VERIFY, Mutation, without_each_fsync
+from tests.release.mutations import BY_HAND, JOURNAL, POWER_PUBLISHING, UNNOTICED, VERIFY, Mutation, without_each_fsync
 
 PACKAGE = PROJECT_ROOT / "include" / "ml"
 FSYNCS = list(without_each_fsync(PACKAGE))
@@ -44,7 +44,7 @@ SLOW = {
     "release/room.py: make_static_links without fsync_folder(link.parent)",
 }
 """Noticed by one of the last tests or by none: 10 seconds to a minute each."""
-UNCHANGED = Mutation("unchanged", "", "", "", (VERIFY, JOURNAL, f"{POWER}::test_publish[over]"))
+UNCHANGED = Mutation("unchanged", "", "", "", (VERIFY, JOURNAL, f"{POWER_PUBLISHING}::test_publish[over]"))
 GREEN, RED = 0, 1
 BROKEN = re.compile("(Syntax|Indentation|Import|Name|UnboundLocal|Attribute|Type)Error")
 """A mutation must do harm, not fall over: then any test would notice it."""
