@@ -1,4 +1,4 @@
-"""A small instance with claims and a model, fresh for every test, and the steps of a night on it."""
+"""A small instance with claims and a model, fresh for every test, the steps of a night on it, and its API."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from ml import nightly
 from ml.claims.etl import publish_claims, run_sql_steps, start_build
@@ -19,6 +20,7 @@ from ml.sample.config import GeneratorConfig
 from ml.sample.files import write
 from ml.sample.generate import generate
 from ml.settings import Settings
+from tests.nightly.claims_api import Served, client_of
 
 ROWS = 1_500
 
@@ -72,8 +74,11 @@ class Night:
     published: Published
 
 
+Publish = Callable[..., Night]
+
+
 @pytest.fixture
-def publish(settings: Settings) -> Callable[..., Night]:
+def publish(settings: Settings) -> Publish:
     """Score and publish; `qc` (None: not yet) is recorded as the verdict."""
 
     def make(run_id: str, *, qc: bool | None = None) -> Night:
@@ -95,3 +100,22 @@ def store(settings: Settings) -> ReleaseStore:
 def live_id(store: ReleaseStore) -> str | None:
     live = store.live()
     return None if live is None else live.id
+
+
+@pytest.fixture
+def client(settings: Settings) -> TestClient:
+    """The API of an instance without a release."""
+    return client_of(settings)
+
+
+@pytest.fixture(scope="session")
+def served(_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    instance = tmp_path_factory.mktemp("served") / "instance"
+    shutil.copytree(_prepared, instance, symlinks=True)
+    settings, token = settings_of(instance), RunToken("night", 1)
+    scored = nightly.score(settings, token)
+    nightly.audit(settings, scored.folder)
+    store = nightly.store_of(settings)
+    live = nightly.publish(settings, token, scored.folder).release_id
+    store.record_qc(live, passed=True, log=None)
+    return Served(client_of(settings), store.get(live))

@@ -1,0 +1,49 @@
+"""What a caller asks the auditors' API for wrongly: it is refused, and what is wrong is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.nightly.claims_api import Served, got
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "message"),
+    [
+        ("servicetype=RITL", "servicetype", "not permitted"),
+        ("service_type=RITX", "service_type", "'RITL' or 'RJTL'"),
+        ("severity=fatal", "severity", "'rawat_jalan', 'ringan', 'sedang' or 'berat'"),
+        ("page_size=201", "page_size", "less than or equal to 200"),
+        ("page=0", "page", "greater than or equal to 1"),
+        ("min_risk=nan", "min_risk", "finite number"),
+        ("province=Jakarta", "province", "valid integer"),
+        ("flag=upcodin", "flag", "'upcoding', 'inflated_bill'"),
+        ("sort=amount", "sort", "'risk' or 'excess'"),
+    ],
+)
+def test_a_wrong_parameter_is_named(served: Served, query: str, field: str, message: str) -> None:
+    [problem] = got(served.client, f"/claims/high-risk?{query}", 422)["detail"]
+    assert problem["loc"] == ["query", field]
+    assert message in problem["msg"]
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("/claims/high-risk?service_type=RITL&service_type=RJTL", "service_type: given more than once"),
+        ("/providers/high-risk?page=1&page=2", "page: given more than once"),
+        ("/claims/x?release=y", "release: there is no such parameter"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(served: Served, path: str, named: str) -> None:
+    assert named in got(served.client, path, 422)["detail"]
+
+
+def test_nobody_is_sent_to_where_his_host_header_says(served: Served) -> None:
+    answer = served.client.get("/claims/high-risk/", headers={"Host": "evil.example"}, follow_redirects=False)
+    assert answer.status_code == 404
+
+
+def test_a_province_that_no_list_knows_is_named_for_providers(served: Served) -> None:
+    [problem] = got(served.client, "/providers/high-risk?province=30", 422)["detail"]
+    assert "no BPS province code" in problem["msg"]
