@@ -94,10 +94,12 @@ def test_a_claim_has_its_reasons_and_nothing_of_a_persons_number(served: Served)
 
 
 def test_the_providers_stand_in_the_order_of_their_rank(served: Served) -> None:
-    wanted = rows_of(served.live, "SELECT facility_key, reasons FROM provider_risk ORDER BY rank, facility_key")
+    told = ("facility_key", "deviance", "strong_observed", "strong_expected")
+    wanted = rows_of(served.live, f"SELECT {', '.join(told)}, reasons FROM provider_risk ORDER BY rank, facility_key")
     body = got(served.client, "/providers/high-risk?page_size=3&page=2")
-    assert [(row["facility_key"], row["reasons"]) for row in body["data"]] == [
-        (row["facility_key"], json.loads(row["reasons"])) for row in wanted[3:6]
+    assert [row["reasons"] for row in body["data"]] == [json.loads(row["reasons"]) for row in wanted[3:6]]
+    assert [[row[name] for name in told] for row in body["data"]] == [
+        [row[name] for name in told] for row in wanted[3:6]
     ]
     assert body["meta"]["total"] == len(wanted)
     [there] = rows_of(served.live, "SELECT count(*) AS n FROM provider_risk WHERE province_name = 'Jawa Barat'")

@@ -175,7 +175,9 @@ class Provider(_Row):
     amount_claimed: int
     excess_amount: int
     pattern: str | None
-    deviance: float = Field(description="How clearly its claims speak for a habit, in nats.")
+    deviance: float = Field(description="How clearly more of its claims have strong evidence than expected, in nats.")
+    strong_observed: int | None = Field(default=None, description="Its claims with strong evidence of any pattern.")
+    strong_expected: float | None = Field(default=None, description="As many as its stays and visits would bring.")
     reasons: Json[list[Reason]]
     province_name: str
     regency_code: int | None
