@@ -1,6 +1,6 @@
 """docs/runbook.md, docs/panduan-auditor.md: every command without Airflow, word for word, on two good releases.
 
-The `airflow` commands are run in tests/e2e/test_failures.py, against a running Airflow.
+The `airflow` commands are run in tests/e2e/failures/test_operator.py, against a running Airflow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command to run next, by what failed; tests/e2e/test_failures.py runs them against a real Airflow."""
+"""The command to run next, by what failed; tests/e2e/failures runs them against a real Airflow."""
 
 from __future__ import annotations
 
