@@ -217,6 +217,13 @@ def test_claims_of_another_version_are_refused_with_what_to_do(settings, write_c
     claims = write_claims(claims_table([]).drop_columns(["stay_as_short", "provider"]))
     with pytest.raises(NoClaimsError, match=r"no column provider, stay_as_short; .* --data-date 2022-12-31"):
         score_claims(settings, claims, model, load_ruleset("RULESET_v2"), tmp_path / "candidate", NOW)
+    provider = claims_table([])["provider"].combine_chunks()
+    fewer = [field.name for field in provider.type if field.name != "strong_observed"]
+    older = pa.StructArray.from_arrays([provider.field(name) for name in fewer], fewer)
+    table = claims_table([])
+    claims = write_claims(table.set_column(table.column_names.index("provider"), "provider", older))
+    with pytest.raises(NoClaimsError, match=r"no column provider\.strong_observed; .* --data-date 2022-12-31"):
+        score_claims(settings, claims, model, load_ruleset("RULESET_v2"), tmp_path / "candidate", NOW)
     claims = write_claims(claims_table([]).drop_columns(["narrow_peer_n"]))
     with pytest.raises(NoClaimsError, match="no column narrow_peer_n; "):
         score_claims(settings, claims, model, load_ruleset("RULESET_v1"), tmp_path / "candidate", NOW)

@@ -186,16 +186,23 @@ def find_claims(settings: Settings, data_date: date | None = None) -> ClaimsFile
 
 
 def require_columns(claims: Path, data_date: date, wanted: Iterable[str]) -> None:
-    """Refuse a claims_normalized that lacks a column, or the column of a field (`provider.rank`).
+    """Refuse a claims_normalized that lacks a column, or a field of one (`provider.rank`).
 
     Raises:
         NoClaimsError: it does, as another version of the ETL has made it.
     """
-    missing = sorted({name.split(".")[0] for name in wanted} - set(pq.read_schema(claims).names))
+    schema = pq.read_schema(claims)
+    missing = set()
+    for name in wanted:
+        column, _, field = name.partition(".")
+        if column not in schema.names:
+            missing.add(column)
+        elif field and schema.field(column).type.get_field_index(field) < 0:
+            missing.add(name)
     if missing:
         raise NoClaimsError(
-            f"{claims}: no column {', '.join(missing)}; another version of this program made the file. Run the ETL "
-            f"again: the DAG claims_normalized, or python -m ml.pipelines.normalize_claims --data-date {data_date}"
+            f"{claims}: no column {', '.join(sorted(missing))}; another version of this program made the file. Run the "
+            f"ETL again: the DAG claims_normalized, or python -m ml.pipelines.normalize_claims --data-date {data_date}"
         )
 
 
