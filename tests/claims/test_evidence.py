@@ -77,6 +77,25 @@ def test_severity_that_the_stay_does_not_show(compared: Callable[..., Claims]) -
     assert claims[claim_id(0)]["evidence_upcoding"] == 0, "ringan is nothing to code up to"
 
 
+def test_a_longer_stay_bears_a_severity_out(compared: Callable[..., Claims]) -> None:
+    """By 1.25 of its evidence for the shortest stay of its kind to 0.55 for the longest; the provider has no habit."""
+    heavy = [
+        claim(
+            n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL19="A-4-14-III", FKL04=f"2022-09-{10 + n % 3}", FKL30=f"{n} - x"
+        )
+        for n in range(300, 340)
+    ]
+    claims = compared([*crowd(), *heavy])
+    long = [row for row in claims.values() if row["severity_level"] == 3 and row["los_share_low"] > 0.8]
+    short = [row for row in claims.values() if row["severity_level"] == 3 and row["los_share_low"] < 0.3]
+    habit = math.log((20 - 2 + 10) / (20 + 10))
+    for row in (*long, *short):
+        weight = 1.25 - 0.7 * row["los_share_low"]
+        evidence = max(weight * (-math.log(row["severity_share"]) + 3 * habit), 0.01)
+        assert row["evidence_upcoding"] == pytest.approx(evidence)
+    assert len(long) > 5 < len(short)
+
+
 def test_severity_that_the_secondary_diagnoses_do_not_bear_out(compared: Callable[..., Claims]) -> None:
     """As long a stay as the heavy ones have, but they have five secondary diagnoses each and this one has none."""
     ids = [claim_id(n, FACILITIES[n % 4]) for n in range(300, 340)]
@@ -220,8 +239,9 @@ def test_a_provider_that_does_it_often_makes_each_case_weigh_more(compared: Call
     assert often["price_ln_ratio"] == once["price_ln_ratio"]
     of_case, of_provider = 13 / 213, 62
     habit = math.log((12 - 1 + 2) / (of_provider * of_case + 2))
-    assert often["evidence_inflated_bill"] == pytest.approx(once["evidence_inflated_bill"] + 1.5 * habit)
-    assert once["evidence_inflated_bill"] == pytest.approx(0.5 * math.log(1.16) / 0.05 - math.log(once["bill_share"]))
+    assert often["evidence_inflated_bill"] == pytest.approx(once["evidence_inflated_bill"] + 1.25 * 1.5 * habit)
+    of_a_visit = 0.5 * math.log(1.16) / 0.05 - math.log(once["bill_share"])
+    assert once["evidence_inflated_bill"] == pytest.approx(1.25 * of_a_visit), "a stay's says a quarter more"
 
 
 def write_sample(folder: Path, claims: int) -> tuple[Any, Any]:

@@ -61,7 +61,13 @@ SELECT
     -- diagnosis (of an outpatient the primary diagnosis) leads to. Beyond one in ten each nat of the latter counts
     -- double: severity is a matter of degree among honest stays, too, an INA-CBG far from the diagnosis hardly ever
     -- (docs/adr/0025).
-    CASE WHEN own_severity > 0 THEN greatest(own_severity + 3 * habit_severity, 0.01) ELSE 0 END AS by_severity,
+    -- A severity raised on paper leaves the stay as short as it was, a long one bears it out: by 1.25 of it for the
+    -- shortest stay of its kind to 0.55 for the longest (docs/adr/0028).
+    CASE
+        WHEN own_severity > 0
+            THEN greatest((own_severity + 3 * habit_severity) * (1.25 - 0.7 * coalesce(los_share_low, 0.4)), 0.01)
+        ELSE 0
+    END AS by_severity,
     own_code_creep + greatest(own_code_creep - ln(10), 0) AS by_code,
     greatest(by_severity, by_code) AS evidence_upcoding,
     CASE
@@ -88,9 +94,11 @@ SELECT
     1.5 * habit_overlap * (own_overlap > 0)::INTEGER AS from_overlap,
     1.5 * habit_clone * least(own_clone / 10, 1) AS from_clone,
     -- How far above, half a nat for a deviation, and how usual that is; the latter in part below two deviations, as
-    -- without slips in a price list a bill 2% above is rare, too.
-    coalesce(0.5 * own_inflated_bill - ln(bill_share) * least(own_inflated_bill / 2, 1), 0)
-    + from_inflated_bill AS evidence_inflated_bill,
+    -- without slips in a price list a bill 2% above is rare, too. A stay's says a quarter more than a visit's: what is
+    -- paid for one visit differs honestly more often (docs/adr/0028).
+    (
+        coalesce(0.5 * own_inflated_bill - ln(bill_share) * least(own_inflated_bill / 2, 1), 0) + from_inflated_bill
+    ) * if(service_type = 'RITL', 1.25, 1) AS evidence_inflated_bill,
     own_short_stay + from_short_stay AS evidence_short_stay,
     own_topup + from_topup AS evidence_topup,
     if(by_week, week_evidence, repeat_weight * own_repeat + from_repeat) AS evidence_repeat,
