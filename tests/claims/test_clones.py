@@ -51,6 +51,20 @@ def test_who_had_that_care_before_is_hardly_a_clone(compared: Callable[..., Clai
     assert known["evidence_clone"] == pytest.approx(deviance / 2 + 1.5 * habit * deviance / 2 / 10)
 
 
+def test_a_placeholder_had_no_care_before(compared: Callable[..., Claims]) -> None:
+    """A number that many facilities bill is nobody's, and the other claims under it are of others."""
+    same = {"FKL30": "1234 - the same", "FKL03": "2022-09-10", "FKL04": "2022-09-13"}
+    clones = [claim(n, PSTV01="9900" if n == 900 else f"9{n}", **same) for n in range(900, 905)]
+    elsewhere = [
+        claim(910 + n, FKL02=claim_id(910 + n, 9000 + n), PSTV01="9900", FKL30="1234 - the same", FKL03="2022-05-10",
+              FKL04="2022-05-13")
+        for n in range(11)
+    ]  # fmt: skip
+    claims = compared([*crowd(), *clones, *elsewhere])
+    assert claims[claim_id(900)]["repeat_after_days"] == 123
+    assert claims[claim_id(900)]["evidence_clone"] == claims[claim_id(901)]["evidence_clone"] > 0
+
+
 @pytest.mark.parametrize("elsewhere", [8, 11, 13])
 def test_what_is_expected_anyway_fades_out_as_clones(compared: Callable[..., Claims], elsewhere: int) -> None:
     """From 0.8 expected claims on, so that no claim falls from the list because a day of claims was added."""

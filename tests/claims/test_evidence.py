@@ -79,21 +79,19 @@ def test_severity_that_the_stay_does_not_show(compared: Callable[..., Claims]) -
 
 def test_a_longer_stay_bears_a_severity_out(compared: Callable[..., Claims]) -> None:
     """By 1.25 of its evidence for the shortest stay of its kind to 0.55 for the longest; the provider has no habit."""
+    days = [2, 2, 2, 2, 3, 3, 3, 3, 9, 9, 9, 9, 9, 9, 9, 9]  # of the discharge
     heavy = [
-        claim(
-            n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL19="A-4-14-III", FKL04=f"2022-09-{10 + n % 3}", FKL30=f"{n} - x"
-        )
-        for n in range(300, 340)
+        claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL19="A-4-14-III", FKL04=f"2022-09-{day:02d}", FKL30=f"{n} - x")
+        for n, day in enumerate(days, start=300)
     ]
     claims = compared([*crowd(), *heavy])
-    long = [row for row in claims.values() if row["severity_level"] == 3 and row["los_share_low"] > 0.8]
-    short = [row for row in claims.values() if row["severity_level"] == 3 and row["los_share_low"] < 0.3]
-    habit = math.log((20 - 2 + 10) / (20 + 10))
-    for row in (*long, *short):
-        weight = 1.25 - 0.7 * row["los_share_low"]
-        evidence = max(weight * (-math.log(row["severity_share"]) + 3 * habit), 0.01)
+    rows = [claims[claim_id(n, FACILITIES[n % 4])] for n in (300, 304, 308)]
+    assert [row["los_share_low"] for row in rows] == [0.125, 0.375, 0.75]
+    habit = math.log((8 - 2 + 10) / (8 + 10))
+    for row, weight in zip(rows, (1.1625, 0.9875, 0.725), strict=True):
+        evidence = weight * (-math.log(row["severity_share"]) + 3 * habit)
         assert row["evidence_upcoding"] == pytest.approx(evidence)
-    assert len(long) > 5 < len(short)
+        assert evidence > 0.1
 
 
 def test_severity_that_the_secondary_diagnoses_do_not_bear_out(compared: Callable[..., Claims]) -> None:

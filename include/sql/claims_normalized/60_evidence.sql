@@ -99,7 +99,9 @@ compared AS (
         counts.comorbidity_share,
         counts.procedure_share,
         readmissions.readmission_after_days,
-        readmissions.readmission_share
+        readmissions.readmission_share,
+        -- Of twins, who share their mother's number, one is not before the other; a placeholder is not one person's.
+        coalesce(repeats.repeat_after_days > 0 AND shared_numbers.patient_key IS NULL, FALSE) AS had_before
     FROM care
     INNER JOIN price_peers AS price
         ON
@@ -132,6 +134,7 @@ compared AS (
             AND care.inacbg_base = admission.inacbg_base
     LEFT JOIN topup_peers AS topup ON care.claim_id = topup.claim_id
     LEFT JOIN repeats ON care.claim_id = repeats.claim_id
+    LEFT JOIN shared_numbers ON care.patient_key = shared_numbers.patient_key
     LEFT JOIN dense_weeks ON care.claim_id = dense_weeks.claim_id
     LEFT JOIN fragments ON care.claim_id = fragments.claim_id
     LEFT JOIN overlapping ON care.claim_id = overlapping.claim_id
@@ -151,7 +154,7 @@ SELECT
         patient_key, admission_date, discharge_date, los, severity_group, inacbg_group,
         ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_weight,
         inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
-        care_digest, ln_price
+        care_digest, ln_price, had_before
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; peers of other INA-CBGs
     -- (price_level 3 and 4) bring what their care costs, so there the tariff alone says it, if there is one. Unusual
@@ -220,7 +223,7 @@ SELECT
         WHEN clone_count > clone_expected
             THEN
                 clone_weight
-                * if(repeat_after_days IS NULL, 1, 0.5)
+                * if(had_before, 0.5, 1)
                 * (clone_count * ln(clone_count / clone_expected) - clone_count + clone_expected)
         ELSE 0
     END AS own_clone

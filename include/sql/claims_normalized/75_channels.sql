@@ -6,7 +6,8 @@
 -- do. It is weighed 1.5, severity's 3: there the shares of a whole provider tell more than any one stay. Severity below
 -- what is expected speaks for the provider. The weights were chosen on generated claims of seeds 1 and 2; between 1 and
 -- 1.5 the result hardly changes.
--- Beside it everything of evidence. A view: it is read once, by 80_claims_normalized.sql.
+-- Beside it everything of evidence. A view: to compute it for 76_strong_claims.sql and once more for
+-- 80_claims_normalized.sql takes less than to store it.
 CREATE OR REPLACE VIEW channels AS
 WITH known AS (
     SELECT
@@ -63,9 +64,9 @@ SELECT
     -- (docs/adr/0025).
     -- A severity raised on paper leaves the stay as short as it was, a long one bears it out: by 1.25 of it for the
     -- shortest stay of its kind to 0.55 for the longest (docs/adr/0028).
+    1.25 - 0.7 * coalesce(los_share_low, 0.4) AS severity_weight,
     CASE
-        WHEN own_severity > 0
-            THEN greatest((own_severity + 3 * habit_severity) * (1.25 - 0.7 * coalesce(los_share_low, 0.4)), 0.01)
+        WHEN own_severity > 0 THEN greatest(severity_weight * (own_severity + 3 * habit_severity), 0.01)
         ELSE 0
     END AS by_severity,
     own_code_creep + greatest(own_code_creep - ln(10), 0) AS by_code,
@@ -76,8 +77,11 @@ SELECT
         WHEN service_type = 'RITL' THEN 'admission'
         ELSE 'diagnosis'
     END AS upcoding_by,
-    if(upcoding_by = 'severity', 3 * habit_severity, 0) AS from_severity,
-    1.5 * habit_inflated_bill * least(own_inflated_bill, 1) AS from_inflated_bill,
+    if(upcoding_by = 'severity', severity_weight * 3 * habit_severity, 0) AS from_severity,
+    -- A stay's high bill says a quarter more than a visit's: what is paid for one visit differs honestly more often
+    -- (docs/adr/0028).
+    if(service_type = 'RITL', 1.25, 1) AS bill_weight,
+    bill_weight * 1.5 * habit_inflated_bill * least(own_inflated_bill, 1) AS from_inflated_bill,
     1.5 * habit_short_stay * least(own_short_stay / 3, 1) AS from_short_stay,
     1.5 * habit_topup * least(own_topup / 3, 1) AS from_topup,
     -- The same care once more says less where the bill is another one: many come back honestly. The very same bill says
@@ -94,11 +98,9 @@ SELECT
     1.5 * habit_overlap * (own_overlap > 0)::INTEGER AS from_overlap,
     1.5 * habit_clone * least(own_clone / 10, 1) AS from_clone,
     -- How far above, half a nat for a deviation, and how usual that is; the latter in part below two deviations, as
-    -- without slips in a price list a bill 2% above is rare, too. A stay's says a quarter more than a visit's: what is
-    -- paid for one visit differs honestly more often (docs/adr/0028).
-    (
-        coalesce(0.5 * own_inflated_bill - ln(bill_share) * least(own_inflated_bill / 2, 1), 0) + from_inflated_bill
-    ) * if(service_type = 'RITL', 1.25, 1) AS evidence_inflated_bill,
+    -- without slips in a price list a bill 2% above is rare, too.
+    bill_weight * coalesce(0.5 * own_inflated_bill - ln(bill_share) * least(own_inflated_bill / 2, 1), 0)
+    + from_inflated_bill AS evidence_inflated_bill,
     own_short_stay + from_short_stay AS evidence_short_stay,
     own_topup + from_topup AS evidence_topup,
     if(by_week, week_evidence, repeat_weight * own_repeat + from_repeat) AS evidence_repeat,

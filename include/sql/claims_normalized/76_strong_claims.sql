@@ -1,6 +1,7 @@
 -- How many of a provider's claims show strong evidence of any pattern, against what its mix of stays and visits would
--- bring. Grain: one row per provider. Strong: 5 nats, one in 150 among peers; a high bill and a clone, whose
--- evidence is not a probability alone, 8, as among honest claims up to one in a hundred has 5 (docs/adr/0026).
+-- bring. Grain: one row per provider. Strong: 5 nats (one in 150 among peers, or less rare with the provider's habit);
+-- a high bill and a clone, whose evidence is not a probability alone, 8, as among honest claims up to one in a hundred
+-- has 5 (docs/adr/0026). A claim counts for its provider and for the country itself: one alone is 0.8 nats at most.
 -- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
 CREATE OR REPLACE TABLE strong_claims AS
 WITH shown AS (

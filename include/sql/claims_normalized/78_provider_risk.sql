@@ -1,16 +1,17 @@
 -- How risky a provider is: how sure, how odd and how much. Grain: one row per provider.
 -- patterns: for each pattern, and for claims with strong evidence of any (76_strong_claims.sql), the provider's claims
--- that show it, observed, against what its case mix would bring, expected; strong first, then the largest deviance.
+-- that show it, observed, against what its case mix (strong: its stays and visits) would bring, expected; strong first,
+-- then the largest deviance. pattern: the one with the largest, from 1 nat on.
 -- ratio: (observed + a) / (expected + a); the prior a is that of 75_channels.sql: 2, and 10 for severity.
 -- deviance, in nats: the log-likelihood ratio of a Poisson count at that ratio against 1,
 -- observed x ln(ratio) - (ratio - 1) x expected, and 0 where the ratio is 1 or less. It grows with how odd the rate is
 -- and with how many claims say so; a small provider is drawn to 0. The provider's is that of its strong claims.
 -- volume, rupiah: geometric mean of what the provider claimed and of as many claims at the country's mean.
 -- risk_score = x / (x + 1 billion rupiah ** (1/4)), x = volume ** (1/4) x (1 + (deviance / 5) ** 2), 0..1: money alone
--- is a strong sign among real labelled providers and rates alone are not. Squared, as one or two nats come by chance,
--- and a clear habit outweighs every difference of size (docs/adr/0026).
--- evidence, in nats: 2 x ln(ratio) of the strong claims, for the channel `provider` of its claims: each of them is as
--- much likelier to be fraud, and more, as the provider has more of them than others (docs/adr/0026).
+-- is a strong sign among real labelled providers and rates alone are not. Squared, as one or two nats come by chance;
+-- tens of them outweigh every difference of size (docs/adr/0026).
+-- evidence, in nats: 2 x ln(ratio) of the strong claims, for the channel `provider` of its claims: a claim is the
+-- likelier fraud the more strong claims its provider has against what is expected (docs/adr/0026).
 CREATE OR REPLACE TABLE provider_risk AS
 WITH patterns AS (
     SELECT
@@ -62,7 +63,7 @@ by_provider AS (
     SELECT
         facility_key,
         any_value(figures) FILTER (pattern = 'strong') AS strong,
-        (list(figures ORDER BY deviance DESC, pattern ASC) FILTER (pattern <> 'strong' AND deviance > 0))[1] AS main,
+        (list(figures ORDER BY deviance DESC, pattern ASC) FILTER (pattern <> 'strong' AND deviance >= 1))[1] AS main,
         list(figures ORDER BY pattern = 'strong' DESC, deviance DESC, pattern ASC) AS patterns
     FROM deviating
     GROUP BY facility_key

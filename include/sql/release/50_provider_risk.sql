@@ -1,7 +1,7 @@
 -- provider_risk: the providers, riskiest first. Grain: one row per provider with claims on the data date.
 -- What makes a provider's score is told in claims_normalized/78_provider_risk.sql. <pattern>_observed: its claims that
--- show the pattern (strong: strong evidence of any); _expected: as many as its case mix would bring; _ratio: of the
--- two, small providers drawn to 1. deviance, in nats: of the strong claims.
+-- show the pattern (strong: strong evidence of any); _expected: as many as its case mix (strong: its stays and visits)
+-- would bring; _ratio: of the two, small providers drawn to 1. deviance, in nats: of the strong claims.
 -- high_risk_claims: claims with a risk_score of 0.5 or more. Money in rupiah.
 -- reasons: strong and the patterns with the largest deviance (1 nat or more), up to three, as a JSON array; where there
 -- are fewer, last the money ("volume"), without which no provider ranks high.

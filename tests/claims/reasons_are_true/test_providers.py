@@ -63,6 +63,7 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
     observed, expected = (table.groupby(night["facility_key"]).sum() for table in (shown, usual))
     for row, figures in with_reason(night, "provider"):
         facility, pattern = row["facility_key"], figures["pattern"]
+        assert pattern is not None, "a facility in this year that has strong claims and no pattern: treat it here"
         assert figures["expected"] == pytest.approx(expected.loc[facility, pattern], abs=1e-3)
         assert figures["claims"] == claims[facility]
         assert figures["rank"] == (scores > scores[facility]).sum() + 1
@@ -90,7 +91,8 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
         of_it = deviance.loc[first["facility_key"]]
         assert first["provider"]["deviance"] == pytest.approx(of_it["strong"], abs=0.01)
         assert first["provider_patterns"][0]["pattern"] == "strong"
-        assert first["provider"]["pattern"] == (of_it.drop("strong").idxmax() if of_it.drop("strong").any() else None)
+        largest = of_it.drop("strong")
+        assert first["provider"]["pattern"] == (largest.idxmax() if largest.max() >= 1 else None)
     habits = 0
     for code in ("inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone", "upcoding"):
         for row, figures in with_reason(night, code, most=500):
@@ -107,8 +109,9 @@ def test_the_provider_reason_repeats_no_habit(night: pd.DataFrame) -> None:
     seen = set()
     for row, figures in with_reason(night, "provider", most=400):
         told_before = row["habit_pattern"] == figures["pattern"] and row["habit_observed"] >= 3
+        told_before |= figures["observed"] < 3
         seen.add(told_before)
         habit, _, rest = told(row, "provider").rpartition(f"{figures['strong_observed']:,} of {figures['claims']:,} ")
-        assert rest.startswith(("claims with strong evidence", "claim with strong evidence"))
+        assert rest.startswith("claims with strong evidence")
         assert told_before != (f": {figures['observed']:,} " in habit and "would be expected" in habit)
     assert seen == {True, False}

@@ -1,9 +1,10 @@
 -- Reasons of the channel provider: how many of its claims show strong evidence, and its strongest habit, unless the
--- claim's own reason names that already (00_macros.sql, tells_habit). Grain: one row per claim. Input: suspects.
+-- claim's own reason names that already (00_macros.sql, tells_habit) or it is two claims or fewer.
+-- Grain: one row per claim. Input: suspects.
 WITH described AS (
     SELECT
         *,
-        provider_pattern IS NOT NULL
+        coalesce(provider_observed >= 3, FALSE)
         AND NOT tells_habit(provider_pattern, habit_pattern, habit_observed) AS names_habit
     FROM suspects
     WHERE surprise_provider >= $reason_from
@@ -34,7 +35,7 @@ SELECT
         count_id(provider_providers)
     ) AS text_id,
     format(
-        'facility {}: {}{} of {} {} with strong evidence where {} would be expected; risk rank {} of {} facilities',
+        'facility {}: {}{} of {} claims with strong evidence where {} would be expected; risk rank {} of {} facilities',
         facility_key,
         if(
             names_habit,
@@ -48,7 +49,6 @@ SELECT
         ),
         count_en(provider_strong_observed),
         count_en(provider_claims),
-        plural_en(provider_claims, 'claim', 'claims'),
         expected_en(provider_strong_expected),
         count_en(provider_rank),
         count_en(provider_providers)
