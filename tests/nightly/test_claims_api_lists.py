@@ -104,8 +104,8 @@ def test_the_providers_stand_in_the_order_of_their_rank(served: Served) -> None:
     assert body["meta"]["total"] == len(wanted)
     [there] = rows_of(served.live, "SELECT count(*) AS n FROM provider_risk WHERE province_name = 'Jawa Barat'")
     assert got(served.client, "/providers/high-risk?province=32")["meta"]["total"] == there["n"] > 0
-    habit, *_ = rows_of(
-        served.live,
-        "SELECT pattern, count(*) AS n FROM provider_risk WHERE pattern IS NOT NULL GROUP BY ALL ORDER BY n DESC",
-    )
-    assert got(served.client, f"/providers/high-risk?pattern={habit['pattern']}")["meta"]["total"] == habit["n"]
+    for pattern in ("severity", "inflated_bill", "repeat", "clone"):  # in a small sample none need have a clear habit
+        [habit] = rows_of(served.live, f"SELECT count(*) AS n FROM provider_risk WHERE pattern = '{pattern}'")
+        assert (
+            got(served.client, f"/providers/high-risk?pattern={pattern}")["meta"]["total"] == habit["n"] < len(wanted)
+        )
