@@ -41,6 +41,6 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/76_strong_claims.sql",
         "claims_normalized/78_provider_risk.sql",
     ],
-    "assemble_claims": ["claims_normalized/80_claims_normalized.sql"],
+    "assemble_claims": ["claims_normalized/79_words.sql", "claims_normalized/80_claims_normalized.sql"],
 }
 """The SQL of the ETL: task id -> statements, in order; the DAG and the CLI both run these."""
