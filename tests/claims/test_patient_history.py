@@ -268,6 +268,17 @@ def test_a_number_of_many_facilities_dies_no_death(compared: Callable[..., Claim
     assert claims[claim_id(910, 8188)]["overlap_of"] is None
 
 
+@pytest.mark.parametrize(("kinds", "told"), [(20, True), (21, False)])
+def test_a_facilitys_own_placeholder_is_nobodys_number(compared: Callable[..., Claims], kinds: int, told: bool) -> None:
+    """Nobody comes in more than 20 INA-CBGs, so two of these bills are of two patients."""
+    others = [
+        visit(700 + n, f"2022-01-{1 + n:02d}", PSTV01="0") | {"FKL19": f"Q-5-{20 + n}-0"} for n in range(kinds - 1)
+    ]
+    again = {"PSTV01": "0", "FKL04": "2022-09-09"}
+    claims = compared([*crowd(), *others, claim(900, **again), claim(901, **again | {"FKL03": "2022-09-03"})])
+    assert (claims[claim_id(901)]["evidence_repeat"] > 1) is told
+
+
 @pytest.mark.parametrize(
     ("dead", "death", "later", "kept"),
     [
