@@ -8,7 +8,7 @@ SQL_ROOT = Path(__file__).resolve().parents[1] / "sql"
 
 
 def sql_text(name: str) -> str:
-    """Return the text of `include/sql/<name>`, e.g. `claims_normalized/10_peer_stats.sql`."""
+    """Return the text of `include/sql/<name>`, e.g. `claims_normalized/40_peer_groups.sql`."""
     return (SQL_ROOT / name).read_text(encoding="utf-8")
 
 

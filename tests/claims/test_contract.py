@@ -146,6 +146,14 @@ def test_too_many_bad_rows_fail_and_name_column_row_and_value(raw_files, make_se
     assert "FKL47: not a number (1 rows, e.g. row 6: 'Rp2.500.000')" in message
 
 
+def test_an_export_without_its_amounts_is_refused(raw_files, make_settings, tmp_path) -> None:
+    raw_files([*(claim(n) for n in range(4)), *(claim(n, FKL47="0") for n in range(10, 14))])
+    check(make_settings(), tmp_path)
+    raw_files([*(claim(n) for n in range(4)), *(claim(n, FKL47="0") for n in range(10, 15))])
+    with pytest.raises(ContractError, match=r"2022_fkrtl.csv: FKL47, .* is 0 in 5 of 9 visits: the amounts were lost"):
+        check(make_settings(), tmp_path)
+
+
 def test_personal_numbers_are_in_neither_warehouse_nor_quarantine_nor_message(
     raw_files: Callable[..., Path], make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:

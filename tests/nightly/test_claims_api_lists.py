@@ -90,7 +90,8 @@ def test_a_claim_has_its_reasons_and_nothing_of_a_persons_number(served: Served)
     assert set(riskiest) == set(row) - told_once_a_release
     assert not {name for name in riskiest if "patient" in name or "family" in name or "pstv" in name.lower()}
     assert got(served.client, f"/claims/{riskiest['claim_id']}")["data"] == riskiest
-    assert "no such claim" in got(served.client, "/claims/81870922V999999", 404)["detail"]
+    for unknown in ("81870922V999999", "KLAIM/000001", "KLAIM%2F000001"):
+        assert "no such claim" in got(served.client, f"/claims/{unknown}", 404)["detail"]
 
 
 def test_the_providers_stand_in_the_order_of_their_rank(served: Served) -> None:

@@ -305,15 +305,18 @@ def test_what_a_tenth_of_the_peers_share_is_no_flag() -> None:
         ("flags_without_reason", "reasons", "'[]'"),
     ],
 )
+@pytest.mark.parametrize("version", ["RULESET_v2", "RULESET_of_next_year"])
 def test_the_audits_of_channels_find_what_they_are_for(
-    settings, write_claims, model, tmp_path, audit, column, value
+    settings, write_claims, model, tmp_path, audit, column, value, version
 ) -> None:
     claims = write_claims(claims_table(ODD))
     candidate = score_claims(settings, claims, model, RULESET, tmp_path / "candidate", NOW)
     spoiled = f"CASE WHEN len(flags) > 0 THEN {value} ELSE {column} END AS {column}"
     with duckdb.connect() as connection:
         connection.read_parquet(str(claims.path)).create_view("claims")
-        connection.read_parquet(str(candidate.scores)).select(f"* REPLACE ({spoiled})").create_view("candidate")
+        connection.read_parquet(str(candidate.scores)).select(
+            f"* REPLACE ({spoiled}, '{version}' AS ruleset_version)"
+        ).create_view("candidate")
         flagged = connection.sql("FROM candidate WHERE len(flags) > 0").fetchall()
         assert len(connection.sql(sql_text(f"audit_candidate/{audit}.sql")).fetchall()) == len(flagged) > 0
 

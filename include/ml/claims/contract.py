@@ -97,7 +97,7 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
 
     Raises:
         RawInputError: a file is missing, ambiguous, empty, truncated or lacks a column.
-        ContractError: more than `settings.max_bad_share` of a file's rows break the contract.
+        ContractError: more than `settings.max_bad_share` of a file's rows break the contract, or most amounts are 0.
         SettingsError: the keyed hash has no secret.
     """
     if settings.patient_key_secret is None:
@@ -138,6 +138,7 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
         )
         _fail_if_too_many(connection, settings, visits, "checked_visits", report.visits)
         _fail_if_too_many(connection, settings, diagnoses, "checked_diagnoses", report.diagnoses)
+        _fail_without_amounts(connection, visits)
     return report
 
 
@@ -256,6 +257,18 @@ def _fail_if_too_many(
         + f"\nThe rows and their reasons are in {count.quarantine}. "
         "Correct the export and run again; nothing that was published has changed."
     )
+
+
+def _fail_without_amounts(connection: duckdb.DuckDBPyConnection, raw: RawFile) -> None:
+    """Refuse an export whose amounts were lost: each 0 by itself keeps the contract, most of them cannot be."""
+    [(visits, free)] = connection.sql(
+        "SELECT count(*), count(*) FILTER (WHERE amount_claimed = 0) FROM checked_visits WHERE reasons = ''"
+    ).fetchall()
+    if free * 2 > visits:
+        raise ContractError(
+            f"{raw.path}: FKL47, the amount claimed, is 0 in {free:,} of {visits:,} visits: the amounts were lost. "
+            "Correct the export and run again; nothing that was published has changed."
+        )
 
 
 def _example(connection: duckdb.DuckDBPyConnection, raw: RawFile, table: str, reason: str) -> str:

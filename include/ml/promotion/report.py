@@ -85,7 +85,7 @@ class GateReport(_Frozen):
 
     Attributes:
         against: the default it was compared with; None for the first model.
-        conditions: hash of ruleset, code and limits that the figures hold for.
+        conditions: hash of ruleset and code that the figures hold for.
         refusals: why it must not become the default; empty when it passed.
         notes: what a person should know besides.
     """

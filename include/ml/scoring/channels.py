@@ -66,7 +66,7 @@ def channel_scores(claims: pa.Table | pa.RecordBatch, model: RiskModel, ruleset:
     """Score some claims.
 
     Args:
-        claims: rows of claims_normalized, with the columns of `ml.scoring.by_channels.COLUMNS`.
+        claims: rows of claims_normalized, with the columns of `ml.scoring.by_channels.columns_of`.
         model: whose calibration and anomaly forest count.
         ruleset: one with channels.
 

@@ -47,7 +47,7 @@ def ml_reasons(claims: pa.Table, model: RiskModel, *, threads: int = 1) -> pa.Ta
     """Explain the forest's score of some claims.
 
     Args:
-        claims: the columns of `include/sql/scoring/30_to_explain.sql`.
+        claims: the columns of `include/sql/scoring/RULESET_v1/30_to_explain.sql`.
         model: the model that scored them.
         threads: batches in work at a time; the result does not depend on it.
 

@@ -85,9 +85,9 @@ def high_risk_claims(request: Request, query: Annotated[schema.ClaimsQuery, Quer
     return schema.ClaimsPage(data=claims, meta=_page_meta(request, release, query, total))
 
 
-@guarded_routes.get("/claims/{claim_id}", tags=["claims"], dependencies=[Depends(_none)])
+@guarded_routes.get("/claims/{claim_id:path}", tags=["claims"], dependencies=[Depends(_none)])
 def one_claim(request: Request, claim_id: str) -> schema.OneClaim:
-    """One claim with its scores, whatever its risk."""
+    """One claim with its scores, whatever its risk. A claim id may hold a slash."""
     release = _release(request, None)
     claim = lists.claim(_instance(request).store, release, claim_id)
     if claim is None:

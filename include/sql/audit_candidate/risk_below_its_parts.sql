@@ -1,5 +1,5 @@
--- RULESET_v1: risk_score = max(rule_score, ml_score_normalized). RULESET_v2: rule_score is the typologies' part of it,
--- and is 0 exactly where no typology has any evidence.
+-- RULESET_v1: risk_score = max(rule_score, ml_score_normalized). Any other ruleset: rule_score is the typologies' part
+-- of it, and is 0 exactly where no typology has any evidence.
 SELECT
     candidate.claim_id,
     format(
@@ -15,7 +15,7 @@ WHERE
         AND candidate.risk_score <> greatest(candidate.rule_score, candidate.ml_score_normalized)
     )
     OR (
-        candidate.ruleset_version = 'RULESET_v2'
+        candidate.ruleset_version <> 'RULESET_v1'
         AND (
             candidate.risk_score < candidate.rule_score
             OR (candidate.rule_score > 0) <> (

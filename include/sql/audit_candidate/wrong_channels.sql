@@ -1,5 +1,5 @@
--- By RULESET_v2 every channel has a surprise, a finite number from 0 on; by RULESET_v1 there are none. excess_amount is
--- the claim's own.
+-- By RULESET_v1 there are no channels; by any other ruleset each has a surprise, a finite number from 0 on.
+-- excess_amount is the claim's own.
 SELECT
     candidate.claim_id,
     format('channels {}, excess_amount {}', candidate.channels, candidate.excess_amount) AS finding
@@ -8,7 +8,7 @@ INNER JOIN claims ON candidate.claim_id = claims.claim_id
 WHERE
     (candidate.ruleset_version = 'RULESET_v1' AND candidate.channels IS NOT NULL)
     OR (
-        candidate.ruleset_version = 'RULESET_v2'
+        candidate.ruleset_version <> 'RULESET_v1'
         AND NOT coalesce(
             least(
                 candidate.channels.upcoding, candidate.channels.inflated_bill, candidate.channels.short_stay,
