@@ -9,6 +9,8 @@ from datetime import date
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ml.claims import etl
@@ -182,7 +184,8 @@ def test_a_data_date_sees_only_what_was_discharged_by_then(raw_files, make_setti
         find_claims(settings, date(2022, 9, 1))
 
 
-def test_the_result_does_not_depend_on_row_order_or_threads(raw_files, make_settings) -> None:
+def test_the_result_does_not_depend_on_row_order_or_threads(raw_files, make_settings, monkeypatch) -> None:
+    monkeypatch.setattr(etl, "ROW_GROUP_ROWS", 100)
     rng = random.Random(1)  # noqa: S311
     rows = [claim(n, FKL47=str(rng.randrange(10**6)), FKL05=str(rng.choice([31, 33, 51]))) for n in range(500)]
     hashes = set()
@@ -193,6 +196,21 @@ def test_the_result_does_not_depend_on_row_order_or_threads(raw_files, make_sett
         normalize(settings)
         hashes.add(find_claims(settings).sha256)
     assert len(hashes) == 1
+
+
+def test_the_file_is_sorted_over_its_row_groups_and_its_words_are_texts(raw_files, make_settings, monkeypatch) -> None:
+    raw_files([claim(n, FKL05=str(11 + n % 3), FKL10=str(1 + n % 2)) for n in range(20)])
+    monkeypatch.setattr(etl, "ROW_GROUP_ROWS", 6)
+    settings = make_settings()
+    normalize(settings)
+    path = find_claims(settings).path
+    file = pq.ParquetFile(path)
+    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [6, 6, 6, 2]
+    assert [field.name for field in file.schema_arrow if pa.types.is_dictionary(field.type)] == []
+    assert etl.made_with(path)["data_date"] == str(DATA_DATE)
+    order = etl.FILE_ORDER.split(", ")
+    rows = file.read(order).to_pylist()
+    assert rows == sorted(rows, key=lambda row: [row[name] for name in order])
 
 
 def test_a_failed_build_leaves_what_was_published(raw_files, make_settings) -> None:
