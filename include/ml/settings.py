@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         default=7,
         ge=4,
         validation_alias="CLAIMS_KEEP_RELEASES",
-        description="Releases kept besides those that must be (the live one, its three ancestors, "
+        description="Newest releases that are kept; what must be kept is, too (the live one, its three ancestors, "
         "any younger than `CLAIMS_KEEP_DAYS`).",
     )
     keep_days: float = Field(

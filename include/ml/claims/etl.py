@@ -158,7 +158,7 @@ def _write_sorted(connection: duckdb.DuckDBPyConnection, target: Path, metadata:
 
     Sorted, so that the file does not depend on the order of the raw rows; by the API's filters first, so that a release
     can sort the claims part by part. PyArrow writes, as DuckDB's own COPY keeps whole row groups waiting to keep an
-    order, and with this many columns and 2 GB does all of it on one thread (docs/adr/0029).
+    order, and with this many columns and 1.8 GB does all of it on one thread (docs/adr/0029).
     """
     claims = connection.sql(f"FROM claims_normalized ORDER BY {FILE_ORDER}")
     with (

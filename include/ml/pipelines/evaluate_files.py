@@ -22,7 +22,12 @@ from ml.settings import SettingsError, load_settings
 
 def main(
     raw_dir: Annotated[Path, typer.Option(help="Folder with the two raw files.")],
-    labels: Annotated[Path, typer.Option(help="claim_id, fraud_type and perhaps is_bad_provider; .csv or .parquet.")],
+    labels: Annotated[
+        Path,
+        typer.Option(
+            help="claim_id, fraud_type and perhaps is_bad_provider; or facility_key, is_bad_provider. .csv or .parquet."
+        ),
+    ],
     data_date: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Claims discharged later are not known. [default: today in Jakarta]"),
