@@ -21,7 +21,14 @@ from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 from airflow.sdk import Param, chain, dag, get_current_context, task
 
 from claims_alerts import note_begun, note_failure, tell_failure, tell_success
-from claims_risk import CLAIMS, DATA_DATE, no_retry_for, refuse_data_date_in_backfill, retry_delay
+from claims_risk import (
+    CLAIMS,
+    DATA_DATE,
+    no_retry_for,
+    refuse_data_date_in_backfill,
+    refuse_unknown_params,
+    retry_delay,
+)
 from ml.claims.steps import SQL_STEPS
 from ml.clock import ETL_CRON, JAKARTA, DataDateError, checked_data_date
 from ml.sql import SQL_ROOT
@@ -70,6 +77,7 @@ def claims_normalized() -> None:
         from ml.settings import SettingsError, load_settings
 
         context = get_current_context()
+        refuse_unknown_params(context)
         refuse_data_date_in_backfill(context)
         with no_retry_for(RawInputError, SettingsError, DataDateError):
             day = checked_data_date(date.fromisoformat(data_date))

@@ -22,7 +22,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param, TriggerRule, dag, get_current_context, task
 
 from claims_alerts import note_begun, note_failure, tell_failure, tell_success
-from claims_risk import PUBLISH_POOL, ROLLBACK_DAG, no_retry_for, release_choices
+from claims_risk import PUBLISH_POOL, ROLLBACK_DAG, no_retry_for, refuse_unknown_params, release_choices
 from ml.clock import JAKARTA
 
 
@@ -74,8 +74,10 @@ def claims_scores_rollback() -> None:
         from ml.rollback import plan_rollback
         from ml.settings import load_settings
 
+        context = get_current_context()
+        refuse_unknown_params(context)
         with no_retry_for(ReleaseError):
-            plan = plan_rollback(load_settings(), get_current_context()["params"]["release"])
+            plan = plan_rollback(load_settings(), context["params"]["release"])
         print(plan.effect)
         return asdict(plan)
 

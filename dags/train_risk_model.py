@@ -26,7 +26,7 @@ from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from claims_alerts import note_begun, note_failure, tell_failure, tell_success
-from claims_risk import no_retry_for, retry_delay
+from claims_risk import no_retry_for, refuse_unknown_params, retry_delay
 from ml.clock import JAKARTA, TRAINING_CRON, DataDateError
 
 
@@ -83,6 +83,7 @@ def train_risk_model() -> None:
         from ml.settings import load_settings
 
         context = get_current_context()
+        refuse_unknown_params(context)
         chosen, seed = context["params"]["data_date"], context["params"]["seed"]
         run = context["dag_run"]
         with no_retry_for(NoClaimsError, DataDateError):

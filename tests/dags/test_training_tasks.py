@@ -25,17 +25,18 @@ dag = bag.dags["train_risk_model"]
 def outcome(task_id, *arguments, promote=True, run_type="manual"):
     function = dag.get_task(task_id).python_callable
     params = {"data_date": None, "seed": None, "promote": promote}
-    run = SimpleNamespace(run_id="run-1", run_type=run_type)
-    function.__globals__["get_current_context"] = lambda: {"params": params, "dag_run": run}
+    run = SimpleNamespace(run_id="run-1", run_type=run_type, conf=None)
+    function.__globals__["get_current_context"] = lambda: {"params": params, "dag_run": run, "dag": dag}
     try:
         return [function(*arguments)]
     except Exception as error:
         return [type(error).__name__, str(error)]
 
 def etl_of_a_backfill(day):
-    function = bag.dags["claims_normalized"].get_task("check_contract").python_callable
+    etl = bag.dags["claims_normalized"]
+    function = etl.get_task("check_contract").python_callable
     run = SimpleNamespace(run_type="backfill", conf={"data_date": day})
-    function.__globals__["get_current_context"] = lambda: {"dag_run": run, "run_id": "run-1"}
+    function.__globals__["get_current_context"] = lambda: {"dag_run": run, "run_id": "run-1", "dag": etl}
     try:
         function("2206-01-31")
     except Exception as error:
