@@ -65,8 +65,15 @@ def reader_view(settings: Settings) -> ReaderView:
     return ReaderView(live.id, manifest.data_date, manifest.created_at, manifest.rows)
 
 
-def outcome_of(settings: Settings, run_id: str) -> Outcome:
-    """Look up in the release journal what a run published and what became of it."""
+def outcome_of(settings: Settings, run_id: str, since: datetime | None = None) -> Outcome:
+    """Look up in the release journal what a run published and what became of it.
+
+    Args:
+        settings: of the instance.
+        run_id: the run.
+        since: when its attempt began. A release from before counts only if it has been taken back since, or if readers
+            see it unchecked; the rest was told of the attempt that made it. None: all attempts count.
+    """
     store = store_of(settings)
     seen = _journal_and_live(store)
     if seen is None:
@@ -76,12 +83,16 @@ def outcome_of(settings: Settings, run_id: str) -> Outcome:
     if publication is None or publication.release_id is None:
         return Outcome(Fate.NONE)
     release_id = publication.release_id
+    if live == release_id and store.qc_passed(release_id) is not True:
+        return Outcome(Fate.UNCHECKED, release_id)
+    taken_back = [record.at for record in journal if record.event is Step.RESTORED and record.previous == release_id]
+    if since and publication.at < since and all(moment < since for moment in taken_back):
+        return Outcome(Fate.NONE)
     if live == release_id:
-        stays = store.qc_passed(release_id) is True
-        return Outcome(Fate.STAYS if stays else Fate.UNCHECKED, release_id)
+        return Outcome(Fate.STAYS, release_id)
     if publication.event is Step.ARCHIVED:
         return Outcome(Fate.ARCHIVED, release_id)
-    if any(record.event is Step.RESTORED and record.previous == release_id for record in journal):
+    if taken_back:
         return Outcome(Fate.TAKEN_BACK, release_id)
     # Killed before its switch, the release was never seen.
     return Outcome(Fate.REPLACED if publication.event is Step.SWITCHED else Fate.NONE, release_id)

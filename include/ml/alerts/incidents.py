@@ -18,6 +18,8 @@ TRAINING_DAG = "train_risk_model"
 ROLLBACK_DAG = "claims_scores_rollback"
 """Belongs to no night: each of its failures is an incident of its own."""
 WAITING_TASK = "wait_for_etl"
+SUMMARY_TASK = "qc_summary"
+"""The one task that may be run again by itself: the release it follows is then of an earlier attempt."""
 DEADLINE_TASK = "deadline"
 """Stands for a task in what is told about a missed deadline, which is nobody's failure."""
 MAX_ERROR = 400
@@ -75,6 +77,11 @@ def failure_of(events: list[Event], run: RunKey) -> Event | None:
     """Return the first task of this attempt that failed: what follows it are consequences."""
     own = (e for e in events if e.kind is Kind.FAILED and (e.dag_id, e.run_id, e.attempt) == _name(run) and e.task_id)
     return next(own, None)
+
+
+def begun_at(events: list[Event], run: RunKey) -> datetime | None:
+    """Return when an attempt of a run began; None when that could not be noted."""
+    return next((e.at for e in events if e.kind is Kind.BEGUN and (e.dag_id, e.run_id, e.attempt) == _name(run)), None)
 
 
 def nights_of(events: list[Event], dag_id: str, task_id: str | None, last: date | None) -> set[date]:

@@ -168,9 +168,10 @@ def _restored(story: Story) -> str | None:
     if story.outcome is None or story.kind in (AlertKind.WARNING, AlertKind.RECOVERED):
         return None
     made = story.outcome.release_id
+    again = ", sejak diulang," if story.attempt else ""
     back_to = "rilis sebelumnya tayang lagi" if story.readers.release_id else "tidak ada rilis yang tayang"
     return {
-        Fate.NONE: "tidak perlu: run ini belum menayangkan apa pun.",
+        Fate.NONE: f"tidak perlu: run ini{again} belum menayangkan apa pun.",
         Fate.ARCHIVED: f"tidak perlu: rilis {made} hanya diarsipkan, data yang lebih baru tetap tayang.",
         Fate.TAKEN_BACK: f"berhasil: rilis {made} ditarik, {back_to}.",
         Fate.REPLACED: f"tidak perlu: rilis {made} sudah digantikan rilis lain.",

@@ -17,7 +17,7 @@ from ml.alerts.facts import (
     rollback_outcome,
     was_live_and_good,
 )
-from ml.alerts.incidents import DEADLINE_TASK, ROLLBACK_DAG, SCORING_DAG, WAITING_TASK, AlertKind
+from ml.alerts.incidents import DEADLINE_TASK, ROLLBACK_DAG, SCORING_DAG, SUMMARY_TASK, WAITING_TASK, AlertKind
 from ml.qc.logs import Snapshot
 from ml.settings import Settings
 
@@ -26,9 +26,9 @@ from ml.settings import Settings
 class Story:
     """Everything an alert tells, as facts. `key` names the alert: with the same key it goes out once.
 
-    `nights` counts the data dates of the incident, `since` is the first of them. `snapshot` is the QC log of the run,
-    or that of what readers see when the run has none (`of_run` tells). `waiting_run` is the scoring run of that data
-    date that has failed for want of this ETL and has to be run again.
+    `nights` counts the data dates of the incident, `since` is the first of them. `snapshot` is the QC log of what the
+    run made, or that of what readers see when there is none (`of_run` tells). `waiting_run` is the scoring run of that
+    data date that has failed for want of this ETL and has to be run again.
     """
 
     kind: AlertKind
@@ -70,7 +70,10 @@ def failure_story(settings: Settings, book: AlertBook, run: RunKey, data_date: d
     if run.dag_id == SCORING_DAG and task_id == WAITING_TASK and incidents.etl_failed(events, data_date):
         return None
     nights = incidents.nights_of(events, run.dag_id, task_id, data_date)
-    snapshot = newest_snapshot(settings, run_id=run.run_id) if run.dag_id == SCORING_DAG else None
+    outcome = _outcome(settings, run, None if task_id == SUMMARY_TASK else incidents.begun_at(events, run))
+    # By the release and not by the run: the newest log of a run that was cleared may be of the attempt before.
+    made = outcome.release_id if outcome and run.dag_id == SCORING_DAG else None
+    snapshot = newest_snapshot(settings, release_id=made)
     readers = reader_view(settings)
     return Story(
         kind=AlertKind.STILL if len(nights) > 1 else AlertKind.FAILED,
@@ -84,7 +87,7 @@ def failure_story(settings: Settings, book: AlertBook, run: RunKey, data_date: d
         nights=max(len(nights), 1),
         since=min(nights, default=None),
         readers=readers,
-        outcome=_outcome(settings, run),
+        outcome=outcome,
         snapshot=snapshot or newest_snapshot(settings, release_id=readers.release_id),
         of_run=snapshot is not None,
         waiting_run=incidents.waiting_run_of(events, run.dag_id, data_date),
@@ -108,7 +111,7 @@ def success_story(
     if run.dag_id == ROLLBACK_DAG:
         return None
     events = book.events()
-    outcome = _outcome(settings, run)
+    outcome = _outcome(settings, run)  # of all attempts: `qc_summary` alone may have been run again
     if outcome and outcome.fate not in (Fate.STAYS, Fate.ARCHIVED):
         return None  # nothing was published: that is no recovery, whatever state Airflow calls it
     ended = [
@@ -177,10 +180,11 @@ def deadline_story(settings: Settings, book: AlertBook, data_date: date, moment:
     )
 
 
-def _outcome(settings: Settings, run: RunKey) -> Outcome | None:
-    """What a run that changes what readers see has left."""
-    look_up = {SCORING_DAG: outcome_of, ROLLBACK_DAG: rollback_outcome}.get(run.dag_id)
-    return look_up(settings, run.run_id) if look_up else None
+def _outcome(settings: Settings, run: RunKey, since: datetime | None = None) -> Outcome | None:
+    """What a run that changes what readers see has left; for scoring, what it has since then."""
+    if run.dag_id == SCORING_DAG:
+        return outcome_of(settings, run.run_id, since)
+    return rollback_outcome(settings, run.run_id) if run.dag_id == ROLLBACK_DAG else None
 
 
 def told(story: Story) -> Event:
