@@ -18,6 +18,7 @@ from filelock import FileLock
 from ml import nightly
 from ml.pipelines import normalize_claims, refresh_ml_scores, show_release, train_model
 from ml.release import ReleaseStore
+from ml.release.manifest import DATABASE, MANIFEST
 from ml.settings import PROJECT_ROOT, Settings
 from tests.nightly.conftest import Night, live_id
 
@@ -60,6 +61,20 @@ def test_the_live_claims_are_shown_by_risk_or_by_money(
     claims = [match[1] for match in re.finditer(r"^ *\d+\. (\S+)  risk", capsys.readouterr().out, re.M)][:10]
     assert [values[claim] for claim in claims] == sorted(values.values(), reverse=True)[:10]
     assert ended(capsys, show_release.main, by="amount")[1].strip().endswith("--by: risk or excess")
+
+
+@pytest.mark.parametrize("name", [MANIFEST, DATABASE])
+@pytest.mark.parametrize("content", [b"", b"damaged\n" * 4096])
+def test_a_damaged_live_release_is_told_in_one_line_with_what_to_do(
+    publish: Publish, store: ReleaseStore, capsys: pytest.CaptureFixture[str], name: str, content: bytes
+) -> None:
+    path = store.get(publish("good", qc=True).published.release_id).path
+    (path / name).chmod(0o644)
+    (path / name).write_bytes(content)
+    code, said = ended(capsys, show_release.main)
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith(f"ERROR: release {path.name}, which is live, cannot be read (")
+    assert said.endswith("what to go back to: python -m ml.pipelines.releases verify --all\n")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

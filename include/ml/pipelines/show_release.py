@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +15,9 @@ from rich.markup import escape
 
 from ml.clock import JAKARTA, now
 from ml.nightly import store_of
-from ml.pipelines.console import fail
+from ml.pipelines.console import Verbose, fail, failing_in_one_line
 from ml.qc.logs import SUMMARY_NAME
-from ml.release import Release
+from ml.release import Release, ReleaseError
 from ml.settings import Settings, SettingsError, load_settings
 from ml.sql import sql_text
 
@@ -34,25 +36,41 @@ def main(
         str, typer.Option(help="Sort the claims by risk, or by excess: the rupiah that an audit could recover.")
     ] = "risk",
     language: Annotated[str, typer.Option(help="Language of the reasons: en or id.")] = "en",
+    verbose: Verbose = False,
 ) -> None:
     """Show the live release, its QC verdict, the riskiest claims with their reasons, and the files."""
     if language not in ("en", "id"):
         fail("--language: en or id")
     if by not in LISTS:
         fail(f"--by: {' or '.join(LISTS)}")
-    try:
+    with failing_in_one_line(SettingsError, verbose=verbose):
         settings = load_settings()
-    except SettingsError as error:
-        fail(error)
-    store = store_of(settings)
-    release = store.live()
-    if release is None:
-        fail(f"{settings.instance_dir}: no release is live yet. Make one: make run")
-    console = Console(soft_wrap=True)
-    _show_release(console, release, store.qc_passed(release.id))
-    _show_claims(console, release, top, by, language)
-    _show_providers(console, release, language)
-    _show_places(console, settings, release)
+        store = store_of(settings)
+        live = store.live_id()
+        if live is None:
+            fail(f"{settings.instance_dir}: no release is live yet. Make one: make run")
+        statement, heading = LISTS[by]
+        with _naming_the_release(live):
+            release = store.get(live)
+            claims, providers = _rows(release, statement, top), _rows(release, "riskiest_providers", PROVIDERS_SHOWN)
+        console = Console(soft_wrap=True)
+        _show_release(console, release, store.qc_passed(release.id))
+        _show_claims(console, claims, heading, language)
+        _show_providers(console, providers, language)
+        _show_places(console, settings, release)
+
+
+@contextmanager
+def _naming_the_release(release_id: str) -> Iterator[None]:
+    """Say of which release a file cannot be read, and what to do about it, in one line."""
+    try:
+        yield
+    except (ReleaseError, OSError, duckdb.Error) as error:
+        said = " ".join(str(error).split())
+        raise ReleaseError(
+            f"release {release_id}, which is live, cannot be read ({said}). What is damaged, and what to go back to: "
+            "python -m ml.pipelines.releases verify --all"
+        ) from error
 
 
 def _show_release(console: Console, release: Release, qc_passed: bool | None) -> None:
@@ -74,9 +92,7 @@ def _show_release(console: Console, release: Release, qc_passed: bool | None) ->
         console.print(f"{name:>12}  {value}", highlight=False)
 
 
-def _show_claims(console: Console, release: Release, top: int, by: str, language: str) -> None:
-    statement, heading = LISTS[by]
-    rows = _rows(release, statement, top)
+def _show_claims(console: Console, rows: list[dict[str, Any]], heading: str, language: str) -> None:
     console.rule(f"the {len(rows)} {heading}")
     for place, row in enumerate(rows, start=1):
         facts = (
@@ -91,8 +107,7 @@ def _show_claims(console: Console, release: Release, top: int, by: str, language
             console.print(f"       {escape(reason)}", style="dim", highlight=False)
 
 
-def _show_providers(console: Console, release: Release, language: str) -> None:
-    rows = _rows(release, "riskiest_providers", PROVIDERS_SHOWN)
+def _show_providers(console: Console, rows: list[dict[str, Any]], language: str) -> None:
     console.rule(f"the {len(rows)} riskiest providers")
     for row in rows:
         facts = (
