@@ -77,6 +77,24 @@ def test_a_damaged_live_release_is_told_in_one_line_with_what_to_do(
     assert said.endswith("what to go back to: python -m ml.pipelines.releases verify --all\n")
 
 
+def test_the_qc_log_shown_is_that_of_the_live_release(
+    publish: Publish, settings: Settings, store: ReleaseStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The newest log may be of a release that failed its QC, that was archived, or that an operator went back from."""
+    good, bad = publish("good").published.release_id, publish("bad").published.release_id
+    logs = {good: "ml_scores_qc_20261122T190500Z.json", bad: "ml_scores_qc_20261123T190500Z.json"}
+    settings.logs.mkdir(exist_ok=True)
+    for release_id, log in logs.items():
+        store.record_qc(release_id, passed=True, log=log)
+        (settings.logs / log).touch()
+    store.rollback(good, reason="test", who="test")
+    show_release.main()
+    assert re.search(rf"QC log  \S+/{logs[good]}\n", capsys.readouterr().out)
+    (settings.logs / logs[good]).unlink()
+    show_release.main()
+    assert "QC log  none of this release" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_between_switch_and_qc_takes_the_release_back(
     publish: Publish,

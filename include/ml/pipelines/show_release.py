@@ -18,6 +18,7 @@ from ml.nightly import store_of
 from ml.pipelines.console import Verbose, fail, failing_in_one_line
 from ml.qc.logs import SUMMARY_NAME
 from ml.release import Release, ReleaseError
+from ml.release.journal import History, Record
 from ml.settings import Settings, SettingsError, load_settings
 from ml.sql import sql_text
 
@@ -54,10 +55,11 @@ def main(
             release = store.get(live)
             claims, providers = _rows(release, statement, top), _rows(release, "riskiest_providers", PROVIDERS_SHOWN)
         console = Console(soft_wrap=True)
-        _show_release(console, release, store.qc_passed(release.id))
+        checked = History(store.journal()).qc(release.id)
+        _show_release(console, release, checked.passed if checked else None)
         _show_claims(console, claims, heading, language)
         _show_providers(console, providers, language)
-        _show_places(console, settings, release)
+        _show_places(console, settings, release, checked)
 
 
 @contextmanager
@@ -137,13 +139,14 @@ def _reasons(row: dict[str, Any], language: str) -> list[str]:
     return [f"- {reason['text_' + language]}" for reason in json.loads(row["reasons"])] or ["- (no reason recorded)"]
 
 
-def _show_places(console: Console, settings: Settings, release: Release) -> None:
-    logs = sorted(settings.logs.glob("ml_scores_qc_2*.json"))
+def _show_places(console: Console, settings: Settings, release: Release, checked: Record | None) -> None:
+    # Not the newest log: that may be of a release that failed its QC, was archived, or was rolled back.
+    log = settings.logs / checked.log if checked and checked.log else None
     places = {
         "table claims_ml_scores": settings.instance_dir / "analytics.duckdb",
         "the same as Parquet": settings.data / "claims_ml_scores.parquet",
         "this release's files": release.path,
-        "QC log": logs[-1] if logs else settings.logs,
+        "QC log": log if log and log.exists() else "none of this release",
         "QC summary": settings.logs / SUMMARY_NAME,
         "claims_normalized": settings.data / "claims_normalized.parquet",
         "quarantined rows": settings.quarantine if settings.quarantine.exists() else "none",

@@ -77,10 +77,14 @@ class History:
         """The highest try of a run that got as far as the journal; 0 when none did."""
         return max((r.try_number or 0 for r in self.records if r.run_id == run_id), default=0)
 
+    def qc(self, release_id: str) -> Record | None:
+        """The record of a release's last QC; None when there is none."""
+        return next((r for r in reversed(self.records) if r.event is Event.QC and r.release_id == release_id), None)
+
     def qc_passed(self, release_id: str) -> bool | None:
         """The last QC outcome of a release; None when none was recorded."""
-        outcomes = [r.passed for r in self.records if r.event is Event.QC and r.release_id == release_id]
-        return outcomes[-1] if outcomes else None
+        record = self.qc(release_id)
+        return record.passed if record else None
 
     def fence(self, token: RunToken) -> Record | None:
         """The last record that declares this try of the run dead: a fence at this try or a later one."""
