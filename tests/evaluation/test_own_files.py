@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +18,7 @@ import typer
 from typer.testing import CliRunner
 
 from ml.claims.contract import ContractError
+from ml.evaluation import own_files
 from ml.evaluation.figures import AMOUNT, AUC, BEST, OURS, P50, RECALL_OF
 from ml.evaluation.metrics import precision_at, roc_auc
 from ml.evaluation.own_files import FilesEvaluation, evaluate_files, read_labels
@@ -110,6 +116,45 @@ def test_the_command_tells_what_it_left_out_and_keeps_nothing(
     assert (document["claims"], document["frauds"], document["bad_providers"]) == (3_000, len(known) - 1, 0)
     assert {figure["level"] for figure in document["figures"]} == {"claims", "providers"}
     assert not list((tmp_path / "instance").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_ended_leaves_no_claims(files: Path, tmp_path: Path, number: signal.Signals) -> None:
+    arguments = ["--raw-dir", str(files / "raw"), "--labels", str(files / "labels.parquet")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ml.pipelines.evaluate_files", *arguments],
+        env=os.environ | {"CLAIMS_INSTANCE_DIR": str(tmp_path / "instance")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    work = tmp_path / "instance" / "work" / "evaluation"
+    try:
+        until = time.monotonic() + 60
+        while not list(work.glob("own-files-*/**/warehouse.duckdb")) and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(60) != 0
+    finally:
+        process.kill()
+    assert list(work.iterdir()) == []
+
+
+def test_patients_are_hashed_with_a_secret_that_nobody_knows(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[Settings] = []
+
+    def seen(settings: Settings, *_: object) -> None:
+        used.append(settings)
+        raise ContractError("seen enough")
+
+    monkeypatch.setattr(own_files, "start_build", seen)
+    for _ in range(2):
+        with pytest.raises(ContractError):
+            evaluate_files(files / "raw", files / "labels.parquet", UNTIL, "RULESET_v2", instance(tmp_path))
+    keys = {settings.patient_key_secret.get_secret_value() for settings in used if settings.patient_key_secret}
+    assert len(keys) == 2
+    assert all(len(key) == 64 for key in keys)
 
 
 @pytest.mark.parametrize(

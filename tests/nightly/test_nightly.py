@@ -237,13 +237,16 @@ def test_without_a_passed_qc_a_failed_run_is_taken_back(
 
 def test_sweeping_drops_what_is_old_and_bears_what_vanishes(settings: Settings) -> None:
     old, new, vanished = (settings.work / "etl" / name for name in ("old", "new", "vanished"))
+    own_files = settings.work / "evaluation" / "own-files-killed"
     old.mkdir(parents=True)
     new.mkdir()
+    own_files.mkdir(parents=True)
     vanished.symlink_to("nowhere")  # stat() fails as it does on a folder that is gone since the listing
     long_ago = (now() - nightly.WORK_KEPT - timedelta(hours=1)).timestamp()
-    os.utime(old, (long_ago, long_ago))
+    for folder in (old, own_files):
+        os.utime(folder, (long_ago, long_ago))
     nightly.recover(settings, "night")
-    assert (old.exists(), new.exists()) == (False, True)
+    assert (old.exists(), own_files.exists(), new.exists()) == (False, False, True)
 
 
 def trained_anew(settings: Settings) -> str:

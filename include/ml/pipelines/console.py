@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import duckdb
@@ -47,3 +49,22 @@ def failing_in_one_line(*expected: type[Exception], verbose: bool) -> Iterator[N
     except errors as error:
         log.debug("the error comes from here", exc_info=True)
         fail(error)
+
+
+@contextmanager
+def clearing_up_when_ended() -> Iterator[None]:
+    """End by an exception on SIGTERM or SIGHUP (a closed terminal), so that temporary folders are removed."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        signal.signal(number, signal.SIG_IGN)  # a second one would interrupt the clearing up
+        sys.exit(128 + number)
+
+    # One that is ignored (nohup) stays so.
+    ours = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_DFL]
+    for each in ours:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each in ours:
+            signal.signal(each, signal.SIG_DFL)

@@ -15,7 +15,7 @@ from ml.claims.raw_files import RawInputError
 from ml.clock import DataDateError, checked_data_date, data_date_of, now
 from ml.evaluation.own_files import FilesEvaluation, evaluate_files
 from ml.evaluation.own_files_report import write_files_report
-from ml.pipelines.console import Verbose, failing_in_one_line, say
+from ml.pipelines.console import Verbose, clearing_up_when_ended, failing_in_one_line, say
 from ml.rules import RulesetError
 from ml.settings import SettingsError, load_settings
 
@@ -41,7 +41,8 @@ def main(
     The claims go through the ETL and get a model of their own, in a folder that is removed afterwards; nothing of the
     instance changes. 100,000 claims need about half a minute.
     """
-    with failing_in_one_line(SettingsError, RulesetError, RawInputError, DataDateError, ValueError, verbose=verbose):
+    expected = (SettingsError, RulesetError, RawInputError, DataDateError, ValueError)
+    with clearing_up_when_ended(), failing_in_one_line(*expected, verbose=verbose):
         settings = load_settings()
         found = evaluate_files(
             raw_dir,
