@@ -5,10 +5,6 @@ Counts always add up: rows in = accepted + quarantined, for each file.
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +16,7 @@ import pyarrow as pa
 from ml.claims import layout
 from ml.claims.keys import use_secret
 from ml.claims.raw_files import RawFile, RawInputError, find_raw_file, finish_reading, open_raw_file, reading
+from ml.claims.scratch import scratch_folder
 from ml.clock import JAKARTA
 from ml.settings import Settings, SettingsError, duckdb_config
 from ml.sql import sql_text
@@ -111,7 +108,7 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
     database.unlink(missing_ok=True)
     quarantine = settings.quarantine / f"{data_date}-{run_name}"
     with (
-        _scratch_folder(database.parent) as scratch,
+        scratch_folder(database.parent) as scratch,
         duckdb.connect(str(database), config=duckdb_config(settings, scratch)) as connection,
     ):
         # A moment with a timezone, typed or written, is a Jakarta day, whatever this machine's timezone.
@@ -140,17 +137,6 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
         _fail_if_too_many(connection, settings, diagnoses, "checked_diagnoses", report.diagnoses)
         _fail_without_amounts(connection, visits)
     return report
-
-
-@contextmanager
-def _scratch_folder(parent: Path) -> Iterator[Path]:
-    """A folder for what still holds participant numbers (a converted .dta, spilled rows); gone afterwards."""
-    scratch = parent / f"scratch-{os.getpid()}"
-    scratch.mkdir(parents=True, exist_ok=True)
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _read(connection: duckdb.DuckDBPyConnection, raw: RawFile, statement: str, table: str) -> None:

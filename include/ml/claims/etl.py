@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from ml.claims.contract import ContractReport, check_contract
 from ml.claims.raw_files import RawInputError
+from ml.claims.scratch import sweep_scratch
 from ml.claims.steps import SQL_STEPS
 from ml.clock import now
 from ml.files import point_link, replace_durably, sha256_of
@@ -86,19 +87,12 @@ def start_build(settings: Settings, data_date: date, run_id: str) -> tuple[EtlBu
     run_name = run_name_of(run_id)
     folder = settings.work / "etl" / run_name
     shutil.rmtree(folder, ignore_errors=True)
-    _sweep_scratch(settings)
-    folder.mkdir(parents=True)
+    sweep_scratch(settings.work)  # what killed runs left still holds participant numbers
+    folder.mkdir(parents=True, exist_ok=True)
     build = EtlBuild(data_date, run_name, folder / "warehouse.duckdb")
     report = check_contract(settings, data_date, build.warehouse, run_name)
     (folder / "contract.json").write_text(json.dumps(asdict(report), default=str))
     return build, report
-
-
-def _sweep_scratch(settings: Settings) -> None:
-    """Remove what killed runs left that still holds participant numbers."""
-    for scratch in settings.work.glob("etl/*/scratch-*"):
-        if not Path(f"/proc/{scratch.name.removeprefix('scratch-')}").exists():
-            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def run_sql_steps(settings: Settings, build: EtlBuild) -> None:
