@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from datetime import time
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -126,3 +127,15 @@ def test_a_short_secret_is_refused_without_being_shown(monkeypatch, name: str) -
     with pytest.raises(SettingsError, match=name) as caught:
         load_settings()
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_relative_folder_begins_at_the_project_root(tmp_path: Path, monkeypatch) -> None:
+    """Also for a cron job or a task that stands elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    dotenv = tmp_path / "settings.env"
+    dotenv.write_text("CLAIMS_INSTANCE_DIR=instance-2\n")
+    monkeypatch.setenv("CLAIMS_RAW_DIR", "exports/2022")
+    settings = Settings(_env_file=dotenv)
+    assert (settings.logs, settings.raw) == (PROJECT_ROOT / "instance-2/logs", PROJECT_ROOT / "exports/2022")
+    monkeypatch.setenv("CLAIMS_RAW_DIR", str(tmp_path))
+    assert Settings(_env_file=dotenv).raw == tmp_path

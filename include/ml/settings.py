@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import time
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +20,14 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 class SettingsError(ValueError):
     """A setting has a wrong value; the message names the environment variable."""
+
+
+def _from_the_root(value: Path) -> Path:
+    """The same folder wherever a command, a cron job or a task stands; an absolute path stays as it is."""
+    return PROJECT_ROOT / value
+
+
+Folder: TypeAlias = Annotated[Path, AfterValidator(_from_the_root)]
 
 
 def _with_colon(value: object) -> object:
@@ -40,15 +48,17 @@ class Settings(BaseSettings):
         env_file=PROJECT_ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    instance_dir: Path = Field(
+    instance_dir: Folder = Field(
         default=PROJECT_ROOT / "instance",
         validation_alias="CLAIMS_INSTANCE_DIR",
-        description="Root of everything the system writes: releases, logs, models, warehouse, quarantine.",
+        description="Root of everything the system writes: releases, logs, models, warehouse, quarantine. "
+        "A relative path begins at the project root.",
     )
-    raw_dir: Path | None = Field(
+    raw_dir: Folder | None = Field(
         default=None,
         validation_alias="CLAIMS_RAW_DIR",
-        description="Folder with the `*fkrtl*` and `*diagnosissekunder*` files; empty means `raw/` in the instance.",
+        description="Folder with the `*fkrtl*` and `*diagnosissekunder*` files; empty means `raw/` in the instance. "
+        "A relative path begins at the project root.",
     )
     patient_key_secret: SecretStr | None = Field(
         default=None,
@@ -207,7 +217,7 @@ class Settings(BaseSettings):
     @cached_property
     def raw(self) -> Path:
         """Folder of the raw files."""
-        return (self.raw_dir or self.instance_dir / "raw").absolute()
+        return self.raw_dir or self.instance_dir / "raw"
 
     @property
     def alert_recipients(self) -> list[str]:
@@ -217,32 +227,32 @@ class Settings(BaseSettings):
     @property
     def data(self) -> Path:
         """Folder of the Parquet files that readers and scoring use."""
-        return self.instance_dir.absolute() / "data"
+        return self.instance_dir / "data"
 
     @property
     def logs(self) -> Path:
         """Folder of the QC logs."""
-        return self.instance_dir.absolute() / "logs"
+        return self.instance_dir / "logs"
 
     @property
     def models(self) -> Path:
         """Folder of the model artefacts."""
-        return self.instance_dir.absolute() / "models"
+        return self.instance_dir / "models"
 
     @property
     def quarantine(self) -> Path:
         """Folder of the rows that broke the contract."""
-        return self.instance_dir.absolute() / "quarantine"
+        return self.instance_dir / "quarantine"
 
     @property
     def warehouse(self) -> Path:
         """The ETL's DuckDB file; only the ETL writes it."""
-        return self.instance_dir.absolute() / "warehouse.duckdb"
+        return self.instance_dir / "warehouse.duckdb"
 
     @property
     def work(self) -> Path:
         """Folder for what a run builds before it is complete."""
-        return self.instance_dir.absolute() / "work"
+        return self.instance_dir / "work"
 
 
 def load_settings() -> Settings:

@@ -131,6 +131,22 @@ def test_relative_folders_are_the_callers(tmp_path: Path, monkeypatch: pytest.Mo
     assert commands.resolve("/etc", environ) == Path("/etc")
 
 
+def test_relative_folders_of_the_projects_settings_are_the_callers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make` is typed somewhere; the settings alone would take them from the project root."""
+    import os
+
+    for name in ("CLAIMS_INSTANCE_DIR", "CLAIMS_RAW_DIR"):
+        monkeypatch.setenv(name, name.lower())
+    monkeypatch.setenv("CLAIMS_CALLER_DIR", str(tmp_path))
+    project = commands.project(os.environ)
+    assert (project.instance_dir, project.settings.raw) == (
+        tmp_path / "claims_instance_dir",
+        tmp_path / "claims_raw_dir",
+    )
+
+
 def test_project_reads_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "CLAIMS_RUN_DIR": "run",
