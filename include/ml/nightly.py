@@ -33,7 +33,7 @@ from ml.settings import Settings
 log = logging.getLogger(__name__)
 
 WORK_KEPT = timedelta(days=2)
-WORK_OF_RUNS = ("etl/*", "scoring/*", "gate/scoring-*", "evaluation/own-files-*")
+WORK_OF_RUNS = ("etl/*", "scoring/*", "gate/scoring-*", "training-*", "evaluation/own-files-*")
 
 
 class QualityError(RuntimeError):

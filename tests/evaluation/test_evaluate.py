@@ -147,7 +147,7 @@ def test_one_ruleset_is_scored_once_when_it_is_ours_and_the_baseline(
         return np.arange(of.claims.rows, dtype=float)
 
     monkeypatch.setattr(module, "score_set", remembered)
-    monkeypatch.setattr(module, "train", lambda *args, seed: replace(train(*args), training={"seed": seed}))
+    monkeypatch.setattr(module, "train", lambda *args, seed, settings: replace(train(*args), training={"seed": seed}))
     evaluate(replace(PLAN, settings=(Setting.NOISY,), ruleset="RULESET_v1", models=3), work)
     assert [version for version, _ in scored] == ["RULESET_v1"] * 3
     assert len({seed for _, seed in scored}) == 3

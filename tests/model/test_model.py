@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import IsolationForest
 
+from ml.claims.etl import find_claims
 from ml.files import sha256_of
 from ml.model import training
 from ml.model.anomaly import ANOMALY_COLUMNS
@@ -22,7 +24,9 @@ from ml.model.features import CATEGORICAL, NUMERIC, learn_features
 from ml.model.forest import MOST_LEVELS, Forest, from_sklearn
 from ml.model.gate_file import read_gate_file, write_gate_file
 from ml.model.training import CONTAMINATION, SEED, TREES, train
+from ml.promotion.life import train_candidate
 from ml.rules import CHANNELS
+from ml.settings import Settings
 
 
 def claims_table(rows: int = 600, seed: int = 3) -> pa.Table:
@@ -106,8 +110,28 @@ def test_a_sample_is_the_claims_with_the_smallest_hashes(claims_file, monkeypatc
     claims = pq.read_table(claims_file).to_pandas()
     hashes = claims["claim_id"].map(lambda claim_id: hashlib.md5(claim_id.encode(), usedforsecurity=False).hexdigest())
     smallest = claims.loc[hashes.sort_values().index[:100]]
-    sample = training._calibration_sample(claims_file).to_pandas()
+    sample = training._calibration_sample(claims_file, None).to_pandas()
     assert (sample["evidence_upcoding"].to_numpy() == smallest["evidence_upcoding"].to_numpy()).all()
+
+
+def test_training_keeps_to_the_limits_of_the_settings(instance: Settings, monkeypatch) -> None:
+    """DuckDB alone would take all cores and most of the memory beside a night's tasks."""
+    limited = instance.model_copy(update={"memory_limit": "700MB", "threads": 1})
+    configs, connect = [], duckdb.connect
+
+    def seen(*arguments, config=None, **options):
+        configs.append(config or {})
+        return connect(*arguments, config=config or {}, **options)
+
+    monkeypatch.setattr(duckdb, "connect", seen)
+    version = train_candidate(limited).version
+    assert configs
+    assert {(each.get("memory_limit"), each.get("threads")) for each in configs} == {("700MB", 1)}
+    assert all(Path(each["temp_directory"]).is_relative_to(instance.work) for each in configs)
+    assert list(instance.work.glob("training-*")) == []
+    monkeypatch.undo()
+    claims = find_claims(instance)
+    assert train(claims.path, claims.data_date).version == version
 
 
 def test_another_seed_gives_another_forest_of_the_same_claims(model, claims_file) -> None:

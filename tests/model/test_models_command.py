@@ -87,7 +87,7 @@ def test_a_refused_training_ends_with_3_and_leaves_the_default(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     life.promote_candidate(instance, save(good))
-    monkeypatch.setattr(life, "train", lambda *_: bad(good))
+    monkeypatch.setattr(life, "train", lambda *_, **__: bad(good))
     with pytest.raises(SystemExit) as end:
         train_model.main()
     assert end.value.code == 3

@@ -116,7 +116,7 @@ def test_a_first_model_that_the_gate_refuses_scores_nothing(
     instance: Settings, good: RiskModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = replace(good, training=good.training | {"definitions": {}})
-    monkeypatch.setattr(life, "train", lambda *_: bad)
+    monkeypatch.setattr(life, "train", lambda *_, **__: bad)
     with pytest.raises(life.GateRefusedError, match="There is no default model yet"):
         nightly.score(instance, RunToken("night", 1))
     assert Registry.of(instance).default_version is None

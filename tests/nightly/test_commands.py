@@ -95,6 +95,24 @@ def test_the_qc_log_shown_is_that_of_the_live_release(
     assert "QC log  none of this release" in capsys.readouterr().out
 
 
+def test_showing_keeps_to_the_limits_of_the_settings(
+    settings: Settings, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("good", qc=True)
+    configs: list[dict[str, object]] = []
+    connect = duckdb.connect
+
+    def seen(*arguments: object, config: dict[str, object] | None = None, **options: object) -> object:
+        configs.append(config or {})
+        return connect(*arguments, config=config or {}, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(duckdb, "connect", seen)
+    show_release.main(top=10, by="risk", language="en")
+    assert {(each.get("memory_limit"), each.get("threads")) for each in configs} == {
+        (settings.memory_limit, settings.threads)
+    }
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_between_switch_and_qc_takes_the_release_back(
     publish: Publish,

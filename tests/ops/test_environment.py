@@ -141,10 +141,8 @@ def test_relative_folders_of_the_projects_settings_are_the_callers(
         monkeypatch.setenv(name, name.lower())
     monkeypatch.setenv("CLAIMS_CALLER_DIR", str(tmp_path))
     project = commands.project(os.environ)
-    assert (project.instance_dir, project.settings.raw) == (
-        tmp_path / "claims_instance_dir",
-        tmp_path / "claims_raw_dir",
-    )
+    assert project.instance_dir == tmp_path / "claims_instance_dir"
+    assert project.settings.raw == tmp_path / "claims_raw_dir"
 
 
 def test_project_reads_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

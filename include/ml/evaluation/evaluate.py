@@ -50,6 +50,7 @@ from ml.rules import Ruleset, load_ruleset
 from ml.sample import GeneratorConfig
 from ml.sample.config import Setting
 from ml.scoring.score import score_claims
+from ml.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,8 @@ def evaluate(
         labelled = make_labelled_set(config, name, folder, threads=threads, memory_limit=memory_limit)
         with tempfile.TemporaryDirectory(prefix="scoring-", dir=work) as scratch:
             score = partial(score_set, folder=Path(scratch) / "it", threads=threads, memory_limit=memory_limit)
-            found = judge(labelled, rulesets, plan.models, score, provider_scorer)
+            limits = own_settings(Path(scratch), threads=threads, memory_limit=memory_limit)
+            found = judge(labelled, rulesets, plan.models, score, limits, provider_scorer)
         facts.append(_facts(setting, seed, labelled, Providers.of(labelled)))
         figures += [Figure(setting, seed, *figure) for figure in found]
     return Evaluation(plan, tuple(facts), tuple(figures))
@@ -129,6 +131,7 @@ def judge(
     rulesets: dict[str, Ruleset],
     models: int,
     score: Callable[..., Floats],
+    settings: Settings,
     provider_scorer: ProviderScorer = provider_scores,
 ) -> list[tuple[str, str, str, float]]:
     """Take all figures of one set: level, scorer, measure and value, as in `Figure`.
@@ -138,15 +141,20 @@ def judge(
         rulesets: ours and the one of before, by scorer (`OURS`, `RULES_V1`).
         models: how many models are trained on it.
         score: `score_set` with all but set, model and ruleset decided.
+        settings: limits of the training, and where it spills.
         provider_scorer: how our claims' scores become providers' scores.
     """
-    scores = _ruled_scores(labelled, rulesets, models, score) | _plain_scores(labelled, models)
+    scores = _ruled_scores(labelled, rulesets, models, score, settings) | _plain_scores(labelled, models)
     providers = Providers.of(labelled)
     return [*_claim_figures(labelled, scores), *_provider_figures(labelled, providers, scores, provider_scorer)]
 
 
 def _ruled_scores(
-    labelled: LabelledSet, rulesets: dict[str, Ruleset], models: int, score: Callable[..., Floats]
+    labelled: LabelledSet,
+    rulesets: dict[str, Ruleset],
+    models: int,
+    score: Callable[..., Floats],
+    settings: Settings,
 ) -> dict[str, list[Floats]]:
     """The scores of every ruleset with each of the models; one that is both ours and the baseline is used once.
 
@@ -155,7 +163,7 @@ def _ruled_scores(
     versions = {ruleset.version: ruleset for ruleset in rulesets.values()}
     scores: dict[str, list[Floats]] = {version: [] for version in versions}
     for number in range(models):
-        model = train(labelled.claims.path, labelled.claims.data_date, seed=SEED + number)
+        model = train(labelled.claims.path, labelled.claims.data_date, seed=SEED + number, settings=settings)
         for version, ruleset in versions.items():
             scores[version].append(score(labelled, model, ruleset))
     return {name: scores[ruleset.version] for name, ruleset in rulesets.items()}

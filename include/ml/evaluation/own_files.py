@@ -131,7 +131,7 @@ def evaluate_files(
         score = partial(
             score_set, folder=folder / "scoring", threads=settings.threads, memory_limit=settings.memory_limit
         )
-        figures = judge(labelled, rulesets, 1, score)
+        figures = judge(labelled, rulesets, 1, score, own)
     frauds = int(told["is_fraud"].sum())
     return FilesEvaluation(
         raw=raw,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from ml.model.calibration import Calibration, learn_calibration
 from ml.model.features import NUMERIC, as_floats, learn_features
 from ml.model.forest import Forest, from_sklearn
 from ml.rules import CHANNELS
+from ml.settings import Settings, duckdb_config
 from ml.sql import sql_files, sql_text
 
 TREES = 200
@@ -41,7 +45,7 @@ LEAST_CLAIMS = 2
 """Below it c(max_samples), which path lengths are divided by, is 0 and every score would be NaN."""
 
 
-def train(claims: Path, data_date: date, seed: int = SEED) -> RiskModel:
+def train(claims: Path, data_date: date, seed: int = SEED, *, settings: Settings | None = None) -> RiskModel:
     """Train on a fixed sample of claims. The same claims and seed give the same model, bit for bit.
 
     RULESET_v1's forest: 200 trees of 256 claims each and contamination 0.03 are the current system's; the sample only
@@ -51,13 +55,14 @@ def train(claims: Path, data_date: date, seed: int = SEED) -> RiskModel:
         claims: a `claims_normalized` Parquet file.
         data_date: its data date, kept with the model.
         seed: of the forests; another one shows how much of a score is chance.
+        settings: DuckDB's limits, on which nothing depends, and where it spills; None: as much as the machine has.
 
     Raises:
         NoClaimsError: the claims lack a column, as another version of the ETL has made them.
         ModelError: fewer than `LEAST_CLAIMS` claims.
     """
     require_columns(claims, data_date, NEEDED)
-    sample = _training_sample(claims)
+    sample = _training_sample(claims, settings)
     if sample.num_rows < LEAST_CLAIMS:
         raise ModelError(
             f"{claims}: {sample.num_rows} claims cannot train a model, at least {LEAST_CLAIMS} claims are needed. "
@@ -69,7 +74,7 @@ def train(claims: Path, data_date: date, seed: int = SEED) -> RiskModel:
     features = learn_features(sample)
     forest = IsolationForest(n_estimators=TREES, contamination=CONTAMINATION, random_state=seed)
     forest.fit(features.matrix(sample))
-    evidence = _calibration_sample(claims)
+    evidence = _calibration_sample(claims, settings)
     anomaly = IsolationForest(n_estimators=ANOMALY_TREES, random_state=seed)
     anomaly.fit(anomaly_matrix(evidence.slice(0, SAMPLE_ROWS)))
     anomaly_forest = from_sklearn(anomaly)
@@ -150,16 +155,30 @@ def _wanted(claims: Path, sample_rows: int) -> dict[str, object]:
     return {"sample_rows": sample_rows, "below": below}
 
 
-def _training_sample(claims: Path) -> pa.Table:
-    with duckdb.connect() as connection:
+@contextmanager
+def _limited(settings: Settings | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    if settings is None:
+        with duckdb.connect() as connection:
+            yield connection
+        return
+    settings.work.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="training-", dir=settings.work) as folder,
+        duckdb.connect(config=duckdb_config(settings, Path(folder))) as connection,
+    ):
+        yield connection
+
+
+def _training_sample(claims: Path, settings: Settings | None) -> pa.Table:
+    with _limited(settings) as connection:
         connection.read_parquet(str(claims)).create_view("all_claims")
         connection.execute(sql_text("scoring/RULESET_v1/05_claims.sql"))
         wanted = _wanted(claims, SAMPLE_ROWS)
         return connection.sql(sql_text("model/training_sample.sql"), params=wanted).to_arrow_table()
 
 
-def _calibration_sample(claims: Path) -> pa.Table:
-    with duckdb.connect() as connection:
+def _calibration_sample(claims: Path, settings: Settings | None) -> pa.Table:
+    with _limited(settings) as connection:
         wanted = {"claims": str(claims)} | _wanted(claims, CALIBRATION_ROWS)
         return connection.sql(sql_text("model/calibration_sample.sql"), params=wanted).to_arrow_table()
 

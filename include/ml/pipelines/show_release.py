@@ -19,7 +19,7 @@ from ml.pipelines.console import Verbose, fail, failing_in_one_line
 from ml.qc.logs import SUMMARY_NAME
 from ml.release import Release, ReleaseError
 from ml.release.journal import History, Record
-from ml.settings import Settings, SettingsError, load_settings
+from ml.settings import Settings, SettingsError, duckdb_config, load_settings
 from ml.sql import sql_text
 
 PROVIDERS_SHOWN = 3
@@ -53,7 +53,8 @@ def main(
         statement, heading = LISTS[by]
         with _naming_the_release(live):
             release = store.get(live)
-            claims, providers = _rows(release, statement, top), _rows(release, "riskiest_providers", PROVIDERS_SHOWN)
+            claims = _rows(settings, release, statement, top)
+            providers = _rows(settings, release, "riskiest_providers", PROVIDERS_SHOWN)
         console = Console(soft_wrap=True)
         checked = History(store.journal()).qc(release.id)
         _show_release(console, release, checked.passed if checked else None)
@@ -125,9 +126,10 @@ def _show_providers(console: Console, rows: list[dict[str, Any]], language: str)
             console.print(f"       {escape(reason)}", style="dim", highlight=False)
 
 
-def _rows(release: Release, statement: str, top: int) -> list[dict[str, Any]]:
+def _rows(settings: Settings, release: Release, statement: str, top: int) -> list[dict[str, Any]]:
     try:
-        with duckdb.connect(str(release.database), read_only=True) as connection:
+        config = duckdb_config(settings, settings.work)
+        with duckdb.connect(str(release.database), read_only=True, config=config) as connection:
             table = connection.sql(sql_text(f"report/{statement}.sql"), params={"top": top}).to_arrow_table()
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         fail(f"{release.database}: made by an earlier version of this program ({error}). Refresh: make run")

@@ -52,7 +52,7 @@ def train_candidate(
         ModelError: the claims cannot train one.
     """
     claims = claims_of(settings, data_date)
-    model = train(claims.path, claims.data_date, seed)
+    model = train(claims.path, claims.data_date, seed, settings=settings)
     save_model(model, settings.models)
     Registry.of(settings).record_trained(model.version, claims.source, who or user())
     log.info("trained %s on %s claims of %s", model.version, claims.rows, claims.data_date)
