@@ -178,7 +178,7 @@ def watch(context: Any) -> None:
     settings = patient_for(WATCHDOG_PATIENCE_SECONDS)
     book = book_of(settings)
     try:
-        nightly.recover(settings, None, running_in_airflow(context))
+        nightly.recover(settings, None, running_in_airflow(context), quick=True)
     finally:
         for run, day in runs_to_look_after(book, now()):
             _look_after(context, settings, book, run, day)

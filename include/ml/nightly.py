@@ -57,7 +57,11 @@ def store_of(settings: Settings) -> ReleaseStore:
 
 
 def recover(
-    settings: Settings, run_id: str | None, is_running: Callable[[str], bool] = lambda _run_id: False
+    settings: Settings,
+    run_id: str | None,
+    is_running: Callable[[str], bool] = lambda _run_id: False,
+    *,
+    quick: bool = False,
 ) -> Restored:
     """Put right what a run that died left behind: an unchecked live release, half-built files.
 
@@ -65,10 +69,11 @@ def recover(
         settings: where, and whether a damaged live release is left by itself.
         run_id: the run that begins; None when somebody recovers by hand.
         is_running: whether another run is still at work; the QC of its release is then still to come.
+        quick: hash of the live release only what was written to since it was sealed, as for a look every few minutes.
     """
     _sweep_work(settings)
     recovered = store_of(settings).recover(
-        current_run=run_id, is_running=is_running, give_up_damaged=settings.recover_from_damage
+        current_run=run_id, is_running=is_running, give_up_damaged=settings.recover_from_damage, quick=quick
     )
     level = logging.ERROR if recovered.damage else logging.WARNING if recovered.restored else logging.INFO
     log.log(level, "%s", recovered.message)

@@ -60,6 +60,26 @@ def tell(home: Path, *more: str, times: int = 1, **environ: str) -> tuple[dict[s
     return json.loads(done.stdout.partition("RESULT ")[2]), done.stdout + done.stderr
 
 
+WATCH = """
+import claims_alerts
+from ml import nightly
+
+nightly.recover = lambda settings, run_id, is_running, *, quick=False: print("RECOVER", run_id, quick)
+claims_alerts.watch({})
+"""
+
+
+def test_the_watchdogs_recover_is_quick(tmp_path: Path) -> None:
+    """Every five minutes it would hash hundreds of megabytes."""
+    own = {"CLAIMS_INSTANCE_DIR": str(tmp_path / "instance"), "PYTHONPATH": str(PROJECT_ROOT / "plugins")}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WATCH],
+        env=airflow_environment(tmp_path) | own,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert "RECOVER None True" in done.stdout, done.stdout + done.stderr
+
+
 def channels(box: Mailbox, hook: Webhook) -> dict[str, str]:
     return {
         "AIRFLOW_CONN_SMTP_DEFAULT": box.connection,

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ml.release import ReleaseError, ReleaseStore
+from ml.files import sha256_of
+from ml.release import ReleaseError, ReleaseStore, verify
+from ml.release.verify import stat_of
 from tests.release import processes
 from tests.release.conftest import Publish
 from tests.release.instances import is_noop, live_id, spoil
@@ -51,6 +53,39 @@ def test_recover_says_that_the_live_release_is_damaged_and_leaves_it(store: Rele
     assert f"the best alternative is {good.release_id}" in told.message
     assert store.rollback(None, reason="as advised", who="ops").live == good.release_id
     assert store.recover().damage == ()
+
+
+def test_a_quick_recover_hashes_only_what_was_written_to(
+    store: ReleaseStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watchdog's, every five minutes; the files are large."""
+    live, hashed = publish("live"), []
+
+    def seen(path: Path) -> str:
+        hashed.append(path.name)
+        return sha256_of(path)
+
+    monkeypatch.setattr(verify, "sha256_of", seen)
+    assert is_noop(store, store.recover(quick=True), live)
+    assert {*hashed} == {"manifest.json"}
+    assert is_noop(store, store.recover(), live)
+    assert {"analytics.duckdb", "claims_ml_scores.parquet"} <= {*hashed}
+    spoil(live)
+    assert "analytics.duckdb is not what was published" in store.recover(quick=True).damage[0]
+
+
+def test_what_rots_without_a_write_is_seen_by_a_full_recover_and_never_gone_back_to(
+    store: ReleaseStore, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, rotten = publish("good"), publish("rotten")
+    sealed = {path: verify.stat_of(path) for path in rotten.path.iterdir()}
+    spoil(rotten)
+    monkeypatch.setattr(verify, "stat_of", lambda path: sealed.get(path) or stat_of(path))
+    assert is_noop(store, store.recover(quick=True), rotten)
+    assert store.recover(quick=True).damage == ()
+    assert "analytics.duckdb is not what was published" in store.recover().damage[0]
+    publish("died", qc=None)
+    assert store.recover(quick=True).live == good.release_id
 
 
 @pytest.mark.parametrize("others", [True, False])

@@ -34,7 +34,7 @@ def restore(room: Room, who: RunToken | str, reason: str) -> Restored:
 
 
 def recover(
-    room: Room, current_run: str | None, reason: str, is_running: IsRunning, *, give_up_damaged: bool
+    room: Room, current_run: str | None, reason: str, is_running: IsRunning, *, give_up_damaged: bool, quick: bool
 ) -> Restored:
     """Clear up after dead processes and dead runs (see `ReleaseStore.recover`)."""
     if not room.releases.is_dir():
@@ -49,7 +49,7 @@ def recover(
         found: list[str] = []
         while live is not None:  # every round gives one release up, so that this ends
             history = room.journal.read()
-            found = damage(room, history, live)
+            found = damage(room, history, live, quick=quick)
             why = _why_dead(room, history, live, current_run, is_running)
             if why is None and found and give_up_damaged:
                 why = f"the live release is damaged ({'; '.join(found)})"

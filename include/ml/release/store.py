@@ -95,15 +95,20 @@ class ReleaseStore:
         reason: str = DEAD_RUN,
         is_running: IsRunning = lambda _run_id: False,
         give_up_damaged: bool = False,
+        quick: bool = False,
     ) -> Restored:
         """Clear up at the start of a run: sweep crashed builds, and give up what a dead run left live.
 
         A live release is given up when its QC failed, or when its QC never passed and nobody will run it any more: its
         run is not `current_run`, is not `is_running`, and is not inside `running` in another process. One whose files
         are damaged is reported in `Restored.damage` and stays live, unless `give_up_damaged`: then the nearest verified
-        ancestor becomes live. An empty instance, or one with rubbish in it, is left as it is.
+        ancestor becomes live. With `quick` a live file that nobody has written to since it was sealed is not hashed
+        again (docs/adr/0006); what the live release gives way to is. An empty instance, or one with rubbish in it, is
+        left as it is.
         """
-        return restore.recover(self._room, current_run, reason, is_running, give_up_damaged=give_up_damaged)
+        return restore.recover(
+            self._room, current_run, reason, is_running, give_up_damaged=give_up_damaged, quick=quick
+        )
 
     def running(self, run_id: str) -> AbstractContextManager[None]:
         """Keep `recover` in other processes from taking this run for dead while its QC is still to come.
