@@ -47,6 +47,13 @@ def test_env_example_names_every_setting_with_its_default() -> None:
         assert f"{secret}=\n" in text, "the example must not carry a usable secret"
 
 
+def test_env_example_says_of_every_setting_what_the_class_says() -> None:
+    """In a block of its own: a comment that heads several variables is of the first one only."""
+    blocks = (PROJECT_ROOT / ".env.example").read_text().replace("`", "").split("\n\n")[1:]
+    said = [block.splitlines()[0] for block in blocks]
+    assert said == [f"# {field.description}".replace("`", "") for field in Settings.model_fields.values()]
+
+
 def test_every_path_the_readme_links_to_exists() -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", README.read_text())
     assert links

@@ -130,8 +130,8 @@ class Settings(BaseSettings):
         default=7,
         ge=4,
         validation_alias="CLAIMS_KEEP_RELEASES",
-        description="Newest releases that are kept; what must be kept is, too (the live one, its three ancestors, "
-        "any younger than `CLAIMS_KEEP_DAYS`).",
+        description="How many of the newest releases are kept; besides them the live one, its three ancestors and any "
+        "younger than `CLAIMS_KEEP_DAYS`.",
     )
     keep_days: float = Field(
         default=1,

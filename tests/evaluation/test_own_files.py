@@ -118,6 +118,13 @@ def test_the_command_tells_what_it_left_out_and_keeps_nothing(
     assert not list((tmp_path / "instance").rglob("*.parquet"))
 
 
+def test_the_help_names_both_kinds_of_labels() -> None:
+    app = typer.Typer()
+    app.command()(command.main)
+    told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
+    assert all(name in told for name in (own_files.CLAIM_ID, own_files.FRAUD_TYPE, own_files.FACILITY))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_is_ended_leaves_no_claims(files: Path, tmp_path: Path, number: signal.Signals) -> None:
     arguments = ["--raw-dir", str(files / "raw"), "--labels", str(files / "labels.parquet")]

@@ -25,7 +25,8 @@ def main(
     labels: Annotated[
         Path,
         typer.Option(
-            help="claim_id, fraud_type and perhaps is_bad_provider; or facility_key, is_bad_provider. .csv or .parquet."
+            help="What is known, .csv or .parquet: of claims claim_id, fraud_type and perhaps is_bad_provider; or of "
+            "providers facility_key and is_bad_provider."
         ),
     ],
     data_date: Annotated[

@@ -22,7 +22,7 @@ class ReleaseStore:
     Args:
         instance_dir: root of what the system writes; made when missing.
         lock_timeout: seconds to wait for another publisher before giving up with a `ReleaseError`.
-        keep: newest releases kept besides the live one, its three ancestors and the young ones.
+        keep: how many of the newest releases are kept; besides them the live one, its three ancestors and the young.
         keep_days: age in days up to which every release is kept; at least one.
         memory_limit: memory DuckDB may use before it spills to disk, e.g. `2GB`.
         threads: threads DuckDB may use.
