@@ -147,10 +147,11 @@ def test_too_many_bad_rows_fail_and_name_column_row_and_value(raw_files, make_se
 
 
 def test_an_export_without_its_amounts_is_refused(raw_files, make_settings, tmp_path) -> None:
-    raw_files([*(claim(n) for n in range(4)), *(claim(n, FKL47="0") for n in range(10, 14))])
-    check(make_settings(), tmp_path)
-    raw_files([*(claim(n) for n in range(4)), *(claim(n, FKL47="0") for n in range(10, 15))])
-    with pytest.raises(ContractError, match=r"2022_fkrtl.csv: FKL47, .* is 0 in 5 of 9 visits: the amounts were lost"):
+    for billed, free in ((50, 50), (49, 50)):
+        raw_files([*(claim(n) for n in range(billed)), *(claim(n, FKL47="0") for n in range(200, 200 + free))])
+        check(make_settings(), tmp_path)
+    raw_files([*(claim(n) for n in range(49)), *(claim(n, FKL47="0") for n in range(200, 251))])
+    with pytest.raises(ContractError, match=r"2022_fkrtl.csv: FKL47, .* is 0 in 51 of 100 visits: the amounts were"):
         check(make_settings(), tmp_path)
 
 

@@ -133,6 +133,7 @@ def test_a_command_that_is_ended_leaves_no_claims(files: Path, tmp_path: Path, n
         env=os.environ | {"CLAIMS_INSTANCE_DIR": str(tmp_path / "instance")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # these tests may run under nohup
     )
     work = tmp_path / "instance" / "work" / "evaluation"
     try:

@@ -42,7 +42,7 @@ def test_no_route_but_health_lets_in_without_a_good_token(served: Served, kind: 
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     client = TestClient(served.client.app, headers=headers)
     paths = {
-        each.path.format(claim_id="x")
+        each.path.replace(":path}", "}").format(claim_id="x")
         for router in client.app.router.routes
         for each in routes_of(router)  # type: ignore[attr-defined]
     }

@@ -35,6 +35,8 @@ CODE_LISTS = {
 }
 
 
+MANY = 100
+"""Visits from which on most amounts cannot be 0."""
 CODES_TOLD = 20
 """A column that has slipped has hundreds of unknown codes."""
 
@@ -246,11 +248,11 @@ def _fail_if_too_many(
 
 
 def _fail_without_amounts(connection: duckdb.DuckDBPyConnection, raw: RawFile) -> None:
-    """Refuse an export whose amounts were lost: each 0 by itself keeps the contract, most of them cannot be."""
+    """Refuse an export whose amounts were lost: each 0 by itself keeps the contract, most of many cannot be right."""
     [(visits, free)] = connection.sql(
         "SELECT count(*), count(*) FILTER (WHERE amount_claimed = 0) FROM checked_visits WHERE reasons = ''"
     ).fetchall()
-    if free * 2 > visits:
+    if visits >= MANY and free * 2 > visits:
         raise ContractError(
             f"{raw.path}: FKL47, the amount claimed, is 0 in {free:,} of {visits:,} visits: the amounts were lost. "
             "Correct the export and run again; nothing that was published has changed."
