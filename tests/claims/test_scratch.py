@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import time
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
@@ -21,8 +21,7 @@ def use(parent: Path, ready: Event) -> None:
     with scratch_folder(parent) as scratch:
         (scratch / "raw.parquet").write_text("participant numbers")
         ready.set()
-        while True:
-            time.sleep(1)
+        signal.pause()
 
 
 @contextmanager

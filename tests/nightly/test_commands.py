@@ -102,9 +102,9 @@ def test_showing_keeps_to_the_limits_of_the_settings(
     configs: list[dict[str, object]] = []
     connect = duckdb.connect
 
-    def seen(*arguments: object, config: dict[str, object] | None = None, **options: object) -> object:
+    def seen(*arguments: Any, config: dict[str, Any] | None = None, **options: Any) -> duckdb.DuckDBPyConnection:
         configs.append(config or {})
-        return connect(*arguments, config=config or {}, **options)  # type: ignore[arg-type]
+        return connect(*arguments, config=config or {}, **options)
 
     monkeypatch.setattr(duckdb, "connect", seen)
     show_release.main(top=10, by="risk", language="en")
