@@ -213,6 +213,14 @@ def test_where_nothing_is_alike_only_the_tariff_is_asked(
     assert (odd["tariff_ln_ratio"] is None) == (excess == 0)
 
 
+def test_where_nothing_is_alike_and_there_is_no_tariff_nothing_is_said(compared: Callable[..., Claims]) -> None:
+    """A rare, dear INA-CBG in a file without tariffs: that it costs ten times what other stays do is no inflation."""
+    dear = {"FKL19": "M-1-04-I", "FKL30": "8151 - hip", "FKL32": "0", "FKL47": "30000000"}
+    odd = compared([*crowd(), claim(900, **dear)])[claim_id(900)]
+    assert (odd["price_level"], odd["price_ln_ratio"], odd["tariff_ln_ratio"]) == (4, None, None)
+    assert (odd["evidence_inflated_bill"], odd["excess_amount"]) == (0, 0)
+
+
 def test_the_very_same_bill_a_second_time_is_all_excess(compared: Callable[..., Claims]) -> None:
     same = {"PSTV01": "7", "FKL30": "9301 - something", "FKL04": "2022-09-09"}
     alike = [claim(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL30="9301 - something") for n in range(300, 400)]

@@ -223,24 +223,17 @@ def test_claims_that_are_rewritten_meanwhile_are_not_mixed(tmp_path, model, monk
 
 
 @pytest.mark.parametrize(
-    ("feature", "level", "said"),
+    ("feature", "said"),
     [
         (
             "price",
-            2,
             (
                 "tagihan tanpa top-up 3,0x median klaim sejenis",
                 "billed 3.0x the median of similar claims without top-ups",
             ),
         ),
         (
-            "price",
-            3,
-            ("tagihan tanpa top-up 3,0x median klaim lain", "billed 3.0x the median of other claims without top-ups"),
-        ),
-        (
             "topup",
-            1,
             (
                 "top-up seperti itu (kode dan nilai) ada pada sekitar 0,2% klaim sejenis",
                 "a top-up (code and amount) as about 0.2% of similar claims have",
@@ -248,8 +241,8 @@ def test_claims_that_are_rewritten_meanwhile_are_not_mixed(tmp_path, model, monk
         ),
     ],
 )
-def test_what_an_odd_figure_is_compared_with(feature, level, said) -> None:
-    figures = f"'{feature}', ln(3), {level}, ln(2), ln(2), 3, 0.5, 0.1, 0.1, 0.002, 1, 0.5, 1, 0.5, 3, 0.1"
+def test_what_an_odd_figure_is_compared_with(feature, said) -> None:
+    figures = f"'{feature}', ln(3), ln(2), ln(2), 3, 0.5, 0.1, 0.1, 0.002, 1, 0.5, 1, 0.5, 3, 0.1"
     with _reasons_connection() as connection:
         found = connection.execute(f"SELECT anomaly_words_id({figures}), anomaly_words_en({figures})").fetchone()
     assert found == said

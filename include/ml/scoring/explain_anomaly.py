@@ -18,7 +18,7 @@ ORDINARY = 0.0
 USUAL_SHARE = 0.2
 """A figure that more than this share of the peers have is not named: the forest may lean on it, but it tells nobody."""
 USUAL_RATIO = 1.1
-"""Nor is a ratio of prices that is nearer to 1."""
+"""Nor is a ratio of prices below this: who bills less than the peers gives an auditor nothing to look for."""
 NAMED_SHARE = 0.3
 """A second figure is named only with at least this share of the first one's drop; less is hardly a reason."""
 NAMES = np.array([*FEATURES], dtype=object)
@@ -40,7 +40,7 @@ def anomaly_drops(claims: pa.Table, model: RiskModel) -> NDArray[np.float64]:
 def is_remarkable(matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return which features of `ml.model.anomaly.anomaly_matrix` are far enough from ordinary to be named."""
     least = np.where(RATIOS, np.log(USUAL_RATIO), -np.log(USUAL_SHARE))
-    remarkable: NDArray[np.bool_] = np.abs(matrix) >= least  # only ratios have a sign
+    remarkable: NDArray[np.bool_] = matrix >= least
     return remarkable
 
 

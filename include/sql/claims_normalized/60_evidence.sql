@@ -30,10 +30,14 @@ compared AS (
         price.price_n,
         exp(price.ln_middle) AS price_median,
         price.ln_spread AS price_ln_spread,
-        care.ln_price - price.ln_middle AS price_ln_ratio,
+        -- Peers of other INA-CBGs (price_level 3 and 4) bring what their care costs, and say nothing about this price.
+        if(price.price_level <= 2, care.ln_price - price.ln_middle, NULL) AS price_ln_ratio,
         if(price.price_level <= 2, coalesce(own_tariffs.ln_own, 0), 0) AS own_ln_ratio,
-        ln(greatest(care.amount_claimed, 1) / (exp(price.ln_middle + own_ln_ratio) + care.topup_amount))
-            AS bill_ln_ratio,
+        if(
+            price.price_level <= 2,
+            ln(greatest(care.amount_claimed, 1) / (exp(price.ln_middle + own_ln_ratio) + care.topup_amount)),
+            NULL
+        ) AS bill_ln_ratio,
         -- A slip of the pen, or none: less than a twentieth of what the peers bring, where they are of that INA-CBG;
         -- else less than 10,000 rupiah, a seventh of the lowest real claim.
         if(
@@ -156,10 +160,10 @@ SELECT
         inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
         care_digest, ln_price, had_before
     ),
-    -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; peers of other INA-CBGs
-    -- (price_level 3 and 4) bring what their care costs, so there the tariff alone says it, if there is one. Unusual
-    -- top-ups (46_topup_peers.sql) would not have been brought, nor would the very same bill of the same
-    -- care a second time where fewer than 1 in 20 come so. Less than 1% of the bill is none: a median is no price list.
+    -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; against peers of other
+    -- INA-CBGs the tariff alone says it, if there is one. Unusual top-ups (46_topup_peers.sql) would not have been
+    -- brought, nor would the very same bill of the same care a second time where fewer than 1 in 20 come so. Less than
+    -- 1% of the bill is none: a median is no price list.
     CASE
         WHEN repeat_identical AND repeat_share < 0.05 THEN amount_claimed
         ELSE
@@ -173,15 +177,14 @@ SELECT
     if(above_usual > 0.01 * amount_claimed, above_usual, 0)::BIGINT AS excess_amount,
     -- The peers' standard deviations above their median price and the claim's own top-ups, or above its own tariff and
     -- these; beyond 20 only by the logarithm, as 100 are hardly odder. Less than 1% is rounding or the price list, no
-    -- deviation. Within honest peers prices hardly spread: 5% is the least that counts as one. Peers of other INA-CBGs
-    -- (price_level 3 and 4) say nothing about the price where there is a tariff. A bill at exactly its own tariff says
-    -- less, by half: a tariff beyond the peers' may be raised along, but more often the facility has another one; by
-    -- how much its bills at their tariff usually differ is taken off before. (greatest() passes over NULL.)
+    -- deviation. Within honest peers prices hardly spread: 5% is the least that counts as one. A bill at exactly its
+    -- own tariff says less, by half: a tariff beyond the peers' may be raised along, but more often the facility has
+    -- another one; by how much its bills at their tariff usually differ is taken off before. (greatest() passes over
+    -- NULL.)
     greatest(
         if(
-            bill_ln_ratio > 0.01 AND (price_level <= 2 OR tariff_ln_ratio IS NULL),
-            bill_ln_ratio * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1)
-            / sqrt(price_ln_spread ** 2 + if(price_level <= 2, 0.05, 0.5) ** 2),
+            bill_ln_ratio > 0.01,
+            bill_ln_ratio * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1) / sqrt(price_ln_spread ** 2 + 0.05 ** 2),
             0
         ),
         if(

@@ -83,19 +83,6 @@ CREATE OR REPLACE TEMP MACRO count_id(number) AS replace(count_en(number), ',', 
 -- The INA-CBG without its severity: what the diagnoses and procedures alone decide.
 CREATE OR REPLACE TEMP MACRO inacbg_base(inacbg) AS regexp_replace(inacbg, '-[^-]*$', '');
 
--- What makes the peers of a claim's price alike, by price_level (claims_normalized/42_price_peers.sql).
-CREATE OR REPLACE TEMP MACRO price_peers_words(
-    price_level, inacbg, severity, facility_class, ward_word, ward, region_word, region
-) AS
-CASE price_level
-    WHEN 1
-        THEN
-            concat_ws(', ', inacbg, facility_class, ward_word || ' ' || ward, region_word || ' ' || region)
-    WHEN 2 THEN inacbg
-    WHEN 3 THEN concat_ws(', ', regexp_extract(inacbg, '^[^-]+-[^-]+'), severity)
-    ELSE severity
-END;
-
 -- What a provider's pattern counts, as 70_provider_habits.sql does: 3 nats are a share of 5%, 2 nats one of 14%
 -- (strong: as 76_strong_claims.sql does).
 CREATE OR REPLACE TEMP MACRO pattern_words_id(pattern) AS

@@ -1,15 +1,11 @@
 -- What each feature of the anomaly channel (ml.model.anomaly) says of a claim.
 CREATE OR REPLACE TEMP MACRO anomaly_words_id(
-    feature, price_ln, price_level, tariff_ln, day_price_ln, los, los_low, severity, admission, topup, comorbidities,
+    feature, price_ln, tariff_ln, day_price_ln, los, los_low, severity, admission, topup, comorbidities,
     comorbidity, procedures, procedure, readmitted, readmission
 ) AS
 CASE feature
     WHEN 'price'
-        THEN format(
-            'tagihan tanpa top-up {} median klaim {}',
-            times_id(exp(price_ln), 1),
-            if(price_level <= 2, 'sejenis', 'lain')
-        )
+        THEN 'tagihan tanpa top-up ' || times_id(exp(price_ln), 1) || ' median klaim sejenis'
     WHEN 'tariff' THEN 'tagihan ' || times_id(exp(tariff_ln), 1) || ' tarif INA-CBG-nya sendiri'
     WHEN 'day_price'
         THEN 'tagihan tanpa top-up per hari rawat ' || times_id(exp(day_price_ln), 1) || ' median klaim sejenis'
@@ -36,16 +32,12 @@ CASE feature
 END;
 
 CREATE OR REPLACE TEMP MACRO anomaly_words_en(
-    feature, price_ln, price_level, tariff_ln, day_price_ln, los, los_low, severity, admission, topup, comorbidities,
+    feature, price_ln, tariff_ln, day_price_ln, los, los_low, severity, admission, topup, comorbidities,
     comorbidity, procedures, procedure, readmitted, readmission
 ) AS
 CASE feature
     WHEN 'price'
-        THEN format(
-            'billed {} the median of {} claims without top-ups',
-            times_en(exp(price_ln), 1),
-            if(price_level <= 2, 'similar', 'other')
-        )
+        THEN 'billed ' || times_en(exp(price_ln), 1) || ' the median of similar claims without top-ups'
     WHEN 'tariff' THEN 'billed ' || times_en(exp(tariff_ln), 1) || ' its own INA-CBG tariff'
     WHEN 'day_price'
         THEN format(

@@ -91,9 +91,9 @@ def deviations_above(night: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     usual = night["price_median"] * np.exp(night["own_ln_ratio"]) + night["topup_amount"]
     above = np.log(night["amount_claimed"] / usual)
     half = np.where(tariff.abs() <= 0.01, 0.5, 1)
-    by_peers = above * half / np.hypot(night["price_ln_spread"], np.where(wide, 0.5, 0.05))
+    by_peers = above * half / np.hypot(night["price_ln_spread"], 0.05)
     by_tariff = tariff / np.hypot(np.where(wide, 0, night["price_ln_spread"]), 0.05)
-    return by_peers.where((above > 0.01) & (~wide | tariff.isna())), by_tariff.where(tariff > 0.01)
+    return by_peers.where((above > 0.01) & ~wide), by_tariff.where(tariff > 0.01)
 
 
 def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:

@@ -37,12 +37,12 @@ worded AS (
         concat_ws(
             '; ',
             anomaly_words_id(
-                first_new, price_ln_ratio, price_level, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
+                first_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
                 severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
                 procedure_share, readmission_after_days, readmission_share
             ),
             anomaly_words_id(
-                second_new, price_ln_ratio, price_level, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
+                second_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
                 severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
                 procedure_share, readmission_after_days, readmission_share
             )
@@ -50,12 +50,12 @@ worded AS (
         concat_ws(
             '; ',
             anomaly_words_en(
-                first_new, price_ln_ratio, price_level, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
+                first_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
                 severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
                 procedure_share, readmission_after_days, readmission_share
             ),
             anomaly_words_en(
-                second_new, price_ln_ratio, price_level, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
+                second_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
                 severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
                 procedure_share, readmission_after_days, readmission_share
             )

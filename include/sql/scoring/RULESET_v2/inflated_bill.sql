@@ -1,20 +1,25 @@
 -- Reasons of the channel inflated_bill: the bill against the peers' median, and against the claim's own tariff where it
--- is above that, its top-ups added to both. Peers of other INA-CBGs (price_level 3 and 4) and such as
--- it does not exceed are named only where the tariff says nothing. Grain: one row per claim. Input: suspects.
+-- is above that, its top-ups added to both. Peers of other INA-CBGs (price_level 3 and 4) and such as it does not
+-- exceed are not named. Grain: one row per claim. Input: suspects.
 WITH described AS (
     SELECT
         *,
         price_median + topup_amount AS usual,
-        price_peers_words(
-            price_level, inacbg_code, replace(severity_group, '_', ' '), facility_class,
-            'kelas rawat', ward_class, 'regional', tariff_region
+        -- What makes the peers of its price alike (claims_normalized/42_price_peers.sql).
+        if(
+            price_level = 1,
+            concat_ws(
+                ', ', inacbg_code, facility_class, 'kelas rawat ' || ward_class, 'regional ' || tariff_region
+            ),
+            inacbg_code
         ) AS peers_id,
-        price_peers_words(
-            price_level, inacbg_code, severity_en(severity_group), facility_class,
-            'ward class', ward_class, 'region', tariff_region
+        if(
+            price_level = 1,
+            concat_ws(', ', inacbg_code, facility_class, 'ward class ' || ward_class, 'region ' || tariff_region),
+            inacbg_code
         ) AS peers_en,
         coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
-        NOT above_tariff OR (price_level <= 2 AND amount_claimed > 1.01 * usual) AS against_peers,
+        price_level <= 2 AND amount_claimed > 1.01 * usual AS against_peers,
         above_tariff OR amount_claimed >= 1.1 * (price_median * exp(own_ln_ratio) + topup_amount) AS is_far
     FROM suspects
     WHERE surprise_inflated_bill >= $reason_from
@@ -24,10 +29,9 @@ phrased AS (
     SELECT
         *,
         format(
-            '{}median {} klaim {}({}{}){}',
+            '{}median {} klaim sejenis ({}{}){}',
             above_id(amount_claimed, usual),
             count_id(price_n),
-            if(price_level <= 2, 'sejenis ', 'lain '),
             peers_id,
             if(price_level = 1, '', '; disesuaikan kelas dan regionalnya')
             || if(
@@ -38,10 +42,9 @@ phrased AS (
             if(topup_amount > 0, format(' ditambah top-up ({})', rupiah_id(usual)), '')
         ) AS by_peers_id,
         format(
-            '{}the median of {} {} claims ({}{}){}',
+            '{}the median of {} similar claims ({}{}){}',
             above_en(amount_claimed, usual),
             count_en(price_n),
-            if(price_level <= 2, 'similar', 'other'),
             peers_en,
             if(price_level = 1, '', '; adjusted to its class and region')
             || if(

@@ -3,8 +3,7 @@ WITH described AS (
     SELECT
         *,
         stay_as_short / stay_n AS share_as_short,
-        -- Peers of other INA-CBGs (price_level 3 and 4) do not tell what is full.
-        coalesce(if(price_level <= 2, price_ln_ratio, tariff_ln_ratio) > -0.05, FALSE) AS in_full,
+        coalesce(coalesce(price_ln_ratio, tariff_ln_ratio) > -0.05, FALSE) AS in_full,
         -- What makes the peers of a stay alike (claims_normalized/43_stay_peers.sql).
         if(
             stay_level = 3,
