@@ -224,6 +224,22 @@ def test_a_failed_build_leaves_what_was_published(raw_files, make_settings) -> N
     assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.parametrize("content", [b"", b"not Parquet\n" * 1000, None])
+def test_a_damaged_file_is_named_with_what_to_do(raw_files, make_settings, content: bytes | None) -> None:
+    raw_files([claim(1)])
+    settings = make_settings()
+    normalize(settings)
+    path = settings.data / "claims_normalized" / f"{DATA_DATE}.parquet"
+    if content is None:  # sound Parquet, but none of the ETL's
+        pq.write_table(pa.table({"claim_id": ["1"]}), path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(
+        NoClaimsError, match=rf"{path}: no claims_normalized, or a damaged one .*--data-date {DATA_DATE}"
+    ):
+        find_claims(settings)
+
+
 @pytest.mark.parametrize("damage", ["DELETE FROM evidence", "INSERT INTO evidence SELECT * FROM evidence LIMIT 1"])
 def test_claims_that_a_step_lost_or_repeated_are_not_published(raw_files, make_settings, damage: str) -> None:
     raw_files([claim(n) for n in range(3)])

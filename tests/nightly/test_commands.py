@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import duckdb
@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from ml import nightly
+from ml.claims.find import claims_of
 from ml.pipelines import normalize_claims, refresh_ml_scores, show_release, train_model
 from ml.release import ReleaseStore
 from ml.release.manifest import DATABASE, MANIFEST
@@ -46,6 +47,25 @@ def test_a_refresh_publishes_checks_and_names_its_process(settings: Settings, st
     assert store.qc_passed(live.id) is True
     assert re.fullmatch(rf"cli__\d{{8}}T\d{{6}}Z-{os.getpid()}", live.manifest.run_id)
     assert list((settings.work / "scoring").iterdir()) == []
+
+
+@pytest.mark.parametrize(("nights_later", "named", "warns"), [(0, False, False), (3, False, True), (3, True, False)])
+def test_claims_that_the_etl_has_not_renewed_are_scored_with_a_warning(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    nights_later: int,
+    named: bool,
+    warns: bool,
+) -> None:
+    claims = claims_of(settings)
+    monkeypatch.setattr(refresh_ml_scores, "data_date_of", lambda _now: claims.data_date + timedelta(nights_later))
+    refresh_ml_scores.main(data_date=datetime.combine(claims.data_date, time()) if named else None)
+    told = [record.getMessage() for record in caplog.records if "these are old claims" in record.getMessage()]
+    assert len(told) == warns
+    assert all(
+        f"is of {claims.data_date}, tonight's would be of {claims.data_date + timedelta(3)}" in one for one in told
+    )
 
 
 @pytest.mark.parametrize(("by", "column"), [("risk", "risk_score"), ("excess", "excess_amount")])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
@@ -174,7 +175,7 @@ def find_claims(settings: Settings, data_date: date | None = None) -> ClaimsFile
     """Return the published claims of a data date; the newest when none is given.
 
     Raises:
-        NoClaimsError: there is none.
+        NoClaimsError: there is none, or its file is damaged.
     """
     folder = settings.data / "claims_normalized"
     dates = _dates(folder)
@@ -186,15 +187,15 @@ def find_claims(settings: Settings, data_date: date | None = None) -> ClaimsFile
             "python -m ml.pipelines.normalize_claims" + (f" --data-date {data_date}" if data_date else "")
         )
     path = folder / f"{wanted}.parquet"
-    made = made_with(path)
-    return ClaimsFile(
-        path,
-        wanted,
-        pq.read_metadata(path).num_rows,
-        sha256_of(path),
-        str(made["contract"]["visits"]["file"]),
-        made.get("min_peers"),
-    )
+    try:
+        rows, made = pq.read_metadata(path).num_rows, made_with(path)
+        source = str(made["contract"]["visits"]["file"])
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise NoClaimsError(
+            f"{path}: no claims_normalized, or a damaged one ({type(error).__name__}: {error}). Run the ETL again: the "
+            f"DAG claims_normalized, or python -m ml.pipelines.normalize_claims --data-date {wanted}"
+        ) from error
+    return ClaimsFile(path, wanted, rows, sha256_of(path), source, made.get("min_peers"))
 
 
 def require_columns(claims: Path, data_date: date, wanted: Iterable[str]) -> None:

@@ -7,14 +7,14 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from ml import nightly
-from ml.clock import now, stamp
+from ml.clock import data_date_of, now, stamp
 from ml.pipelines.console import Verbose, fail, log_to_stderr, say
 from ml.release import ReleaseError, RunToken
 from ml.settings import Settings, SettingsError, load_settings
@@ -103,14 +103,22 @@ def _refresh(settings: Settings, token: RunToken, top_k: int | None, data_date: 
     nightly.recover(settings, token.run_id)
     scored = nightly.score(settings, token, data_date=data_date.date() if data_date else None)
     say(f"scored {scored.rows:,} claims of {scored.data_date} with {scored.model_version}, {scored.ruleset_version}")
+    latest = data_date_of(now())
+    if data_date is None and date.fromisoformat(scored.data_date) < latest:
+        log.warning(
+            "these are old claims: the newest claims_normalized is of %s, tonight's would be of %s. The ETL has not "
+            "succeeded since; run python -m ml.pipelines.normalize_claims, or name a --data-date to score old claims",
+            scored.data_date,
+            latest,
+        )
     nightly.audit(settings, scored.folder)
     published = nightly.publish(settings, token, scored.folder)
-    log = nightly.check_quality(
+    qc_log = nightly.check_quality(
         settings, release_id=published.release_id, run_id=token.run_id, expected_rows=scored.rows, top_k=top_k
     )
     nightly.summarise(settings, scored.folder)
     state = "live" if published.switched else "archived (a newer data date is live)"
-    say(f"release {published.release_id}: {published.rows:,} rows, {state}, QC passed ({log})")
+    say(f"release {published.release_id}: {published.rows:,} rows, {state}, QC passed ({qc_log})")
 
 
 if __name__ == "__main__":
