@@ -124,9 +124,9 @@ def release_choices(limit: int = 30) -> list[str]:
     return sorted(_names_in_instance("releases", "[0-9]*-*"), reverse=True)[:limit]
 
 
-def model_choices(limit: int = 30) -> list[str]:
-    """Return the versions of the models on disk for a form; only their names are looked at."""
-    return sorted(_names_in_instance("models", "risk-*"))[:limit]
+def model_choices() -> list[str]:
+    """Return the versions of the models on disk for a form, 30 at most; only their names are looked at."""
+    return sorted(_names_in_instance("models", "risk-*"))[:30]
 
 
 def ruleset_choices() -> list[str]:

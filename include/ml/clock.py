@@ -54,14 +54,13 @@ def etl_tick(data_date: date) -> datetime:
     return datetime.combine(data_date, ETL_TIME, tzinfo=JAKARTA).astimezone(UTC)
 
 
-def latest_due(deadline: time, moment: datetime | None = None) -> date:
+def latest_due(deadline: time) -> date:
     """Return the latest data date whose scores should be live by now.
 
     Args:
         deadline: time of day (WIB) at which the scores of that day's data date must be live.
-        moment: the present, unless given.
     """
-    local = (moment or now()).astimezone(JAKARTA)
+    local = now().astimezone(JAKARTA)
     return local.date() if local.time() >= deadline else local.date() - timedelta(days=1)
 
 

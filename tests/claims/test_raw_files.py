@@ -141,6 +141,22 @@ def test_a_stata_file_cut_between_rows_is_refused(raw_files, make_settings, tmp_
     assert "holds 5 of the 6 rows its header promises" in refused(make_settings(), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("ending", "begin", "told"),
+    [
+        (".csv", b"\x1f\x8b\x08\x00", "2022_fkrtl.csv: compressed by gzip"),
+        (".csv", b"PK\x03\x04\x14\x00", "2022_fkrtl.csv: a workbook"),
+        (".csv", b"PAR1\x15\x04", "2022_fkrtl.csv: Parquet"),
+        (".csv.gz", gzip.compress(gzip.compress(b"FKL02\n")), "2022_fkrtl.csv.gz: compressed by gzip"),
+    ],
+)
+def test_another_format_under_the_name_of_a_csv_is_named(
+    raw_files, make_settings, tmp_path, ending: str, begin: bytes, told: str
+) -> None:
+    (raw_files([claim(1)], ending=ending) / f"2022_fkrtl{ending}").write_bytes(begin)
+    assert told in refused(make_settings(), tmp_path)
+
+
 def test_utf16_and_nested_columns_are_named(raw_files, make_settings, tmp_path) -> None:
     raw = raw_files([claim(1)])
     path = raw / "2022_fkrtl.csv"

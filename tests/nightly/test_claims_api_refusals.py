@@ -19,6 +19,7 @@ from tests.nightly.claims_api import Served, got
         ("province=Jakarta", "province", "valid integer"),
         ("flag=upcodin", "flag", "'upcoding', 'inflated_bill'"),
         ("sort=amount", "sort", "'risk' or 'excess'"),
+        ("read_rows=50", "read_rows", "read_release must say which"),
     ],
 )
 def test_a_wrong_parameter_is_named(served: Served, query: str, field: str, message: str) -> None:

@@ -130,10 +130,6 @@ class AlertBook:
             except OSError:
                 continue
 
-    def was_sent(self, key: str, channel: str) -> bool:
-        """Whether an alert went out on a channel."""
-        return any((folder / _mark(key, channel)).exists() for folder in self._mark_folders())
-
     def keep(self, key: str, letter: dict[str, Any]) -> None:
         """Put an alert into the outbox, so that it can be sent again as it is."""
         outbox = self.folder / "outbox"

@@ -20,6 +20,14 @@ from ml.claims.layout import Column, Kind
 from ml.claims.text_lines import blank_lines, count_lines, ends_with_newline, open_bytes, open_text
 
 FORMATS = (".csv", ".csv.gz", ".parquet", ".dta")
+NO_CSV = {
+    b"\xff\xfe": "written in UTF-16. Export it in UTF-8.",
+    b"\xfe\xff": "written in UTF-16. Export it in UTF-8.",
+    b"\x1f\x8b": "compressed by gzip, whatever its name says. Name it .csv.gz, or unpack it.",
+    b"PK\x03\x04": "a workbook (.xlsx) or an archive (.zip), whatever its name says. Save it as CSV, or unpack it.",
+    b"PAR1": "Parquet, whatever its name says. Name it .parquet.",
+}
+"""How files begin that are no CSV, and what to do with them."""
 
 
 class RawInputError(ValueError):
@@ -211,8 +219,10 @@ def _literal(text: str) -> str:
 def _csv_header(path: Path) -> tuple[str, list[str]]:
     """Return the delimiter and the column names of a CSV file."""
     with open_bytes(path) as stream:
-        if stream.read(2) in (b"\xff\xfe", b"\xfe\xff"):
-            raise RawInputError(f"{path}: written in UTF-16. Export it in UTF-8.")
+        begin = stream.read(4)
+    for mark, what in NO_CSV.items():
+        if begin.startswith(mark):
+            raise RawInputError(f"{path}: {what}")
     with open_text(path) as lines:
         first = lines.readline(1_000_000)
     if not first.strip():

@@ -82,7 +82,7 @@ class Registry:
             return False
         return True
 
-    def record_trained(self, version: str, trained_on: str, who: str, reason: str | None = None) -> None:
+    def record_trained(self, version: str, trained_on: str, who: str) -> None:
         """Note a training: on which raw file, and by whom.
 
         The same claims give the same version: where that is the default, only what it was trained on is new.
@@ -91,7 +91,7 @@ class Registry:
             default = self.default if self.default_is_readable and self.default_version == version else None
             if default and default.trained_on != trained_on:
                 make_default(self.models, replace(default, trained_on=trained_on))
-            self.log.append(Entry(event=Event.TRAINED, version=version, trained_on=trained_on, who=who, reason=reason))
+            self.log.append(Entry(event=Event.TRAINED, version=version, trained_on=trained_on, who=who))
 
     def record_gate(self, report: GateReport, who: str) -> None:
         """Note what the gate said, with its figures."""

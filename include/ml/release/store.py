@@ -92,7 +92,6 @@ class ReleaseStore:
         self,
         *,
         current_run: str | None = None,
-        reason: str = DEAD_RUN,
         is_running: IsRunning = lambda _run_id: False,
         give_up_damaged: bool = False,
         quick: bool = False,
@@ -107,7 +106,7 @@ class ReleaseStore:
         left as it is.
         """
         return restore.recover(
-            self._room, current_run, reason, is_running, give_up_damaged=give_up_damaged, quick=quick
+            self._room, current_run, DEAD_RUN, is_running, give_up_damaged=give_up_damaged, quick=quick
         )
 
     def running(self, run_id: str) -> AbstractContextManager[None]:

@@ -28,9 +28,8 @@ _in_week = case_outpatient & (_gap < 7) & np.array([case.visits >= 2 for case in
 
 @dataclass(frozen=True)
 class Visits:
-    """One row a visit. `day` is the discharge day as a position in the window; `course` numbers the courses."""
+    """One row a visit. `day` is the discharge day as a position in the window."""
 
-    course: Array
     case: Array
     patient: Array
     provider: Array
@@ -55,7 +54,7 @@ def plan(config: GeneratorConfig, rng: Rng, providers: Providers) -> Visits:
 
     course = np.repeat(np.arange(len(case)), length)
     day = _days(config, rng, case, length, course)
-    visits = Visits(course, case[course], patient[course], provider[course], day, diagnosis[course], patients)
+    visits = Visits(case[course], patient[course], provider[course], day, diagnosis[course], patients)
     _follow_stays(rng, visits)
     return visits
 

@@ -7,7 +7,7 @@ from typing import Any
 from ml.claims import layout
 from ml.release import Release, ReleaseStore
 from ml.serving.reader import Ask, reading
-from ml.serving.schema import Claim, ClaimsQuery, Provider, ProvidersQuery
+from ml.serving.schema import READ_ROWS, Claim, ClaimsQuery, Provider, ProvidersQuery
 
 
 def claims(
@@ -24,7 +24,7 @@ def claims(
     if read_release is not None:
         with reading(store, read_release, "read_release") as ask:
             ask("already_read", claim_ids=[])
-            first = ask("high_risk_claim_ids", **filters, **order, page_size=query.read_rows, skipped=0)
+            first = ask("high_risk_claim_ids", **filters, **order, page_size=query.read_rows or READ_ROWS, skipped=0)
             already_read = [row["claim_id"] for row in first]
     with reading(store, release) as ask:
         ask("already_read", claim_ids=already_read)

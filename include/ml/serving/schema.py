@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    ValidationInfo,
+    field_validator,
+)
 
 from ml.claims import layout
 
@@ -13,6 +22,8 @@ HIGH_RISK = 0.5
 """From here on a claim is listed unless the caller says otherwise, and counts as high-risk of its provider."""
 
 MAX_PAGE_SIZE = 200
+READ_ROWS = 50
+"""How far down a list was read, when nobody says."""
 
 Pattern = Literal[
     "severity", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone"
@@ -77,10 +88,20 @@ class ClaimsQuery(_Page):
         max_length=200,
         description="`meta.release_id` of the same list as it was read: its first `read_rows` claims are left out.",
     )
-    read_rows: int = Field(default=50, ge=1, le=10_000, description="How far down that list was read.")
+    read_rows: int | None = Field(
+        default=None, ge=1, le=10_000, description=f"How far down that list was read; {READ_ROWS} when it is not said."
+    )
     sort: Literal["risk", "excess"] = Field(
         default="risk", description="By risk, or by excess: the rupiah that an audit could recover."
     )
+
+    @field_validator("read_rows")
+    @classmethod
+    def _of_a_release(cls, rows: int | None, others: ValidationInfo) -> int | None:
+        # Alone it would leave nothing out, and answer with what has been read.
+        if rows is not None and others.data.get("read_release", "") is None:
+            raise ValueError("says how far down a list was read; read_release must say which")
+        return rows
 
 
 class ProvidersQuery(_Page):
