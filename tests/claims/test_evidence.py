@@ -155,8 +155,30 @@ def test_where_many_facilities_bill_so_it_is_a_practice(compared: Callable[..., 
 def test_a_rare_procedure_goes_with_the_common_diagnoses(compared: Callable[..., Claims]) -> None:
     """Three ultrasounds in all, for the diagnosis that most visits have: no oddity, however rare."""
     visits = [outpatient(n) for n in range(200)]
-    claims = compared([*visits, *(outpatient(n, at=str(FACILITIES[0]), **ULTRASOUND) for n in range(900, 903))])
-    assert claims[claim_id(900, FACILITIES[0])]["evidence_upcoding"] == 0
+    claims = compared([*visits, *(outpatient(n, **ULTRASOUND) for n in range(901, 904))])
+    assert claims[claim_id(901, FACILITIES[1])]["evidence_upcoding"] == 0
+
+
+def test_a_provider_that_bills_many_dearer_groups(compared: Callable[..., Claims]) -> None:
+    """Each of four facilities bills four such stays, one eight more; of who came with sepsis they are no oddity."""
+    dear = {"FKL19": "A-4-10-I", "FKL32": "5000000", "FKL47": "5000000", "FKL18": "A419", "FKL17A": "A41"}
+    sepsis = [
+        claim(n, **dear, FKL16="A419", FKL30=f"{n} - x", FKL02=claim_id(n, FACILITIES[n % 4])) for n in range(300, 400)
+    ]
+    some = [claim(n, **dear, FKL30=f"{n} - x", FKL02=claim_id(n, FACILITIES[n % 4])) for n in range(900, 916)]
+    many = [claim(n, **dear, FKL30=f"{n} - x") for n in range(920, 928)]
+    claims = compared([*crowd(), *sepsis, *some, *many])
+    own = -math.log((24 - 0.5) / 200)
+    expected = (50 + 12) * 24 / 224
+    habit = math.log((12 - 1 + 2) / (expected + 2))
+    for number in (900, 920):
+        odd = claims[claim_id(number)]
+        assert odd["evidence_upcoding"] == pytest.approx(beyond_one_in_ten_twice(own) + 3 * habit)
+        assert (odd["upcoding_by"], odd["habit_pattern"]) == ("admission", "dearer_code")
+        assert (odd["habit_observed"], odd["habit_expected"]) == (12, pytest.approx(expected))
+    elsewhere = claims[claim_id(901, FACILITIES[1])]
+    assert elsewhere["evidence_upcoding"] == pytest.approx(beyond_one_in_ten_twice(own)), "no habit of it there"
+    assert (elsewhere["habit_pattern"], claims[claim_id(300)]["evidence_upcoding"]) == (None, 0)
 
 
 @pytest.mark.parametrize("procedures", [("", "-"), ("9394 - x", "9394 - x")])

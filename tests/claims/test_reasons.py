@@ -142,6 +142,20 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "admitted with A010, billed as K-1-20: only 1 of 601 stays with that admission diagnosis is; the median of "
         "K-1-20, adjusted for class and region, is 3.6x that of the INA-CBG that is usual for it",
     ),
+    "dearer INA-CBGs of one facility": (
+        [
+            *(appendix(n, FKL02=claim_id(n, FACILITIES[n % 4]), FKL16="K359") for n in range(700, 760)),
+            *(appendix(n) for n in range(900, 905)),
+        ],
+        [900, 901, 902, 903, 904],
+        "upcoding",
+        "masuk dengan diagnosis A010, ditagih K-1-20: hanya 5 dari 605 rawat inap dengan diagnosis masuk itu; median "
+        "K-1-20 ini, disesuaikan kelas dan regionalnya, 3,6x median INA-CBG yang lazim untuk diagnosis itu; di faskes "
+        "ini 5 klaim dengan INA-CBG lebih mahal (dari 1,1x) daripada yang lazim untuk diagnosisnya, wajarnya 1,3",
+        "admitted with A010, billed as K-1-20: only 5 of 605 stays with that admission diagnosis are; the median of "
+        "K-1-20, adjusted for class and region, is 3.6x that of the INA-CBG that is usual for it; at this facility 5 "
+        "claims with a dearer INA-CBG (over 1.1x) than is usual for their diagnosis where 1.3 would be expected",
+    ),
     "upcoding of an outpatient": (
         [
             *(outpatient(n) for n in range(700, 900)),

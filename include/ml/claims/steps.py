@@ -36,6 +36,7 @@ SQL_STEPS: dict[str, list[str]] = {
     "weigh_evidence": [
         "claims_normalized/60_evidence.sql",
         "claims_normalized/65_bill_peers.sql",
+        "claims_normalized/68_dearer_codes.sql",
         "claims_normalized/70_provider_habits.sql",
         "claims_normalized/75_channels.sql",
         "claims_normalized/76_strong_claims.sql",

@@ -26,7 +26,7 @@ READ_ROWS = 50
 """How far down a list was read, when nobody says."""
 
 Pattern = Literal[
-    "severity", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone"
+    "severity", "dearer_code", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone"
 ]  # fmt: skip
 
 

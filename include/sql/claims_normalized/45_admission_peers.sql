@@ -1,6 +1,7 @@
 -- Which INA-CBG the same diagnosis leads to elsewhere: of a stay the admission diagnosis, as it is written before
 -- anybody codes for money; of an outpatient visit the primary one, which with the procedures makes its INA-CBG. A
--- dearer neighbour of the usual one is how a case is coded up without touching its severity.
+-- dearer neighbour of the usual one is how a case is coded up without touching its severity. Only where half of its
+-- claims lead to one INA-CBG: a symptom (abdominal pain, fever) leads everywhere and says nothing about what to expect.
 -- Grain: one row per service type, that diagnosis and INA-CBG without severity.
 CREATE OR REPLACE TABLE admission_peers AS
 WITH counted AS (
@@ -48,6 +49,7 @@ placed AS (
         prices.ln_price,
         (sum(counted.alike) OVER same_diagnosis)::BIGINT AS admissions,
         max(counted.alike) OVER same_diagnosis AS commonest,
+        2 * commonest >= admissions AS has_usual,
         first_value(prices.ln_price) OVER (same_diagnosis ORDER BY counted.alike DESC, counted.inacbg_base ASC)
             AS ln_usual,
         (sum(counted.alike) OVER (PARTITION BY counted.service_type, counted.inacbg_base))::BIGINT AS of_code,
@@ -63,11 +65,9 @@ SELECT
     placed.inacbg_base,
     placed.admissions,
     placed.alike::INTEGER AS admission_alike,
-    -- Without the claim itself; against the commonest, where half of the claims lead to it: a symptom (abdominal pain,
-    -- fever) leads everywhere and says nothing about what to expect.
+    -- Without the claim itself; also against the commonest.
     (placed.alike - 0.5) / placed.admissions AS admission_share,
-    if(2 * placed.commonest >= placed.admissions, (placed.alike - 0.5) / placed.commonest, NULL)
-        AS admission_share_of_usual,
+    if(placed.has_usual, (placed.alike - 0.5) / placed.commonest, NULL) AS admission_share_of_usual,
     -- 0..1: whether rare is odd, too. Of an outpatient visit only where the INA-CBG comes less often with the diagnosis
     -- than it would by chance, in full from e times less on (a procedure of which there are few goes with the common
     -- diagnoses, too); and where few of the facilities that see the diagnosis bill it so, in full up to 1 in 20.
@@ -77,7 +77,7 @@ SELECT
         least(greatest(ln(placed.admissions * (placed.of_code / placed.of_type) / placed.alike), 0), 1)
         * least(-ln((placed.facilities - 0.5) / diagnoses.facilities) / 3, 1)
     ) AS admission_oddness,
-    exp(placed.ln_price - placed.ln_usual) AS admission_price_ratio
+    if(placed.has_usual, exp(placed.ln_price - placed.ln_usual), NULL) AS admission_price_ratio
 FROM placed
 INNER JOIN diagnoses
     ON placed.service_type = diagnoses.service_type AND placed.from_diagnosis = diagnoses.from_diagnosis

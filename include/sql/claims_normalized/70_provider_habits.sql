@@ -2,7 +2,7 @@
 -- Grain: one row per provider. observed_<pattern>: claims that show it (steps of severity above I for severity);
 -- expected_<pattern>: the sum over its claims of how often claims of that INA-CBG (without severity) show it anywhere;
 -- severity among facilities of its class, drawn towards that of all by as much as 50 claims: the heavy cases are
--- referred to the large hospitals.
+-- referred to the large hospitals. dearer_code is 68_dearer_codes.sql's.
 -- Full weeks add nothing to the habit of repeats: honest facilities pack courses of treatment, too (docs/adr/0022).
 -- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
 CREATE OR REPLACE TABLE provider_habits AS
@@ -87,6 +87,7 @@ SELECT
     sum(own.fragmentation)::BIGINT AS observed_fragmentation,
     sum(own.overlap)::BIGINT AS observed_overlap,
     sum(own.clone)::BIGINT AS observed_clone,
+    any_value(dearer_codes.observed) AS observed_dearer_code,
     sum((1e6 * own.claims * anywhere.inflated_bill / anywhere.claims)::BIGINT) / 1e6 AS expected_inflated_bill,
     sum((1e6 * own.claims * anywhere.short_stay / anywhere.claims)::BIGINT) / 1e6 AS expected_short_stay,
     sum((1e6 * own.claims * severities.usual)::BIGINT) / 1e6 AS expected_severity,
@@ -94,8 +95,10 @@ SELECT
     sum((1e6 * own.claims * anywhere.repeat / anywhere.claims)::BIGINT) / 1e6 AS expected_repeat,
     sum((1e6 * own.claims * anywhere.fragmentation / anywhere.claims)::BIGINT) / 1e6 AS expected_fragmentation,
     sum((1e6 * own.claims * anywhere.overlap / anywhere.claims)::BIGINT) / 1e6 AS expected_overlap,
-    sum((1e6 * own.claims * anywhere.clone / anywhere.claims)::BIGINT) / 1e6 AS expected_clone
+    sum((1e6 * own.claims * anywhere.clone / anywhere.claims)::BIGINT) / 1e6 AS expected_clone,
+    any_value(dearer_codes.expected) AS expected_dearer_code
 FROM by_case AS own
 INNER JOIN anywhere ON own.inacbg_base = anywhere.inacbg_base
 INNER JOIN severities ON own.inacbg_base = severities.inacbg_base AND own.facility_class = severities.facility_class
+INNER JOIN dearer_codes ON own.facility_key = dearer_codes.facility_key
 GROUP BY own.facility_key

@@ -3,9 +3,9 @@
 -- A habit is ln((observed + 2) / (expected + 2)), the claim itself left out and 0 where it shows less than expected;
 -- the 2 keeps small providers from standing out (a gamma prior of 2 expected claims, mean 1; Clayton & Kaldor 1987).
 -- It counts for claims that show the pattern (thresholds as in 70_provider_habits.sql), in part for those that nearly
--- do. It is weighed 1.5, severity's 3: there the shares of a whole provider tell more than any one stay. Severity below
--- what is expected speaks for the provider. The weights were chosen on generated claims of seeds 1 and 2; between 1 and
--- 1.5 the result hardly changes.
+-- do. It is weighed 1.5, that of a severity or a dearer INA-CBG 3: there the shares of a whole provider tell more than
+-- any one claim. Severity below what is expected speaks for the provider. The weights were chosen on generated claims
+-- of seeds 1 and 2 (between 1 and 1.5 the result hardly changes), the dearer INA-CBG's on those of docs/adr/0030.
 -- Beside it everything of evidence. A view: to compute it for 76_strong_claims.sql and once more for
 -- 80_claims_normalized.sql takes less than to store it. Step by step, as DuckDB writes out what a name within the same
 -- SELECT stands for wherever it is used: in one step, planning alone took a third of a second each time.
@@ -51,7 +51,12 @@ WITH known AS (
         ) AS habit_overlap,
         greatest(
             ln((habits.observed_clone - (evidence.own_clone > 10)::INTEGER + 2) / (habits.expected_clone + 2)), 0
-        ) AS habit_clone
+        ) AS habit_clone,
+        if(
+            evidence.admission_price_ratio > 1.1,
+            greatest(ln((habits.observed_dearer_code - 1 + 2) / (habits.expected_dearer_code + 2)), 0),
+            0
+        ) AS habit_dearer_code
     FROM evidence
     INNER JOIN provider_habits AS habits ON evidence.facility_key = habits.facility_key
     LEFT JOIN bill_peers ON evidence.claim_id = bill_peers.claim_id
@@ -83,12 +88,13 @@ counted AS (
         -- Upcoding: a severity that does not fit stay and secondary diagnoses, or a dearer INA-CBG than the admission
         -- diagnosis (of an outpatient the primary diagnosis) leads to. Beyond one in ten each nat of the latter counts
         -- double: severity is a matter of degree among honest stays, too, an INA-CBG far from the diagnosis hardly ever
-        -- (docs/adr/0025).
+        -- (docs/adr/0025). At a provider that bills many dearer INA-CBGs each says something, however often it comes
+        -- with the diagnosis (docs/adr/0030).
         CASE
             WHEN own_severity > 0 THEN greatest(severity_weight * (own_severity + 3 * habit_severity), 0.01)
             ELSE 0
         END AS by_severity,
-        own_code_creep + greatest(own_code_creep - ln(10), 0) AS by_code,
+        own_code_creep + greatest(own_code_creep - ln(10), 0) + 3 * habit_dearer_code AS by_code,
         bill_weight * 1.5 * habit_inflated_bill * least(own_inflated_bill, 1) AS from_inflated_bill,
         1.5 * habit_short_stay * least(own_short_stay / 3, 1) AS from_short_stay,
         1.5 * habit_topup * least(own_topup / 3, 1) AS from_topup,
@@ -126,6 +132,7 @@ from_habits AS (
     SELECT
         *, -- noqa: AM04
         if(upcoding_by = 'severity', severity_weight * 3 * habit_severity, 0) AS from_severity,
+        if(upcoding_by IN ('admission', 'diagnosis'), 3 * habit_dearer_code, 0) AS from_dearer_code,
         if(by_week, 0, repeat_habit) AS from_repeat,
         if(by_week, week_evidence, repeat_weight * own_repeat + from_repeat) AS evidence_repeat
     FROM told
@@ -136,12 +143,13 @@ strongest AS (
     SELECT
         *, -- noqa: AM04
         greatest(
-            from_severity, from_inflated_bill, from_short_stay, from_topup, from_repeat, from_fragmentation,
-            from_overlap, from_clone
+            from_severity, from_dearer_code, from_inflated_bill, from_short_stay, from_topup, from_repeat,
+            from_fragmentation, from_overlap, from_clone
         ) AS from_habit,
         CASE
             WHEN from_habit < 0.5 THEN NULL
             WHEN from_habit = from_severity THEN 'severity'
+            WHEN from_habit = from_dearer_code THEN 'dearer_code'
             WHEN from_habit = from_inflated_bill THEN 'inflated_bill'
             WHEN from_habit = from_short_stay THEN 'short_stay'
             WHEN from_habit = from_topup THEN 'topup'
@@ -157,6 +165,7 @@ SELECT
     *, -- noqa: AM04
     (CASE habit_pattern
         WHEN 'severity' THEN observed_severity
+        WHEN 'dearer_code' THEN observed_dearer_code
         WHEN 'inflated_bill' THEN observed_inflated_bill
         WHEN 'short_stay' THEN observed_short_stay
         WHEN 'topup' THEN observed_topup
@@ -167,6 +176,7 @@ SELECT
     END)::INTEGER AS habit_observed,
     CASE habit_pattern
         WHEN 'severity' THEN expected_severity
+        WHEN 'dearer_code' THEN expected_dearer_code
         WHEN 'inflated_bill' THEN expected_inflated_bill
         WHEN 'short_stay' THEN expected_short_stay
         WHEN 'topup' THEN expected_topup

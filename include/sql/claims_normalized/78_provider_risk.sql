@@ -25,6 +25,7 @@ WITH patterns AS (
     UNPIVOT (
         (observed, expected) FOR pattern IN (
             (observed_severity, expected_severity) AS severity,
+            (observed_dearer_code, expected_dearer_code) AS dearer_code,
             (observed_inflated_bill, expected_inflated_bill) AS inflated_bill,
             (observed_short_stay, expected_short_stay) AS short_stay,
             (observed_topup, expected_topup) AS topup,

@@ -46,8 +46,6 @@ CREATE OR REPLACE TEMP MACRO days_en(number) AS number || if(number = 1, ' day',
 
 CREATE OR REPLACE TEMP MACRO decimal_en(figure) AS format('{:,.1f}', figure);
 
-CREATE OR REPLACE TEMP MACRO decimal_id(figure) AS translate(decimal_en(figure), ',.', '.,');
-
 -- An expected number that may be far below one.
 CREATE OR REPLACE TEMP MACRO few_en(figure) AS
 CASE WHEN figure < 0.001 THEN '<0.001' WHEN figure < 10 THEN printf('%.2g', figure) ELSE format('{:,.0f}', figure) END;
@@ -88,6 +86,7 @@ CREATE OR REPLACE TEMP MACRO inacbg_base(inacbg) AS regexp_replace(inacbg, '-[^-
 CREATE OR REPLACE TEMP MACRO pattern_words_id(pattern) AS
 CASE pattern
     WHEN 'severity' THEN 'poin keparahan (II = 1, III = 2)'
+    WHEN 'dearer_code' THEN 'klaim dengan INA-CBG lebih mahal (dari 1,1x) daripada yang lazim untuk diagnosisnya'
     WHEN 'inflated_bill' THEN 'tagihan tinggi (lebih dari 1 simpangan di atas sejenisnya atau tarifnya)'
     WHEN 'short_stay' THEN 'rawat inap singkat (5% tersingkat sejenisnya)'
     WHEN 'topup' THEN 'top-up langka (kode atau nilainya, pada <5% sejenisnya)'
@@ -101,6 +100,7 @@ END;
 CREATE OR REPLACE TEMP MACRO pattern_words_en(pattern) AS
 CASE pattern
     WHEN 'severity' THEN 'severity points (II = 1, III = 2)'
+    WHEN 'dearer_code' THEN 'claims with a dearer INA-CBG (over 1.1x) than is usual for their diagnosis'
     WHEN 'inflated_bill' THEN 'high bills (over 1 deviation above similar ones or their tariff)'
     WHEN 'short_stay' THEN 'short stays (the shortest 5% of their kind)'
     WHEN 'topup' THEN 'rare top-ups (by code or amount, in <5% of their kind)'

@@ -111,6 +111,7 @@ def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "severity": (night["severity_level"].fillna(1) - 1).clip(lower=0),
+            "dearer_code": night["admission_price_ratio"] > 1.1,
             "inflated_bill": (np.fmax(by_peers, by_tariff) > 1) & ~(night["tariff_ln_ratio"] <= 0.01),
             "short_stay": night["los_share_low"] < math.exp(-3),
             "topup": night["topup_share"] < math.exp(-3),

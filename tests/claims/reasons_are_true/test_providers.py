@@ -56,8 +56,12 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
     scores = night["provider"].map(lambda provider: provider["risk_score"]).groupby(night["facility_key"]).first()
     shown = shown_patterns(night)
     usual = shown.groupby(night["base"]).transform("mean")
-    of_class = shown["severity"].groupby([night["base"], night["facility_class"]])
-    usual["severity"] = (of_class.transform("sum") + 50 * usual["severity"]) / (of_class.transform("size") + 50)
+    stay = night["service_type"] == "RITL"
+    from_diagnosis = [night["service_type"], night["admission_diagnosis"].where(stay, night["primary_diagnosis"])]
+    usual["dearer_code"] = shown["dearer_code"].groupby(from_diagnosis).transform("mean")
+    for pattern, case in (("severity", [night["base"]]), ("dearer_code", from_diagnosis)):
+        of_class = shown[pattern].groupby([*case, night["facility_class"]])
+        usual[pattern] = (of_class.transform("sum") + 50 * usual[pattern]) / (of_class.transform("size") + 50)
     shown["strong"] = strong(night)
     usual["strong"] = shown["strong"].groupby(night["service_type"]).transform("mean")
     observed, expected = (table.groupby(night["facility_key"]).sum() for table in (shown, usual))
@@ -97,7 +101,9 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
     for code in ("inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone", "upcoding"):
         for row, figures in with_reason(night, code, most=500):
             if "habit_observed" in figures:
-                facility, pattern = row["facility_key"], "severity" if code == "upcoding" else code
+                facility, pattern = row["facility_key"], code
+                if code == "upcoding":
+                    pattern = "severity" if row["upcoding_by"] == "severity" else "dearer_code"
                 assert figures["habit_observed"] == observed.loc[facility, pattern] >= 3
                 assert figures["habit_expected"] == pytest.approx(expected.loc[facility, pattern], abs=1e-3)
                 assert f"; at this facility {figures['habit_observed']:,} " in told(row, code)

@@ -1,6 +1,14 @@
 -- Reasons of the channel upcoding, by what says more: the severity against the stay and its secondary diagnoses, or the
 -- INA-CBG against the admission diagnosis, of an outpatient against the primary one. Grain: one row per claim.
 -- Input: suspects.
+WITH described AS (
+    SELECT
+        *,
+        if(upcoding_by = 'severity', 'severity', 'dearer_code') AS its_habit
+    FROM suspects
+    WHERE surprise_upcoding >= $reason_from
+)
+
 SELECT
     claim_id,
     'upcoding' AS code,
@@ -37,7 +45,7 @@ SELECT
                 inacbg_base(inacbg_code),
                 times_id(admission_price_ratio, 1)
             )
-    END || habit_id('severity', habit_pattern, habit_observed, habit_expected) AS text_id,
+    END || habit_id(its_habit, habit_pattern, habit_observed, habit_expected) AS text_id,
     CASE upcoding_by
         WHEN 'severity'
             THEN
@@ -66,7 +74,7 @@ SELECT
                 inacbg_base(inacbg_code),
                 times_en(admission_price_ratio, 1)
             )
-    END || habit_en('severity', habit_pattern, habit_observed, habit_expected) AS text_en,
+    END || habit_en(its_habit, habit_pattern, habit_observed, habit_expected) AS text_en,
     with_habit(
         if(
             upcoding_by = 'severity',
@@ -83,7 +91,6 @@ SELECT
                 'admission_price_ratio', admission_price_ratio
             )
         ),
-        'severity', habit_pattern, habit_observed, habit_expected
+        its_habit, habit_pattern, habit_observed, habit_expected
     ) AS figures
-FROM suspects
-WHERE surprise_upcoding >= $reason_from
+FROM described
