@@ -75,8 +75,9 @@ def test_words_amounts_procedures_and_comorbidity(raw_files, make_settings) -> N
         ("9394;8744;9904", "8744;9394;9904"),
         ("9394", "9394"),
         ("9394 - a, 8744 - b", "8744;9394"),
-        ("66 - a;99.04 - b;741 -;8744", "66;741;8744;99.04"),
-        ("9394-a;99.04-b,741-c", "741;9394;99.04"),
+        ("66 - a;99.04 - b;741 -;8744", "66;741;8744;9904"),
+        ("9394-a;99.04-b,741-c", "741;9394;9904"),
+        ("99.15 - a;9915 - b", "9915"),
         ("9394 - a, 12 units", "9394"),
         ("8950 - Ambulatory cardiac monitoring, 24-hour Holter", "8950"),
         ("8950 - Holter, 24-hour;8952 - Electrocardiogram; 12-lead,9394", "8950;8952;9394"),
@@ -85,6 +86,17 @@ def test_words_amounts_procedures_and_comorbidity(raw_files, make_settings) -> N
 def test_procedure_codes_with_and_without_labels(raw_files, make_settings, text: str, codes: str) -> None:
     raw_files([claim(1, FKL30=text)])
     assert normalize(make_settings())["81870922V000001"]["procedure_codes"] == codes
+
+
+def test_icd_codes_with_and_without_their_dot(raw_files, make_settings) -> None:
+    dotted = {"FKL16": "a09.9", "FKL18": " A09.9 ", "FKL17A": "A09"}
+    raw_files(
+        [claim(1, **dotted), claim(2, FKL16=".", FKL18="A099", FKL17A="A09")],
+        [{**diagnosis(1, "E11.9"), "FKL24B": "x"}, {**diagnosis(1, "E119"), "FKL24B": "x"}],
+    )
+    one, two = normalize(make_settings()).values()
+    assert (one["admission_diagnosis"], one["primary_diagnosis"], one["comorbidity_count"]) == ("A099", "A099", 1)
+    assert (two["admission_diagnosis"], two["primary_diagnosis"]) == (None, "A099")
 
 
 @pytest.mark.parametrize("killed", ["before the warehouse moves", "at the end"])

@@ -56,6 +56,11 @@ def test_one_province_fills_the_top(make_release: Any, check: Any) -> None:
     assert "observed 0.9." in result.warnings[0]
 
 
+def test_claims_of_one_province_fill_the_top_every_night(make_release: Any, check: Any) -> None:
+    release = make_release(plant=["UPDATE claims SET province_name = 'Papua'"])
+    assert check(release, only=WARNINGS).summary["warned_expectations"] == []
+
+
 def test_the_top_is_not_dearer_than_all(make_release: Any, check: Any) -> None:
     release = make_release(plant=["UPDATE claims SET amount_claimed = 70000 WHERE n <= 10"])
     result = check(release, only=WARNINGS)

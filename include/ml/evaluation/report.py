@@ -43,7 +43,9 @@ MEANING = {
     Setting.SPORADIC: "as much fraud, but no bad providers",
     Setting.SHIFTED: "seasons half a year later, twice the seasonal infections",
 }
-OTHER_GENERATORS = "labelled sets of generators that other hands made (docs/adr/0009, 0010, 0015, 0016, 0019 to 0028, 0030)"
+OTHER_GENERATORS = (
+    "labelled sets of generators that other hands made (docs/adr/0009, 0010, 0015, 0016, 0019 to 0028, 0030)"
+)
 """What else the ruleset was tuned on, besides TUNED_SETTINGS and TUNED_SEEDS."""
 STEADINESS = """From night to night, measured
   apart (RULESET_v2, one model for all nights): the data dates 29 and 30 December, and 30 and 31, have 988 to 995 of the

@@ -74,7 +74,7 @@ def run_quality_check(
     figures = {"release_id": release_id, "run_id": run_id, **_figures(facts, top_k)}
     figures["changes"] = changes(previous, figures, [record["claim_id"] for record in facts.top_records])
 
-    frames = {"claims": facts.claims, "release": _release_frame(facts, figures, expected_rows)}
+    frames = {"claims": facts.claims, "release": _release_frame(facts, figures, expected_rows, settings)}
     outcomes = validate(suite(expected_rows=expected_rows, settings=settings), frames)
     failed = [outcome for outcome in outcomes if not outcome.success and outcome.check.severity == "critical"]
     warned = [outcome for outcome in outcomes if not outcome.success and outcome.check.severity == "warning"]
@@ -131,13 +131,19 @@ def _figures(facts: ReleaseFacts, top_k: int) -> dict[str, Any]:
     }
 
 
-def _release_frame(facts: ReleaseFacts, figures: dict[str, Any], expected_rows: int) -> pd.DataFrame:
+def _release_frame(
+    facts: ReleaseFacts, figures: dict[str, Any], expected_rows: int, settings: Settings
+) -> pd.DataFrame:
     """The one row that the checks on the release as a whole look at, all numbers."""
     import pandas as pd
 
     scores, parquet, high_risk = facts.scores, facts.parquet, facts.high_risk
     rows, top = scores["row_count"], facts.top_records
     overall_mean = figures["amount_claimed_mean"]
+    # Where nearly all claims are of one province, so are the riskiest.
+    one_province = (
+        high_risk["largest_province_share"] is None or high_risk["largest_province_share"] > settings.qc_concentration
+    )
     compare_means = rows > len(top) and overall_mean and figures["amount_claimed_top_k_mean"] is not None
     row = {
         "scores_rows": rows,
@@ -152,7 +158,9 @@ def _release_frame(facts: ReleaseFacts, figures: dict[str, Any], expected_rows: 
             max(MIN_DISTINCT_SCORES - scores["distinct_risk_scores"], 0) if rows >= TINY_ROWS else 0
         ),
         "personal_columns": facts.personal_columns,
-        "largest_province_share": max(figures["province_in_top_k"].values(), default=0) / len(top) if top else None,
+        "largest_province_share": (
+            max(figures["province_in_top_k"].values(), default=0) / len(top) if top and not one_province else None
+        ),
         "amount_claimed_top_k_to_overall": (
             figures["amount_claimed_top_k_mean"] / overall_mean if compare_means else None
         ),

@@ -208,7 +208,8 @@ def _against_previous(settings: Settings) -> tuple[Check, ...]:
             "province_concentration",
             "largest_province_share",
             "No single province fills the top-K (observed: share of the largest; "
-            f"limit {settings.qc_concentration:g}, CLAIMS_QC_CONCENTRATION).",
+            f"limit {settings.qc_concentration:g}, CLAIMS_QC_CONCENTRATION; not looked at when one province has more "
+            "of all claims, too).",
             max_value=settings.qc_concentration,
         ),
         _release(

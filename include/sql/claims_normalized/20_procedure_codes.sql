@@ -1,4 +1,5 @@
--- The ICD-9-CM codes in each distinct FKL30 text, sorted and joined by ';' ('' for none).
+-- The ICD-9-CM codes in each distinct FKL30 text, without their dot (99.15 is 9915), sorted and joined by ';' ('' for
+-- none).
 -- Grain: one row per distinct text. FKL30 holds the procedures; FKL18A, often taken for them, is the diagnosis label.
 -- A code begins the text or stands behind a separator, and has a blank and a dash behind it (9394 - label) or nothing.
 -- The dash alone will do (9394-label) where there are three digits or four: labels hold commas and words like 24-hour.
@@ -6,7 +7,7 @@ CREATE OR REPLACE TABLE procedure_codes AS
 WITH codes AS (
     SELECT
         procedures,
-        list_sort(list_distinct(
+        list_sort(list_distinct(list_transform(
             regexp_extract_all(
                 regexp_replace(
                     -- Separators doubled: a match takes the one before and the one after its code.
@@ -17,8 +18,9 @@ WITH codes AS (
                 ),
                 '(?:^|[;,])\s*([0-9]{2,4}(?:\.[0-9]{1,2})?)(?:\s+-|\s*[;,]|\s*$)',
                 1
-            )
-        )) AS listed
+            ),
+            LAMBDA code: replace(code, '.', '')
+        ))) AS listed
     FROM (SELECT DISTINCT procedures FROM known_visits) AS texts
 )
 

@@ -20,6 +20,13 @@ END;
 CREATE OR REPLACE TEMP MACRO blank(field) AS
 cleaned(field) IS NULL;
 
+-- ICD codes without their dot, with which some write them: A09.9 is A099.
+CREATE OR REPLACE TEMP MACRO as_icd(field) AS
+CASE
+    WHEN contains(field, '.') THEN nullif(replace(upper(cleaned(field)), '.', ''), '')
+    ELSE upper(cleaned(field))
+END;
+
 -- Whole numbers; '3.0' is how exports write a whole number in a column with gaps, '3.5' is an error.
 CREATE OR REPLACE TEMP MACRO as_code(field) AS
 CASE

@@ -5,7 +5,7 @@ CREATE OR REPLACE TABLE checked_diagnoses AS
 WITH typed AS (
     SELECT
         cleaned(raw.fkl02) AS claim_id,
-        upper(cleaned(raw.fkl24)) AS diagnosis
+        as_icd(raw.fkl24) AS diagnosis
     FROM raw_diagnoses AS raw
 )
 

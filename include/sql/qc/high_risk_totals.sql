@@ -10,5 +10,6 @@ SELECT
     ) AS content,
     avg(amount_claimed) AS amount_claimed_mean,
     avg(cost_zscore) FILTER (WHERE isfinite(cost_zscore)) AS cost_zscore_mean,
-    avg((los <= 1)::TINYINT) AS los_le_1_ratio
+    avg((los <= 1)::TINYINT) AS los_le_1_ratio,
+    list_max(map_values(histogram(coalesce(province_name, '')))) / count(*) AS largest_province_share
 FROM claims_high_risk
