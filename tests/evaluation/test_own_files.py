@@ -183,6 +183,11 @@ def test_bad_labels_are_refused_by_row_and_field(tmp_path: Path, name: str, text
         read_labels(tmp_path / name)
 
 
+def test_labels_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"labels\.csv: no such file; --labels"):
+        read_labels(tmp_path / "labels.csv")
+
+
 def test_labels_of_other_claims_are_refused(files: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("claim_id,fraud_type\n1,upcoding\n")

@@ -147,6 +147,10 @@ def test_every_provider_has_a_reason_and_its_money_is_true(publish: Publish, sto
                 assert (figures["amount_claimed"], figures["claims"], figures["amount_rank"]) == (amount, claims, rank)
                 assert reason is of_it[-1]
                 assert f"number {rank:,} of {len(true):,} facilities" in reason["text_en"]
+                among = "terbesar" if rank == 1 else f"terbesar ke-{rank}"
+                assert f", {among} dari {len(true)} faskes" in reason["text_id"]
+                money = figures["excess_amount"]
+                assert ("kelebihan tagihan" in reason["text_id"], "above what" in reason["text_en"]) == (money > 0,) * 2
     assert len(true) == len(reasons)
     assert told
 

@@ -175,11 +175,13 @@ def read_labels(path: Path) -> Labels:
             `is_bad_provider`. Other columns are not read.
 
     Raises:
-        ValueError: another ending, a missing column, a claim or provider with two rows, or a value that is neither true
-            nor false.
+        ValueError: no such file, another ending, a missing column, a claim or provider with two rows, or a value
+            that is neither true nor false.
     """
     if path.suffix not in (".csv", ".parquet"):
         raise ValueError(f"{path}: labels are a .csv or a .parquet file")
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; --labels names the .csv or .parquet with what is known")
     try:
         is_csv = path.suffix == ".csv"
         rows = pd.read_csv(path, dtype=str, keep_default_na=False) if is_csv else pd.read_parquet(path)

@@ -181,9 +181,9 @@ def _said(entry: Entry, as_json: bool) -> None:
     if as_json:
         _print_json(entry.model_dump(mode="json", exclude_none=True))
     else:
-        say(
-            f"{entry.version} is the default now, instead of {entry.previous or 'none'}. The next night scores with it."
-        )
+        # After a pointer that could not be read the one before is this one.
+        instead = "" if entry.previous == entry.version else f", instead of {entry.previous or 'none'}"
+        say(f"{entry.version} is the default now{instead}. The next night scores with it.")
         if entry.event is Event.DEMOTED:
             say(f"Back: python -m ml.pipelines.models promote {entry.previous} --force --reason TEXT")
         elif entry.previous:

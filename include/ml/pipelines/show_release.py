@@ -41,9 +41,9 @@ def main(
 ) -> None:
     """Show the live release, its QC verdict, the riskiest claims with their reasons, and the files."""
     if language not in ("en", "id"):
-        fail("--language: en or id")
+        fail("--language: en or id", 2)
     if by not in LISTS:
-        fail(f"--by: {' or '.join(LISTS)}")
+        fail(f"--by: {' or '.join(LISTS)}", 2)
     with failing_in_one_line(SettingsError, verbose=verbose):
         settings = load_settings()
         store = store_of(settings)

@@ -145,7 +145,7 @@ def adopt(settings: Settings, version: str, *, who: str | None = None) -> None:
         log.info("%s is the default already", version)
     else:
         promote_candidate(settings, version, who=who)
-        log.info("%s is the default now, instead of %s", version, default or "none")
+        log.info("%s is the default now; before it: %s", version, default or "none")
 
 
 def require_passed(settings: Settings, version: str, *, who: str | None = None) -> None:

@@ -89,21 +89,27 @@ money_reasons AS (
         json_object(
             'code', 'volume',
             'text_id', format(
-                'menagih {} untuk {} klaim, terbesar ke-{} dari {} faskes; {} di atas harga wajar',
+                'menagih {} untuk {} klaim{}{}',
                 rupiah_id(amount_claimed),
                 count_id(claims),
-                count_id(amount_rank),
-                count_id(facilities),
-                rupiah_id(excess_amount)
+                CASE
+                    WHEN facilities = 1 THEN ''
+                    WHEN amount_rank = 1 THEN format(', terbesar dari {} faskes', count_id(facilities))
+                    ELSE format(', terbesar ke-{} dari {} faskes', count_id(amount_rank), count_id(facilities))
+                END,
+                if(excess_amount > 0, '; kelebihan tagihan ' || rupiah_id(excess_amount), '')
             ),
             'text_en', format(
-                'billed {} for {} {}, number {} of {} facilities; {} above what would be expected',
+                'billed {} for {} {}{}{}',
                 rupiah_en(amount_claimed),
                 count_en(claims),
                 plural_en(claims, 'claim', 'claims'),
-                count_en(amount_rank),
-                count_en(facilities),
-                rupiah_en(excess_amount)
+                if(
+                    facilities = 1,
+                    '',
+                    format(', number {} of {} facilities', count_en(amount_rank), count_en(facilities))
+                ),
+                if(excess_amount > 0, format('; {} above what would be expected', rupiah_en(excess_amount)), '')
             ),
             'figures', json_object(
                 'amount_claimed', amount_claimed,
