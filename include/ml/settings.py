@@ -126,6 +126,14 @@ class Settings(BaseSettings):
         validation_alias="CLAIMS_QC_CONCENTRATION",
         description="Share of the top-K in one province from which QC warns.",
     )
+    qc_row_drop: float = Field(
+        default=0.8,
+        ge=0.2,
+        le=1,
+        validation_alias="CLAIMS_QC_ROW_DROP",
+        description="Share of the claims of the last passed run that may be missing before QC fails, so that a broken "
+        "export replaces nothing; it warns from 0.2 on. 1: never.",
+    )
     keep_releases: int = Field(
         default=7,
         ge=4,

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from ml.settings import Settings
+
 WARNINGS = [
     "amount_top_k_drift",
     "los_top_k_drift",
@@ -46,6 +48,23 @@ def test_drift_against_the_previous_log(
     assert outcome["observed"] == pytest.approx(expected)
     assert new["changes"][change] == pytest.approx(expected)
     assert new["changes"]["previous_log"] == "ml_scores_qc_20261122T193000Z.json"
+
+
+@pytest.mark.parametrize(
+    ("before", "allowed", "fails"),
+    [(301, 0.8, True), (300, 0.8, False), (10_000, 1, False), (121, 0.5, True), (None, 0.8, False)],
+)
+def test_claims_that_have_all_but_gone_fail_the_release(
+    before: int | None, allowed: float, fails: bool, make_release: Any, check: Any, write_log: Any, settings: Settings
+) -> None:
+    """60 claims now; the wording tells how to publish fewer that are meant."""
+    if before is not None:
+        write_log("20261122T193000Z", total_rows=before)
+    changed = settings.model_copy(update={"qc_row_drop": allowed})
+    result = check(make_release(), only=["row_count_collapse"], settings=changed)
+    assert result.passed is not fails
+    assert [failure.split(":")[0] for failure in result.failures] == (["row_count_collapse"] if fails else [])
+    assert all("CLAIMS_QC_ROW_DROP=1" in failure for failure in result.failures)
 
 
 def test_one_province_fills_the_top(make_release: Any, check: Any) -> None:

@@ -67,7 +67,9 @@ def _claim_id(n: int) -> str:
 def test_every_critical_expectation_is_planted_against(settings: Settings) -> None:
     checks = suite(expected_rows=60, settings=settings)
     assert len({item.name for item in checks}) == len(checks)
-    assert {item.name for item in checks if item.severity == "critical"} == set(PER_CLAIM) | set(PER_RELEASE)
+    against_previous = {"row_count_collapse"}  # fails in test_qc_drift.py
+    critical = {item.name for item in checks if item.severity == "critical"}
+    assert critical == set(PER_CLAIM) | set(PER_RELEASE) | against_previous
     assert {item.name for item in checks if item.severity == "warning"} == {
         "amount_top_k_drift",
         "los_top_k_drift",

@@ -204,6 +204,14 @@ def _against_previous(settings: Settings) -> tuple[Check, ...]:
             min_value=-MAX_ROW_DROP,
         ),
         _release(
+            "critical",
+            "row_count_collapse",
+            "total_rows_change",
+            f"The claims are not more than {settings.qc_row_drop:.0%} fewer than in the last passed log: a broken "
+            "export replaces nothing. Are they meant to be, publish them with CLAIMS_QC_ROW_DROP=1.",
+            min_value=-settings.qc_row_drop,
+        ),
+        _release(
             "warning",
             "province_concentration",
             "largest_province_share",
