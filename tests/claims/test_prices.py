@@ -10,6 +10,12 @@ import pytest
 from tests.claims.conftest import FACILITIES, Claims, claim, claim_id, crowd, others, outpatient
 
 
+def high_bill(deviations: float, share: float) -> float:
+    """The evidence of a stay's high bill at a provider without a habit of it."""
+    far = min(deviations, 5) + math.log(max(deviations - 4, 1))
+    return 0.7 * 1.25 * (0.5 * far - math.log(share) * min(far / 2, 1))
+
+
 @pytest.mark.parametrize("tariff", ["2500000", "4000000"])
 def test_an_inflated_bill_stands_out_also_when_the_tariff_is_raised_along(
     compared: Callable[..., Claims], tariff: str
@@ -22,7 +28,7 @@ def test_an_inflated_bill_stands_out_also_when_the_tariff_is_raised_along(
     assert (odd["bill_as_far"], odd["bill_n"]) == (1, 201)
     assert odd["bill_share"] == pytest.approx((1 - 1 + 50 / 201) / 250)
     deviations = at_its_tariff * math.log(1.6) / 0.05
-    assert odd["evidence_inflated_bill"] == pytest.approx(1.25 * (0.5 * deviations - math.log(odd["bill_share"])))
+    assert odd["evidence_inflated_bill"] == pytest.approx(high_bill(deviations, odd["bill_share"]))
     assert odd["excess_amount"] == 1_500_000
     assert {row["evidence_inflated_bill"] for row in others(claims, claim_id(900))} == {0}
 
@@ -35,9 +41,7 @@ def test_a_bill_is_inflated_by_as_much_as_it_is_however_small_its_part_without_t
     odd = compared([*crowd(), claim(900, **topup, FKL30="9999 - else")])[claim_id(900)]
     assert odd["price_ln_ratio"] == pytest.approx(math.log(2)), "without top-ups"
     assert odd["tariff_ln_ratio"] == pytest.approx(math.log(1.1))
-    deviations = math.log(1.1) / 0.05
-    rare = -math.log(odd["bill_share"])
-    assert odd["evidence_inflated_bill"] == pytest.approx(1.25 * (0.5 * deviations + rare * min(deviations / 2, 1)))
+    assert odd["evidence_inflated_bill"] == pytest.approx(high_bill(math.log(1.1) / 0.05, odd["bill_share"]))
 
 
 def test_topups_are_no_inflation_but_unusual_ones_are_excess(compared: Callable[..., Claims]) -> None:
@@ -129,9 +133,7 @@ def test_prices_where_class_and_ward_are_rare_come_from_what_these_add_elsewhere
     assert odd["evidence_inflated_bill"] == pytest.approx(0, abs=1e-9)
     dear_one = claims[claim_id(901)]
     deviations = 0.5 * math.log(1.5) / 0.05
-    assert dear_one["evidence_inflated_bill"] == pytest.approx(
-        1.25 * (0.5 * deviations - math.log(dear_one["bill_share"]))
-    )
+    assert dear_one["evidence_inflated_bill"] == pytest.approx(high_bill(deviations, dear_one["bill_share"]))
 
 
 def test_the_more_bills_of_an_inacbg_are_off_the_less_one_more_says(compared: Callable[..., Claims]) -> None:
@@ -150,11 +152,9 @@ def test_the_more_bills_of_an_inacbg_are_off_the_less_one_more_says(compared: Ca
     assert odd["price_ln_ratio"] == pytest.approx(usual["price_ln_ratio"])
     assert (usual["bill_as_far"], usual["bill_n"]) == (41, 201)
     assert usual["bill_share"] == pytest.approx((41 - 1 + 50 * 42 / 403) / 250)
-    assert odd["evidence_inflated_bill"] > usual["evidence_inflated_bill"] + 2
+    assert odd["evidence_inflated_bill"] > usual["evidence_inflated_bill"] + 1.5
     few = math.log(1.016) / 0.05
-    assert least["evidence_inflated_bill"] == pytest.approx(
-        1.25 * (0.5 * few - math.log(least["bill_share"]) * few / 2)
-    )
+    assert least["evidence_inflated_bill"] == pytest.approx(high_bill(few, least["bill_share"]))
 
 
 def test_a_facility_with_another_tariff_has_no_habit_of_inflating(compared: Callable[..., Claims]) -> None:
@@ -237,4 +237,4 @@ def test_a_visits_bill_says_less_than_a_stays(compared: Callable[..., Claims]) -
     odd = compared([*crowd(), *visits, outpatient(900, FKL47="320000")])[claim_id(900)]
     deviations = odd["price_ln_ratio"] / 0.05
     assert deviations > 2
-    assert odd["evidence_inflated_bill"] == pytest.approx(0.5 * deviations - math.log(odd["bill_share"]))
+    assert odd["evidence_inflated_bill"] == pytest.approx(high_bill(deviations, odd["bill_share"]) / 1.25)

@@ -85,7 +85,7 @@ def diagnoses_table(claims: Claims, claim_id: pa.Array) -> pa.Table:
     position = claims.secondary[present]
     columns = {
         "FKL02": claim_id.take(pa.array(row)),
-        "FKL24": _texts(position, [item.code for item in DIAGNOSES]),
+        "FKL24": _texts(position, [_written(item.code) for item in DIAGNOSES]),
         "FKL24A": _texts(position, [item.group for item in DIAGNOSES]),
         "FKL24B": _texts(position, [item.label for item in DIAGNOSES]),
     }
@@ -108,9 +108,14 @@ def _blank(rng: Rng, values: Array, code: int, share: float) -> Array:
     return np.where(rng.random(len(values)) < share, code, values)
 
 
+def _written(icd_code: str) -> str:
+    """Without its dot, as the exports have it."""
+    return icd_code.replace(".", "")
+
+
 def _diagnosis_columns(rng: Rng, claims: Claims) -> dict[str, pa.Array]:
     number = np.array([item.group_number for item in DIAGNOSES] + [UNKNOWN_5])
-    code = [item.code for item in DIAGNOSES]
+    code = [_written(item.code) for item in DIAGNOSES]
     group = [item.group for item in DIAGNOSES]
     label = [item.label for item in DIAGNOSES]
     admitted = _blank(rng, claims.admitted_as, -1, _ADMISSION_UNKNOWN)

@@ -176,11 +176,11 @@ SELECT
     END AS above_usual,
     if(above_usual > 0.01 * amount_claimed, above_usual, 0)::BIGINT AS excess_amount,
     -- The peers' standard deviations above their median price and the claim's own top-ups, or above its own tariff and
-    -- these; beyond 20 only by the logarithm, as 100 are hardly odder. Less than 1% is rounding or the price list, no
-    -- deviation. Within honest peers prices hardly spread: 5% is the least that counts as one. A bill at exactly its
-    -- own tariff says less, by half: a tariff beyond the peers' may be raised along, but more often the facility has
-    -- another one; by how much its bills at their tariff usually differ is taken off before. (greatest() passes over
-    -- NULL.)
+    -- these; beyond 5 only by the logarithm, as 20 are hardly odder (docs/adr/0031). Less than 1% is rounding or the
+    -- price list, no deviation. Within honest peers prices hardly spread: 5% is the least that counts as one. A bill at
+    -- exactly its own tariff says less, by half: a tariff beyond the peers' may be raised along, but more often the
+    -- facility has another one; by how much its bills at their tariff usually differ is taken off before. (greatest()
+    -- passes over NULL.)
     greatest(
         if(
             bill_ln_ratio > 0.01,
@@ -193,7 +193,7 @@ SELECT
             0
         )
     ) AS deviations_above,
-    least(deviations_above, 20) + ln(greatest(deviations_above - 19, 1)) AS own_inflated_bill,
+    least(deviations_above, 5) + ln(greatest(deviations_above - 4, 1)) AS own_inflated_bill,
     -- Shows the pattern, from one deviation on, as raising bills a little is a habit, too; not where only the tariff is
     -- another one, which all claims of such a facility have.
     own_inflated_bill > 1 AND coalesce(tariff_ln_ratio > 0.01, TRUE) AS inflated_bill,
