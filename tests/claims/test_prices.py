@@ -11,9 +11,9 @@ from tests.claims.conftest import FACILITIES, Claims, claim, claim_id, crowd, ot
 
 
 def high_bill(deviations: float, share: float) -> float:
-    """The evidence of a stay's high bill at a provider without a habit of it."""
+    """The evidence of a stay's high bill at a provider without a habit of it"""
     far = min(deviations, 5) + math.log(max(deviations - 4, 1))
-    return 0.7 * 1.25 * (0.5 * far - math.log(share) * min(far / 2, 1))
+    return 1.25 * (0.5 * far - math.log(share) * min(far / 2, 1))
 
 
 @pytest.mark.parametrize("tariff", ["2500000", "4000000"])

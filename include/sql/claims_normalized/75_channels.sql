@@ -69,10 +69,8 @@ weighed AS (
         -- shortest stay of its kind to 0.55 for the longest (docs/adr/0028).
         1.25 - 0.7 * coalesce(los_share_low, 0.4) AS severity_weight,
         -- A stay's high bill says a quarter more than a visit's: what is paid for one visit differs honestly more often
-        -- (docs/adr/0028). Where the provider has no habit of it, 0.7: a slip, a tariff of its own, an extra
-        -- (docs/adr/0031).
+        -- (docs/adr/0028).
         if(service_type = 'RITL', 1.25, 1) AS bill_weight,
-        0.7 + 0.3 * least(habit_inflated_bill, 1) AS single_bill_weight,
         -- The same care once more says less where the bill is another one: many come back honestly. The very same bill
         -- says more when it is dated the day after: sessions are days apart, and a double entry has one date
         -- (docs/adr/0027).
@@ -120,8 +118,7 @@ told AS (
         coalesce(week_evidence > repeat_weight * own_repeat + repeat_habit, FALSE) AS by_week,
         -- How far above, half a nat for a deviation, and how usual that is; the latter in part below two deviations, as
         -- without slips in a price list a bill 2% above is rare, too.
-        single_bill_weight * bill_weight
-        * coalesce(0.5 * own_inflated_bill - ln(bill_share) * least(own_inflated_bill / 2, 1), 0)
+        bill_weight * coalesce(0.5 * own_inflated_bill - ln(bill_share) * least(own_inflated_bill / 2, 1), 0)
         + from_inflated_bill AS evidence_inflated_bill,
         own_short_stay + from_short_stay AS evidence_short_stay,
         own_topup + from_topup AS evidence_topup,
