@@ -227,7 +227,7 @@ def restore(settings: Settings, run_id: str, try_number: int | None = None, *, r
         reason: kept in the journal.
     """
     restored = store_of(settings).restore(RunToken(run_id, try_number) if try_number else run_id, reason=reason)
-    log.warning("%s", restored.message)
+    log.log(logging.WARNING if restored.restored else logging.INFO, "%s", restored.message)
     return restored
 
 
