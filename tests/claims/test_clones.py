@@ -51,6 +51,19 @@ def test_who_had_that_care_before_is_hardly_a_clone(compared: Callable[..., Clai
     assert known["evidence_clone"] == pytest.approx(deviance / 2 + 1.5 * habit * deviance / 2 / 10)
 
 
+@pytest.mark.parametrize(("patients", "weight"), [(2, 0.8), (3, 1)])
+def test_a_single_twin_of_a_visit_says_a_fifth_less(
+    compared: Callable[..., Claims], patients: int, weight: float
+) -> None:
+    visits = [outpatient(n) for n in range(200)]
+    alike = [outpatient(n, at=str(FACILITIES[0]), FKL30="1234 - the same") for n in range(900, 900 + patients)]
+    odd = compared([*visits, *alike])[claim_id(900, FACILITIES[0])]
+    count, expected = patients - 1, odd["clone_expected"]
+    assert odd["clone_count"] == count
+    deviance = count * math.log(count / expected) - count + expected
+    assert odd["evidence_clone"] == pytest.approx(weight * deviance)
+
+
 def test_a_placeholder_had_no_care_before(compared: Callable[..., Claims]) -> None:
     """A number that many facilities bill is nobody's, and the other claims under it are of others."""
     same = {"FKL30": "1234 - the same", "FKL03": "2022-09-10", "FKL04": "2022-09-13"}

@@ -124,6 +124,26 @@ def test_a_dearer_group_than_the_admission_diagnosis_leads_to(compared: Callable
     assert claims[claim_id(300, FACILITIES[0])]["evidence_upcoding"] == 0
 
 
+def test_one_of_many_that_came_a_rare_way_is_nothing_odd(compared: Callable[..., Claims]) -> None:
+    """Where the admission diagnosis is a slip, each came another way: all are counted that are as rare, and dearer."""
+    priced = {"A-4-10": "5000000", "B-4-10": "6000000", "C-4-10": "7000000", "D-4-10": "4000000", "E-4-10": "1000000"}
+    rare = [
+        claim(900 + n, FKL19=f"{code}-I", FKL32=price, FKL47=price, FKL30=f"{n} - x")
+        for n, (code, price) in enumerate(priced.items())
+    ]
+    twice = claim(910, FKL19="D-4-10-I", FKL32="4000000", FKL47="4000000", FKL30="10 - x")
+    claims = compared([*crowd(), *rare, twice])
+    once = claims[claim_id(900)]
+    assert (once["admission_alike"], once["admissions"]) == (1, 206)
+    habit = 3 * math.log((5 - 1 + 2) / (once["habit_expected"] + 2))
+    assert once["evidence_upcoding"] == pytest.approx(beyond_one_in_ten_twice(-math.log((3 - 0.5) / 200)) + habit)
+    commoner = claims[claim_id(903)]
+    assert commoner["admission_alike"] == 2
+    own = beyond_one_in_ten_twice(-math.log((3 + 2 - 0.5) / 200))
+    assert commoner["evidence_upcoding"] == pytest.approx(own + habit)
+    assert claims[claim_id(904)]["evidence_upcoding"] == 0, "a cheaper one is not coded up"
+
+
 def test_an_outpatient_group_that_hardly_comes_with_its_diagnosis(compared: Callable[..., Claims]) -> None:
     """200 visits for hypertension, 100 ultrasounds of pregnancies, and one ultrasound for hypertension.
 

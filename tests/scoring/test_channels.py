@@ -141,14 +141,14 @@ def test_the_documented_anchor_points() -> None:
     assert risk(alone) == 0.5, "what one claim in a thousand shows"
     with_other = alone.copy()
     with_other[1] = 2.5
-    assert risk(with_other) == pytest.approx(3.5 / 6.5), "a second typology adds half of what is beyond 1.5"
+    assert risk(with_other) == pytest.approx(3.25 / 6.25), "a second typology adds a quarter of what is beyond 1.5"
     with_context = alone.copy()
     with_context[CHANNELS.index("provider")] = 2.0
     assert risk(with_context) == pytest.approx(4.0 / 7.0), "a context adds its weight, 0.5, times its surprise"
     of_a_million = risk(alone, money=1_000_000)
-    assert of_a_million == pytest.approx(3.2 / 6.2), "0.2 for each power of ten beyond Rp100,000"
+    assert of_a_million == pytest.approx(3.4 / 6.4), "0.4 for each power of ten beyond Rp100,000"
     assert risk(alone, money=100_000) == risk(alone, money=float("nan")) == 0.5
-    assert risk(alone, money=10_000_000_000) == risk(alone, money=10_000_000) == pytest.approx(3.4 / 6.4)
+    assert risk(alone, money=10_000_000_000) == risk(alone, money=10_000_000) == pytest.approx(3.8 / 6.8)
 
 
 @pytest.mark.parametrize("code", TYPOLOGIES)

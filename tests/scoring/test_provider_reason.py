@@ -50,3 +50,14 @@ def test_a_habit_is_told_where_there_is_one(
     )
     assert reason["figures"]["strong_observed"] == 59
     assert reason["figures"]["pattern"] == habit.get("pattern")
+
+
+def test_a_habit_alone_is_told_with_its_pattern_and_not_once_more(settings, write_claims, model, tmp_path) -> None:
+    """The claim's habit counts in its provider's channel; of strong claims there is nothing to tell then."""
+    provider = PROVIDER | {"strong_observed": 5, "strong_expected": 4.2}
+    odd = {"evidence_topup": 9.0, "topup_share": 0.0001, "evidence_provider": 5.0, "provider": provider}
+    claims = write_claims(claims_table([odd]))
+    candidate = score_claims(settings, claims, model, load_ruleset("RULESET_v2"), tmp_path / "candidate", AT)
+    [row] = [each for each in pq.read_table(candidate.scores).to_pylist() if each["claim_id"] == "special000"]
+    assert row["channels"]["provider"] >= 1
+    assert [reason["code"] for reason in json.loads(row["reasons"])] == ["topup"]

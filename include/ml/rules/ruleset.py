@@ -57,9 +57,9 @@ class Channel(BaseModel):
 
     Typologies of one `fact` read the same of a claim: it counts once, as the one of them says that says most.
     With `rank_alone_to` the evidence is minus the natural logarithm of a probability among the claim's peers (with its
-    provider's habit, a severity's weighed by its stay), and beyond that the surprise is no more than this
-    probability's; a flag asks for a `flag_alone_from` of that, too. At 0 the evidence's own size bounds the surprise
-    everywhere, as the provider's does.
+    provider's habit; a severity's weighed by its stay, a high bill's with how far above it is, a clone's a deviance),
+    and beyond that the surprise is no more than this probability's; a flag asks for a `flag_alone_from` of that, too.
+    At 0 the evidence's own size bounds the surprise everywhere, as the provider's does.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -57,6 +57,18 @@ placed AS (
     FROM counted
     INNER JOIN prices ON counted.service_type = prices.service_type AND counted.inacbg_base = prices.inacbg_base
     WINDOW same_diagnosis AS (PARTITION BY counted.service_type, counted.from_diagnosis)
+),
+
+-- Claims of the diagnosis with a dearer INA-CBG as rare as this one or rarer: where a diagnosis leads to many, each
+-- once, one of them is nothing odd (docs/adr/0032).
+tailed AS (
+    SELECT
+        *, -- noqa: AM04
+        sum(if(ln_price - ln_usual > ln(1.1), alike, 0)) OVER (
+            PARTITION BY service_type, from_diagnosis
+            ORDER BY alike ASC RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )::BIGINT AS dearer_as_rare
+    FROM placed
 )
 
 SELECT
@@ -65,9 +77,10 @@ SELECT
     placed.inacbg_base,
     placed.admissions,
     placed.alike::INTEGER AS admission_alike,
-    -- Without the claim itself; also against the commonest.
+    -- Without the claim itself; of all that are as rare against the commonest.
     (placed.alike - 0.5) / placed.admissions AS admission_share,
-    if(placed.has_usual, (placed.alike - 0.5) / placed.commonest, NULL) AS admission_share_of_usual,
+    if(placed.has_usual, (greatest(placed.dearer_as_rare, placed.alike) - 0.5) / placed.commonest, NULL)
+        AS admission_share_of_usual,
     -- 0..1: whether rare is odd, too. Of an outpatient visit only where the INA-CBG comes less often with the diagnosis
     -- than it would by chance, in full from e times less on (a procedure of which there are few goes with the common
     -- diagnoses, too); and where few of the facilities that see the diagnosis bill it so, in full up to 1 in 20.
@@ -78,6 +91,6 @@ SELECT
         * least(-ln((placed.facilities - 0.5) / diagnoses.facilities) / 3, 1)
     ) AS admission_oddness,
     if(placed.has_usual, exp(placed.ln_price - placed.ln_usual), NULL) AS admission_price_ratio
-FROM placed
+FROM tailed AS placed
 INNER JOIN diagnoses
     ON placed.service_type = diagnoses.service_type AND placed.from_diagnosis = diagnoses.from_diagnosis

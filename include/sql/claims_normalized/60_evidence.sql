@@ -221,12 +221,13 @@ SELECT
     END AS own_fragmentation,
     coalesce(-ln(overlap_share), 0) AS own_overlap,
     -- Deviance of a Poisson count above what is expected; half of it where the patient had that care before, as those
-    -- who are followed up together are billed alike (docs/adr/0027).
+    -- who are followed up together are billed alike (docs/adr/0027); a fifth less of one outpatient's single twin.
     CASE
         WHEN clone_count > clone_expected
             THEN
                 clone_weight
                 * if(had_before, 0.5, 1)
+                * if(clone_count = 1 AND service_type = 'RJTL', 0.8, 1)
                 * (clone_count * ln(clone_count / clone_expected) - clone_count + clone_expected)
         ELSE 0
     END AS own_clone

@@ -174,6 +174,19 @@ SELECT
         WHEN 'overlap' THEN observed_overlap
         WHEN 'clone' THEN observed_clone
     END)::INTEGER AS habit_observed,
+    -- How far beyond expected, the claim itself left out: for the channel `provider` (80_claims_normalized.sql).
+    CASE habit_pattern
+        WHEN 'severity' THEN habit_severity
+        WHEN 'dearer_code' THEN habit_dearer_code
+        WHEN 'inflated_bill' THEN habit_inflated_bill
+        WHEN 'short_stay' THEN habit_short_stay
+        WHEN 'topup' THEN habit_topup
+        WHEN 'repeat' THEN habit_repeat
+        WHEN 'fragmentation' THEN habit_fragmentation
+        WHEN 'overlap' THEN habit_overlap
+        WHEN 'clone' THEN habit_clone
+        ELSE 0
+    END AS habit_ln_ratio,
     CASE habit_pattern
         WHEN 'severity' THEN expected_severity
         WHEN 'dearer_code' THEN expected_dearer_code

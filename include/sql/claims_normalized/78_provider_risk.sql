@@ -11,7 +11,8 @@
 -- is a strong sign among real labelled providers and rates alone are not. Squared, as one or two nats come by chance;
 -- tens of them outweigh every difference of size (docs/adr/0026).
 -- evidence, in nats: 2 x ln(ratio) of the strong claims, for the channel `provider` of its claims: a claim is the
--- likelier fraud the more strong claims its provider has against what is expected (docs/adr/0026).
+-- likelier fraud the more strong claims its provider has against what is expected (docs/adr/0026). The claim's own
+-- habit is added in 80_claims_normalized.sql.
 CREATE OR REPLACE TABLE provider_risk AS
 WITH patterns AS (
     SELECT

@@ -199,7 +199,8 @@ SELECT
     channels.evidence_fragmentation,
     channels.evidence_overlap,
     channels.evidence_clone,
-    provider_risk.evidence AS evidence_provider,
+    -- The provider's strong claims, and its habit of what this claim shows (docs/adr/0033).
+    provider_risk.evidence + channels.habit_ln_ratio AS evidence_provider,
     provider_risk.provider,
     -- The provider's figures pattern by pattern, on its first claim alone: on all of them they took as long to write as
     -- everything else. Joined on their own, as a join copies what it brings for each claim.

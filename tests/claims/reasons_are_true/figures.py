@@ -101,6 +101,7 @@ def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
     count, expected = night["clone_count"].fillna(0), night["clone_expected"].fillna(1)
     clone = (count * np.log(count.clip(lower=1) / expected) - count + expected).where(count > expected, 0)
     clone *= np.where(night["repeat_after_days"] > 0, 0.5, 1)
+    clone *= np.where((count == 1) & (night["service_type"] == "RJTL"), 0.8, 1)
     wide = night["price_level"] > 2
     at_tariff = (night["price_level"] <= 2) & (night["tariff_ln_ratio"].abs() <= 0.01)
     of_facility = night["price_ln_ratio"].where(at_tariff).groupby([night["facility_key"], night["service_type"]])

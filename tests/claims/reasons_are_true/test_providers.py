@@ -51,6 +51,19 @@ def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
         assert figures["amount_claimed"] == row["amount_claimed"]
 
 
+def _habits(
+    night: pd.DataFrame, shown: pd.DataFrame, observed: pd.DataFrame, expected: pd.DataFrame, prior: pd.Series
+) -> pd.Series:
+    """ln(others of the provider that show the claim's pattern / expected), each with its prior; 0 without a habit."""
+    habits = pd.Series(0.0, night.index)
+    for claim_id, row in night[night["habit_pattern"].notna()].iterrows():
+        facility, pattern = row["facility_key"], row["habit_pattern"]
+        others = observed.loc[facility, pattern] - shown.loc[claim_id, pattern]
+        habits[claim_id] = np.log((others + prior[pattern]) / (expected.loc[facility, pattern] + prior[pattern]))
+    assert (habits > 0).sum() > 100
+    return habits
+
+
 def test_the_providers_figures(night: pd.DataFrame) -> None:
     claims = night.groupby("facility_key").size()
     scores = night["provider"].map(lambda provider: provider["risk_score"]).groupby(night["facility_key"]).first()
@@ -83,8 +96,9 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
     prior = pd.Series({pattern: 10 if pattern == "severity" else 2 for pattern in observed})
     ratio = (observed + prior) / (expected + prior)
     assert (ratio["strong"] > 1).sum() >= 3
-    evidence = 2 * np.log(ratio["strong"].clip(lower=1))
-    assert night["evidence_provider"].to_numpy() == pytest.approx(evidence[night["facility_key"]].to_numpy(), abs=1e-3)
+    evidence = night["facility_key"].map(2 * np.log(ratio["strong"].clip(lower=1)))
+    evidence += _habits(night, shown, observed, expected, prior)
+    assert night["evidence_provider"].to_numpy() == pytest.approx(evidence.to_numpy(), abs=1e-3)
     amount = night.groupby("facility_key")["amount_claimed"].sum()
     volume = np.sqrt(amount.astype(float) * claims * night["amount_claimed"].mean())
     deviance = (observed * np.log(ratio) - (ratio - 1) * expected).where(ratio > 1, 0)

@@ -1,5 +1,6 @@
 -- Reasons of the channel provider: how many of its claims show strong evidence, and its strongest habit, unless the
--- claim's own reason names that already (00_macros.sql, tells_habit) or it is two claims or fewer.
+-- claim's own reason names that already (00_macros.sql, tells_habit) or it is two claims or fewer. Only where the
+-- strong claims alone reach reason_from (78_provider_risk.sql): the claim's own habit is told with its pattern.
 -- Grain: one row per claim. Input: suspects.
 WITH described AS (
     SELECT
@@ -7,7 +8,9 @@ WITH described AS (
         coalesce(provider_observed >= 3, FALSE)
         AND NOT tells_habit(provider_pattern, habit_pattern, habit_observed) AS names_habit
     FROM suspects
-    WHERE surprise_provider >= $reason_from
+    WHERE
+        surprise_provider >= $reason_from
+        AND 2 * log10((provider_strong_observed + 2) / (provider_strong_expected + 2)) >= $reason_from
 )
 
 SELECT
