@@ -78,10 +78,38 @@ def test_the_live_claims_are_shown_by_risk_or_by_money(
     with duckdb.connect(str(live.database), read_only=True) as connection:
         values = dict(connection.sql(f"SELECT claim_id, {column} FROM claims_high_risk").fetchall())
     show_release.main(top=10, by=by, language="id")
-    claims = [match[1] for match in re.finditer(r"^ *\d+\. (\S+)  risk", capsys.readouterr().out, re.M)][:10]
+    claims = [match[1] for match in re.finditer(r"^ *\d+\. (\S+)  risiko", capsys.readouterr().out, re.M)][:10]
     assert [values[claim] for claim in claims] == sorted(values.values(), reverse=True)[:10]
     code, said = ended(capsys, show_release.main, by="amount")
     assert (code, said.strip()[-20:]) == (2, "--by: risk or excess")
+
+
+@pytest.mark.parametrize(
+    ("language", "heading", "claim", "provider"),
+    [
+        (
+            "en",
+            "the 3 riskiest claims",
+            r"risk 0\.\d{3}  R.* \(excess Rp[\d,]+\), ",
+            r"risk 0\.\d{3}  \d+ claims, \d+ of",
+        ),
+        (
+            "id",
+            "3 klaim paling berisiko",
+            r"risiko 0,\d{3}  R.* \(kelebihan Rp[\d.]+\), ",
+            r"risiko 0,\d{3}  \d+ klaim, \d+ di",
+        ),
+    ],
+)
+def test_the_lists_are_in_the_auditors_language(
+    publish: Publish, capsys: pytest.CaptureFixture[str], language: str, heading: str, claim: str, provider: str
+) -> None:
+    publish("good", qc=True)
+    show_release.main(top=3, language=language)
+    said = capsys.readouterr().out
+    assert f" {heading} " in said
+    assert len(re.findall(rf"^ +\d+\. \S+  {claim}", said, re.M)) == 3
+    assert len(re.findall(rf"^ +\d+\. \S+  {provider}", said, re.M)) == 3
 
 
 @pytest.mark.parametrize("name", [MANIFEST, DATABASE])

@@ -23,11 +23,27 @@ from ml.settings import Settings, SettingsError, duckdb_config, load_settings
 from ml.sql import sql_text
 
 PROVIDERS_SHOWN = 3
-LISTS = {
-    "risk": ("riskiest_claims", "riskiest claims"),
-    "excess": ("most_recoverable_claims", "claims with most to recover"),
+LISTS = {"risk": "riskiest_claims", "excess": "most_recoverable_claims"}
+"""What the claims are sorted by -> the statement in include/sql/report."""
+WORDS = {
+    "en": {
+        "risk": "the {} riskiest claims",
+        "excess": "the {} claims with most to recover",
+        "providers": "the {} riskiest providers",
+        "claim": "risk {}  {} {}, {}, LOS {}, Rp{} (excess Rp{}), {}, {}",
+        "provider": "risk {}  {} claims, {} of them at 0.5 or more, Rp{} (excess Rp{}), {}, {}",
+        "no reason": "no reason recorded",
+    },
+    "id": {
+        "risk": "{} klaim paling berisiko",
+        "excess": "{} klaim dengan rupiah terbanyak yang dapat dipulihkan",
+        "providers": "{} faskes paling berisiko",
+        "claim": "risiko {}  {} {}, {}, LOS {}, Rp{} (kelebihan Rp{}), {}, {}",
+        "provider": "risiko {}  {} klaim, {} di antaranya 0,5 ke atas, Rp{} (kelebihan Rp{}), {}, {}",
+        "no reason": "tidak ada alasan tercatat",
+    },
 }
-"""What the claims are sorted by -> the statement in include/sql/report, and the heading."""
+"""The words of the lists, as auditors read them; the rest is for who runs the commands, and English."""
 VERDICTS = {True: "[green]passed[/]", False: "[red]failed[/]", None: "[yellow]not checked yet[/]"}
 
 
@@ -36,12 +52,12 @@ def main(
     by: Annotated[
         str, typer.Option(help="Sort the claims by risk, or by excess: the rupiah that an audit could recover.")
     ] = "risk",
-    language: Annotated[str, typer.Option(help="Language of the reasons: en or id.")] = "en",
+    language: Annotated[str, typer.Option(help="Language of the lists and reasons: en or id.")] = "en",
     verbose: Verbose = False,
 ) -> None:
     """Show the live release, its QC verdict, the riskiest claims with their reasons, and the files."""
-    if language not in ("en", "id"):
-        fail("--language: en or id", 2)
+    if language not in WORDS:
+        fail(f"--language: {' or '.join(WORDS)}", 2)
     if by not in LISTS:
         fail(f"--by: {' or '.join(LISTS)}", 2)
     with failing_in_one_line(SettingsError, verbose=verbose):
@@ -50,15 +66,14 @@ def main(
         live = store.live_id()
         if live is None:
             fail(f"{settings.instance_dir}: no release is live yet. Make one: make run")
-        statement, heading = LISTS[by]
         with _naming_the_release(live):
             release = store.get(live)
-            claims = _rows(settings, release, statement, top)
+            claims = _rows(settings, release, LISTS[by], top)
             providers = _rows(settings, release, "riskiest_providers", PROVIDERS_SHOWN)
         console = Console(soft_wrap=True)
         checked = History(store.journal()).qc(release.id)
         _show_release(console, release, checked.passed if checked else None)
-        _show_claims(console, claims, heading, language)
+        _show_claims(console, claims, by, language)
         _show_providers(console, providers, language)
         _show_places(console, settings, release, checked)
 
@@ -95,35 +110,37 @@ def _show_release(console: Console, release: Release, qc_passed: bool | None) ->
         console.print(f"{name:>12}  {value}", highlight=False)
 
 
-def _show_claims(console: Console, rows: list[dict[str, Any]], heading: str, language: str) -> None:
-    console.rule(f"the {len(rows)} {heading}")
+def _show_claims(console: Console, rows: list[dict[str, Any]], by: str, language: str) -> None:
+    console.rule(WORDS[language][by].format(len(rows)))
     for place, row in enumerate(rows, start=1):
         facts = (
-            f"{row['service_type']} {row['severity_group']}, {row['inacbg_code']}, LOS {row['los']}, "
-            f"Rp{row['amount_claimed']:,} (excess Rp{row['excess_amount']:,}), {row['facility_class']}, "
-            f"{row['province_name']}"
+            _number(row["risk_score"], language),
+            *(row[name] for name in ("service_type", "severity_group", "inacbg_code", "los")),
+            *(_number(row[name], language) for name in ("amount_claimed", "excess_amount")),
+            *(row[name] for name in ("facility_class", "province_name")),
         )
-        console.print(
-            f"{place:>3}. [bold]{row['claim_id']}[/]  risk {row['risk_score']:.3f}  {escape(facts)}", highlight=False
-        )
-        for reason in _reasons(row, language):
-            console.print(f"       {escape(reason)}", style="dim", highlight=False)
+        _show(console, place, row["claim_id"], WORDS[language]["claim"].format(*facts), _reasons(row, language))
 
 
 def _show_providers(console: Console, rows: list[dict[str, Any]], language: str) -> None:
-    console.rule(f"the {len(rows)} riskiest providers")
+    console.rule(WORDS[language]["providers"].format(len(rows)))
     for row in rows:
-        facts = (
-            f"{row['claims']:,} claims, {row['high_risk_claims']:,} of them at 0.5 or more, "
-            f"Rp{row['amount_claimed']:,} (excess Rp{row['excess_amount']:,}), "
-            f"{row['facility_class']}, {row['province_name']}"
-        )
-        console.print(
-            f"{row['rank']:>3}. [bold]{row['facility_key']}[/]  risk {row['provider_risk_score']:.3f}  {escape(facts)}",
-            highlight=False,
-        )
-        for reason in _reasons(row, language):
-            console.print(f"       {escape(reason)}", style="dim", highlight=False)
+        counted = ("provider_risk_score", "claims", "high_risk_claims", "amount_claimed", "excess_amount")
+        facts = (*(_number(row[name], language) for name in counted), row["facility_class"], row["province_name"])
+        words = WORDS[language]["provider"].format(*facts)
+        _show(console, row["rank"], row["facility_key"], words, _reasons(row, language))
+
+
+def _show(console: Console, place: int, name: str, facts: str, reasons: list[str]) -> None:
+    console.print(f"{place:>3}. [bold]{escape(name)}[/]  {escape(facts)}", highlight=False)
+    for reason in reasons:
+        console.print(f"       - {escape(reason)}", style="dim", highlight=False)
+
+
+def _number(value: float, language: str) -> str:
+    """A score with three decimals, a count or rupiah with none; in Indonesian 1.234 and 0,567."""
+    written = f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
+    return written.translate(str.maketrans(",.", ".,")) if language == "id" else written
 
 
 def _rows(settings: Settings, release: Release, statement: str, top: int) -> list[dict[str, Any]]:
@@ -138,7 +155,8 @@ def _rows(settings: Settings, release: Release, statement: str, top: int) -> lis
 
 
 def _reasons(row: dict[str, Any], language: str) -> list[str]:
-    return [f"- {reason['text_' + language]}" for reason in json.loads(row["reasons"])] or ["- (no reason recorded)"]
+    told = [str(reason[f"text_{language}"]) for reason in json.loads(row["reasons"])]
+    return told or [f"({WORDS[language]['no reason']})"]
 
 
 def _show_places(console: Console, settings: Settings, release: Release, checked: Record | None) -> None:
