@@ -84,8 +84,8 @@ def night(claims: int, limits: tuple[str, str]) -> dict[str, dict[str, float]]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--claims", type=int, nargs="+", default=[300_000, 1_200_000, 4_800_000])
-    arguments.add_argument("--etl-memory-limit", default="1800MB", help="DuckDB's, in a task of the ETL")
-    arguments.add_argument("--memory-limit", default="1800MB", help="DuckDB's, in the other tasks")
+    arguments.add_argument("--etl-memory-limit", default="1500MB", help="DuckDB's, in a task of the ETL")
+    arguments.add_argument("--memory-limit", default="1500MB", help="DuckDB's, in the other tasks")
     chosen = arguments.parse_args()
     os.environ |= {"CLAIMS_PATIENT_KEY_SECRET": "a-secret-for-the-benchmark"}
     limits = (chosen.etl_memory_limit, chosen.memory_limit)

@@ -191,7 +191,7 @@ class Settings(BaseSettings):
         description="How long a publisher waits for another one before it fails.",
     )
     memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$")] = Field(
-        default="1800MB",
+        default="1500MB",
         validation_alias="CLAIMS_DUCKDB_MEMORY_LIMIT",
         description="Memory DuckDB may use in one task before it spills to disk.",
     )
