@@ -31,9 +31,8 @@ def test_strong_claims_are_counted_against_the_stays_and_visits(compared: Callab
     ratio = (4 + 2) / (expected + 2)
     assert provider["deviance"] == pytest.approx(4 * math.log(ratio) - (ratio - 1) * expected)
     of_bills = 55 * 4 / 205
-    habit = math.log(
-        (4 - 1 + 2) / (of_bills + 2)
-    )  # of the four high bills, the claim itself left out; no habit of top-ups
+    # Of the four high bills, the claim itself left out; there is no habit of top-ups.
+    habit = math.log((4 - 1 + 2) / (of_bills + 2))
     evidence = [2 * math.log(ratio) + own for own in [*[habit] * 4, 0]]
     assert [row["evidence_provider"] for row in rows] == pytest.approx(evidence)
     others = [row for row in claims.values() if row["facility_key"] != str(ODD)]
