@@ -1,4 +1,4 @@
-"""ETL and scoring at growing sizes: seconds, CPU seconds and peak memory, each step in its own process.
+"""A night at growing sizes: seconds, CPU seconds and peak memory, each step in its own process.
 
     python benchmarks/bench_linear.py --claims 300000 1200000 4800000
     python benchmarks/bench_linear.py --claims 12000000 --etl-memory-limit 3500MB --memory-limit 1100MB
@@ -22,13 +22,19 @@ from bench_night import (
     check_contract,
     in_own_process,
     publish_claims,
+    quality_check,
     run_sql,
     score_claims,
     train_model,
 )
 
 PART_CLAIMS = 1_200_000
-ETL = (check_contract, run_sql, publish_claims)
+PARTS = {
+    "ETL": (check_contract, run_sql, publish_claims),
+    "training": (train_model,),
+    "scoring": (score_claims, audit_candidate, backup_and_swap),
+    "QC": (quality_check,),
+}
 OWN = {
     "fkrtl": ("FKL02", "PSTV01", "PSTV02"),
     "diagnosissekunder": ("FKL02",),
@@ -63,7 +69,7 @@ def generate_parts(state: dict[str, Any]) -> None:
 
 
 def night(claims: int, limits: tuple[str, str]) -> dict[str, dict[str, float]]:
-    """Run a night with these memory limits of DuckDB (ETL, scoring); return what each step cost."""
+    """Run a night with these memory limits of DuckDB (of the ETL, of the rest); return what each step cost."""
     costs = {}
     with tempfile.TemporaryDirectory() as folder:
         instance, raw = Path(folder) / "instance", Path(folder) / "raw"
@@ -71,14 +77,14 @@ def night(claims: int, limits: tuple[str, str]) -> dict[str, dict[str, float]]:
         print(f"{claims:,} claims", flush=True)
         state: dict[str, Any] = {"claims": claims}
         os.environ["CLAIMS_DUCKDB_MEMORY_LIMIT"], scoring_limit = limits
-        for step in (generate_parts, *ETL):
+        for step in (generate_parts, *PARTS["ETL"]):
             state, costs[step.__name__] = in_own_process(step, state)
         shutil.rmtree(raw)  # the disk is wanted for the rest
         (instance / "warehouse.duckdb").unlink()
         os.environ["CLAIMS_DUCKDB_MEMORY_LIMIT"] = scoring_limit
-        for step in (train_model, score_claims, audit_candidate, backup_and_swap):
+        for step in (*PARTS["training"], *PARTS["scoring"], *PARTS["QC"]):
             state, costs[step.__name__] = in_own_process(step, state)
-    return {name: cost for name, cost in costs.items() if name not in ("generate_parts", "train_model")}
+    return costs
 
 
 def main() -> None:
@@ -91,19 +97,14 @@ def main() -> None:
     limits = (chosen.etl_memory_limit, chosen.memory_limit)
     nights = {claims: night(claims, limits) for claims in chosen.claims}
     print(
-        "\n| claims | wall s | wall s per million | CPU s per million | peak MB, ETL | scoring | slowest step |"
-        "\n|---|---|---|---|---|---|---|"
+        "\n| claims | part | seconds | CPU seconds per million claims | peak of the hungriest step |\n|---|---|---|---|---|"
     )
     for claims, costs in nights.items():
-        wall, cpu = (sum(cost[key] for cost in costs.values()) for key in ("seconds", "cpu_seconds"))
-        slowest = max(costs, key=lambda name: costs[name]["seconds"])
-        etl = max(costs[step.__name__]["peak_mb"] for step in ETL)
-        scoring = max(cost["peak_mb"] for name, cost in costs.items() if name not in {step.__name__ for step in ETL})
-        millions = claims / 1e6
-        print(
-            f"| {claims:,} | {wall:.1f} | {wall / millions:.1f} | {cpu / millions:.1f} "
-            f"| {etl:.0f} | {scoring:.0f} | {slowest} |"
-        )
+        for part, steps in PARTS.items():
+            of_part = [costs[step.__name__] for step in steps]
+            seconds, cpu = (sum(cost[key] for cost in of_part) for key in ("seconds", "cpu_seconds"))
+            peak = max(cost["peak_mb"] for cost in of_part)
+            print(f"| {claims:,} | {part} | {seconds:.1f} | {cpu / claims * 1e6:.1f} | {peak / 1000:.2f} GB |")
 
 
 if __name__ == "__main__":

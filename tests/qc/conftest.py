@@ -143,8 +143,8 @@ def check(logs_dir: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -
     """
 
     def run(release: Path, *, only: Collection[str] | None = None, **changed: Any) -> QcResult:
-        def chosen(**arguments: Any) -> list[Any]:
-            return [item for item in suite(**arguments) if only is None or item.name in only]
+        def chosen(settings: Settings) -> list[Any]:
+            return [item for item in suite(settings) if only is None or item.name in only]
 
         monkeypatch.setattr("ml.qc.check.suite", chosen)
         arguments: dict[str, Any] = {

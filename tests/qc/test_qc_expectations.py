@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ml.qc.release import VECTOR_ROWS
 from ml.qc.suite import suite
 from ml.settings import Settings
 
@@ -65,7 +66,7 @@ def _claim_id(n: int) -> str:
 
 
 def test_every_critical_expectation_is_planted_against(settings: Settings) -> None:
-    checks = suite(expected_rows=60, settings=settings)
+    checks = suite(settings)
     assert len({item.name for item in checks}) == len(checks)
     against_previous = {"row_count_collapse"}  # fails in test_qc_drift.py
     critical = {item.name for item in checks if item.severity == "critical"}
@@ -112,6 +113,31 @@ def test_a_release_broken_throughout_names_five_claims(make_release: Any, check:
     assert outcome["claim_ids"] == [_claim_id(n) for n in range(1, 6)]
     assert outcome["values"] == [-1] * 5
     assert "claim_facts_present" in result.summary["failed_expectations"]
+
+
+def test_claims_are_judged_in_parts_as_in_one(
+    make_release: Any, check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [3, *range(2500, 2503), 4999, 5000]  # of the first, the second and the last part
+    release = make_release(
+        rows=5000,
+        plant=[
+            f"UPDATE claims SET los = -n WHERE n IN ({', '.join(map(str, broken))})",
+            "UPDATE claims SET claim_id = '8187000922V000009' WHERE n IN (9, 4998)",
+        ],
+    )
+    names = ["los_not_negative", "claim_id_unique", "service_type_known"]
+    whole = check(release, only=names, expected_rows=5000)
+    monkeypatch.setattr("ml.qc.release.PART_ROWS", VECTOR_ROWS)
+    parts = check(release, only=names, expected_rows=5000, logs_dir=tmp_path / "parts")
+    assert parts.failures == whole.failures
+    for name in names:
+        assert _expectation(parts.log, name) == _expectation(whole.log, name)
+    los = _expectation(parts.log, "los_not_negative")
+    assert los["observed"] == len(broken)
+    assert los["claim_ids"] == [_claim_id(n) for n in broken[:5]]
+    assert los["values"] == [-n for n in broken[:5]]
+    assert _expectation(parts.log, "claim_id_unique")["claim_ids"] == ["8187000922V000009"] * 2
 
 
 @pytest.mark.parametrize("reasons", ["NULL", "''", "'not json'", "'{}'"])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ml.clock import now as clock_now
 from ml.qc.changes import Previous, changes, find_previous
 from ml.qc.logs import count_in_top_k, write_log
-from ml.qc.release import ReleaseFacts, Row, read_release
+from ml.qc.release import ReleaseFacts, Row, open_release
 from ml.qc.suite import MIN_DISTINCT_SCORES, TINY_ROWS, suite
 from ml.qc.validate import validate
 from ml.settings import Settings
@@ -69,13 +69,13 @@ def run_quality_check(
     Raises:
         QcError: QC could not look: a file, table or column is missing or unreadable. No log is written.
     """
-    facts = read_release(release_dir, top_k=top_k, settings=settings)
-    previous = find_previous(logs_dir, release_id=release_id, data_date=facts.scores["data_date"])
-    figures = {"release_id": release_id, "run_id": run_id, **_figures(facts, top_k)}
-    figures["changes"] = changes(previous, figures, [record["claim_id"] for record in facts.top_records])
-
-    frames = {"claims": facts.claims, "release": _release_frame(facts, figures, expected_rows, settings)}
-    outcomes = validate(suite(expected_rows=expected_rows, settings=settings), frames)
+    with open_release(release_dir, settings) as release:
+        facts = release.facts(top_k)
+        previous = find_previous(logs_dir, release_id=release_id, data_date=facts.scores["data_date"])
+        figures = {"release_id": release_id, "run_id": run_id, **_figures(facts, top_k)}
+        figures["changes"] = changes(previous, figures, [record["claim_id"] for record in facts.top_records])
+        whole = _release_frame(facts, figures, expected_rows, settings)
+        outcomes = validate(suite(settings), {"claims": release.claims(), "release": [whole]})
     failed = [outcome for outcome in outcomes if not outcome.success and outcome.check.severity == "critical"]
     warned = [outcome for outcome in outcomes if not outcome.success and outcome.check.severity == "warning"]
 
@@ -148,6 +148,7 @@ def _release_frame(
     row = {
         "scores_rows": rows,
         "scores_rows_beyond_expected": rows - expected_rows,
+        "high_risk_rows_beyond_expected": high_risk["row_count"] - expected_rows,
         "parquet_rows_beyond_scores": parquet["row_count"] - rows,
         "parquet_differs": parquet["content"] != scores["content"],
         "high_risk_differs": high_risk["content"] != scores["content"],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +35,18 @@ class Outcome:
         more = ", ..." if self.claim_ids and self.observed > len(self.claim_ids) else ""
         claims = f" (claims {', '.join(self.claim_ids)}{more})" if self.claim_ids else ""
         seen = f"{self.observed:.6g}" if isinstance(self.observed, float) else str(self.observed)
-        unit = " claims break it" if self.check.frame == "claims" and self.check.column else ""
+        unit = " claims break it" if self.check.frame == "claims" else ""
         return f"{self.check.name}: observed {seen}{unit}{claims}. Expected: {self.check.meaning}"
+
+    def and_of(self, part: Outcome) -> Outcome:
+        """Return the outcome of the claims looked at before and of those of another part."""
+        return replace(
+            self,
+            success=self.success and part.success,
+            observed=self.observed + part.observed,
+            claim_ids=[*self.claim_ids, *part.claim_ids][:EXAMPLES],
+            values=[*self.values, *part.values][:EXAMPLES],
+        )
 
     def record(self) -> dict[str, Any]:
         """The check as the QC log shows it."""
@@ -54,12 +64,12 @@ class Outcome:
         }
 
 
-def validate(checks: Sequence[Check], frames: Mapping[str, pd.DataFrame]) -> list[Outcome]:
+def validate(checks: Sequence[Check], frames: Mapping[str, Iterable[pd.DataFrame]]) -> list[Outcome]:
     """Run the checks on their frames and return the outcomes in the order of the checks.
 
     Args:
         checks: names must be unique.
-        frames: by name; the index of each is 0..n-1.
+        frames: by name, each in one or more parts, which are looked at one after another; the index of each is 0..n-1.
 
     Raises:
         QcError: Great Expectations could not evaluate a check (that is no verdict on the data).
@@ -74,29 +84,30 @@ def validate(checks: Sequence[Check], frames: Mapping[str, pd.DataFrame]) -> lis
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas("release")
     outcomes: dict[str, Outcome] = {}
-    for frame_name, frame in frames.items():
+    for frame_name, parts in frames.items():
         of_frame = {check.name: check for check in checks if check.frame == frame_name}
         if not of_frame:
             continue
         expectations = [_expectation(gx.expectations, check) for check in of_frame.values()]
         batch_definition = source.add_dataframe_asset(frame_name).add_batch_definition_whole_dataframe(frame_name)
-        # Without `unexpected_index_column_names`: with it, a release that is broken throughout takes minutes.
-        results = batch_definition.get_batch({"dataframe": frame}).validate(
-            gx.ExpectationSuite(name=frame_name, expectations=expectations),
-            result_format={"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES},
-        )
-        for result in results.results:
-            configuration: Any = result.expectation_config
-            check = of_frame[configuration.meta["name"]]
-            outcomes[check.name] = _outcome(check, result, frame)
+        for part in parts:
+            # Without `unexpected_index_column_names`: with it, a release that is broken throughout takes minutes.
+            results = batch_definition.get_batch({"dataframe": part}).validate(
+                gx.ExpectationSuite(name=frame_name, expectations=expectations),
+                result_format={"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES},
+            )
+            for result in results.results:
+                configuration: Any = result.expectation_config
+                outcome = _outcome(of_frame[configuration.meta["name"]], result, part)
+                before = outcomes.get(outcome.check.name)
+                outcomes[outcome.check.name] = before.and_of(outcome) if before else outcome
     return [outcomes[check.name] for check in checks]
 
 
 def _expectation(classes: Any, check: Check) -> Any:
-    column = {"column": check.column} if check.column else {}
     # GX's own verdict is False for a failed warning, too: the severity here is for its readers, the gate is ours.
     return getattr(classes, check.expectation)(
-        **column, **check.arguments, severity=check.severity, meta={"name": check.name}
+        column=check.column, **check.arguments, severity=check.severity, meta={"name": check.name}
     )
 
 
@@ -108,8 +119,6 @@ def _outcome(check: Check, result: Any, frame: pd.DataFrame) -> Outcome:
     if check.frame == "release":
         value = float(frame[check.column].iloc[0])
         return Outcome(check, success, None if isnan(value) else value, [], [])
-    if check.column is None:
-        return Outcome(check, success, details["observed_value"], [], [])
     broken = frame["claim_id"].iloc[details["partial_unexpected_index_list"][:EXAMPLES]]
     return Outcome(
         check,

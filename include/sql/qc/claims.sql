@@ -1,6 +1,7 @@
 -- The claims as readers see them, with only what the per-claim expectations look at.
--- Grain: one row per row of claims_high_risk. A score that is no finite number comes as NULL. Flags and reasons come as
--- marks (1: missing) and numbers as DOUBLE, because Great Expectations walks lists and smaller integers row by row.
+-- Grain: one row per row of claims_high_risk. They are looked at in parts, so that a claim is listed twice comes as a
+-- mark, too. A score that is no finite number comes as NULL. Flags and reasons come as marks (1: missing) and numbers
+-- as DOUBLE, because Great Expectations walks lists and smaller integers row by row.
 SELECT
     claim_id,
     los::DOUBLE AS los,
@@ -24,5 +25,15 @@ SELECT
     (
         (coalesce(len(flags), 0) > 0 OR (ruleset_version = 'RULESET_v1' AND coalesce(rule_score, 0) > 0))
         AND coalesce(CASE WHEN json_valid(reasons) THEN json_array_length(reasons) END, 0) = 0
-    )::TINYINT AS reason_missing
+    )::TINYINT AS reason_missing,
+    coalesce(
+        claim_id IN (
+            SELECT twice.claim_id
+            FROM claims_high_risk AS twice
+            WHERE twice.claim_id IS NOT NULL
+            GROUP BY twice.claim_id
+            HAVING count(*) > 1
+        ),
+        FALSE
+    )::TINYINT AS claim_id_repeated
 FROM claims_high_risk
