@@ -238,7 +238,28 @@ def test_a_child_is_born_while_its_mother_is_in_hospital(compared: Callable[...,
     claims = compared([*crowd(), mother, claim(901, **child), later])
     assert all(row["overlap_of"] is None for row in claims.values())
     twice = compared([*crowd(), claim(901, **child), claim(903, **child | {"FKL03": "2022-09-10"})])
-    assert twice[claim_id(903)]["overlap_of"] == claim_id(901)
+    assert twice[claim_id(903)]["overlap_of"] is None, "its twin, in another hospital since"
+
+
+def test_a_twin_who_died_at_birth_is_no_fragment_of_the_other(compared: Callable[..., Claims]) -> None:
+    twins = {"PSTV01": "7", "FKL19": "P-8-17-I", "FKL03": "2022-09-03"}
+    rows = [
+        claim(901, **twins, FKL04="2022-09-03", FKL14="4"),
+        claim(902, **twins, FKL04="2022-09-08", FKL30="902 - x"),
+    ]
+    again = claim(903, **twins | {"FKL03": "2022-09-10"}, FKL04="2022-09-12", FKL30="903 - x")
+    claims = compared([*crowd(), *rows])
+    assert {claims[claim_id(n)]["fragment_of"] for n in (901, 902)} == {None}
+    assert compared([*crowd(), *rows, again])[claim_id(903)]["fragment_of"] == claim_id(902), "two days later"
+
+
+def test_a_newborn_is_not_readmitted_from_its_mothers_stay(compared: Callable[..., Claims]) -> None:
+    mother = claim(900, PSTV01="7", FKL19="O-6-10-I", FKL03="2022-09-01", FKL04="2022-09-03", FKL30="900 - x")
+    child = claim(901, PSTV01="7", FKL19="P-8-17-I", FKL03="2022-09-03", FKL04="2022-09-06", FKL30="901 - x")
+    again = claim(902, PSTV01="7", FKL19="P-8-17-I", FKL03="2022-09-16", FKL04="2022-09-18", FKL30="902 - x")
+    claims = compared([*crowd(), mother, child, again])
+    assert claims[claim_id(901)]["readmission_after_days"] is None
+    assert claims[claim_id(902)]["readmission_after_days"] == 10
 
 
 def test_no_overlap_on_the_day_a_stay_ends(compared: Callable[..., Claims]) -> None:
@@ -269,10 +290,14 @@ def test_a_number_of_many_facilities_dies_no_death(compared: Callable[..., Claim
 
 
 @pytest.mark.parametrize(("kinds", "told"), [(20, True), (21, False)])
-def test_a_facilitys_own_placeholder_is_nobodys_number(compared: Callable[..., Claims], kinds: int, told: bool) -> None:
-    """Nobody comes in more than 20 INA-CBGs, so two of these bills are of two patients."""
+@pytest.mark.parametrize("of", [{"FKL19": "Q-5-{}-0"}, {"FKL18": "J{}"}], ids=["INA-CBGs", "diagnoses"])
+def test_a_facilitys_own_placeholder_is_nobodys_number(
+    compared: Callable[..., Claims], of: dict[str, str], kinds: int, told: bool
+) -> None:
+    """Nobody comes with more than 20 INA-CBGs or diagnoses, so two of these bills are of two patients."""
     others = [
-        visit(700 + n, f"2022-01-{1 + n:02d}", PSTV01="0") | {"FKL19": f"Q-5-{20 + n}-0"} for n in range(kinds - 1)
+        visit(700 + n, f"2022-01-{1 + n:02d}", PSTV01="0") | {name: kind.format(20 + n) for name, kind in of.items()}
+        for n in range(kinds - 1)
     ]
     again = {"PSTV01": "0", "FKL04": "2022-09-09"}
     claims = compared([*crowd(), *others, claim(900, **again), claim(901, **again | {"FKL03": "2022-09-03"})])

@@ -10,7 +10,7 @@ WITH different AS (
 
 SELECT
     claim_id,
-    count(*)::SMALLINT AS comorbidity_count,
+    least(count(*), 32767)::SMALLINT AS comorbidity_count,
     sum(hash(diagnosis)) AS secondary_digest
 FROM different
 GROUP BY claim_id

@@ -7,6 +7,7 @@
 -- much as 20 stays (chemotherapy is given in courses), as if one stay more were continued; of the patient's own such
 -- stays up to three are left out, more of them are a course. fragment_alike of fragment_n stays with it are such
 -- ones, the patient's own among them.
+-- Newborns (main group P) admitted on one day are twins: they share their mother's number.
 CREATE OR REPLACE TABLE fragments AS
 WITH stays AS (
     SELECT
@@ -14,7 +15,7 @@ WITH stays AS (
         patient_key,
         inacbg_base,
         admission_date AS since,
-        max({ 'until': discharge_date, 'claim_id': claim_id }) OVER earlier AS earlier
+        max({ 'until': discharge_date, 'claim_id': claim_id, 'since': admission_date }) OVER earlier AS earlier
     FROM persons
     WHERE service_type = 'RITL'
     WINDOW earlier AS (
@@ -32,7 +33,9 @@ continued AS (
         stays.earlier.claim_id AS earlier,
         stays.since - stays.earlier.until AS gap
     FROM stays
-    WHERE stays.since - stays.earlier.until BETWEEN 0 AND 7
+    WHERE
+        stays.since - stays.earlier.until BETWEEN 0 AND 7
+        AND NOT (starts_with(stays.inacbg_base, 'P-') AND stays.since = stays.earlier.since)
 ),
 
 -- Each of the two is the other's neighbour.

@@ -1,5 +1,6 @@
 -- Readmissions: stays of a patient who left any hospital up to 30 days before (the usual window of readmission
 -- measures, e.g. CMS's Hospital Readmissions Reduction Program).
+-- Newborns (main group P) by themselves: mother and child share a number.
 -- Grain: one row per such stay. readmission_after_days: days since the last discharge before it; a stay that begins
 -- while the patient is still in another one is none. readmission_share: how usual a
 -- readmission is for that INA-CBG (without severity), the claim itself left out, drawn towards that of all stays by as
@@ -13,7 +14,7 @@ WITH neighbours AS (
     FROM persons
     WHERE service_type = 'RITL'
     WINDOW earlier_stays AS (
-        PARTITION BY patient_key
+        PARTITION BY patient_key, starts_with(inacbg_base, 'P-')
         ORDER BY admission_date, discharge_date, claim_id
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     )

@@ -1,7 +1,7 @@
 -- Overlaps: claims that begin while the patient lies in hospital on another claim, after that stay's first and before
 -- its last day. Nobody is in two places: a visit or a stay that never was, or a stay billed again some days later. The
--- first and the last day do not count: transfers, the clinic that admits. Nor do a newborn's claim (main group P) and
--- one that is none: mother and child share a number.
+-- first and the last day do not count: transfers, the clinic that admits. Nor do newborns' claims (main group
+-- P): mother, child and twin share a number.
 -- Grain: one row per such claim. overlap_of: the claim id of that stay, of several the one that ends last;
 -- overlap_day: days since its admission; overlap_los: its LOS; overlap_elsewhere: at another facility; overlap_died:
 -- the patient had died (55_after_death.sql), not here; overlap_weekday: the facility is closed (56_closed_days.sql),
@@ -33,8 +33,9 @@ placed AS (
         }) FILTER (care.service_type = 'RITL') OVER earlier AS stay
     FROM care
     SEMI JOIN inpatients ON care.patient_key = inpatients.patient_key
+    WHERE NOT starts_with(care.inacbg_code, 'P-')
     WINDOW earlier AS (
-        PARTITION BY care.patient_key, starts_with(care.inacbg_code, 'P-')
+        PARTITION BY care.patient_key
         ORDER BY care.admission_date - DATE '2000-01-01'
         RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     )
