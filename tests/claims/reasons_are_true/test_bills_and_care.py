@@ -43,7 +43,8 @@ def test_the_bill_and_the_median_of_its_peers(night: pd.DataFrame) -> None:
         least, most = ((of_code > deviations[row.name] * (1 + sign * 1e-9)).sum() for sign in (1, -1))
         assert least < figures["bill_as_far"] <= most
         if "by their spread" in said:
-            assert f"only {figures['bill_as_far']:,} of {len(of_code):,} claims with {row['inacbg_code']} " in said
+            which = f"{len(of_code):,} {row['service_type']} claims with {row['inacbg_code']} "
+            assert f"only {figures['bill_as_far']:,} of {which}" in said
             assert figures["bill_as_far"] <= 0.1 * len(of_code)
             spreads += 1
         bill = row["amount_claimed"] / (figures["price_median"] + row["topup_amount"])

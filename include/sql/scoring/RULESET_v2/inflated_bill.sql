@@ -9,13 +9,23 @@ WITH described AS (
         if(
             price_level = 1,
             concat_ws(
-                ', ', inacbg_code, facility_class, 'kelas rawat ' || ward_class, 'regional ' || tariff_region
+                ', ',
+                inacbg_code,
+                facility_class,
+                coalesce('kelas rawat ' || ward_class, 'tanpa kelas rawat'),
+                coalesce('regional ' || tariff_region, 'tanpa regional')
             ),
             inacbg_code
         ) AS peers_id,
         if(
             price_level = 1,
-            concat_ws(', ', inacbg_code, facility_class, 'ward class ' || ward_class, 'region ' || tariff_region),
+            concat_ws(
+                ', ',
+                inacbg_code,
+                facility_class,
+                coalesce('ward class ' || ward_class, 'no ward class'),
+                coalesce('region ' || tariff_region, 'no region')
+            ),
             inacbg_code
         ) AS peers_en,
         coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
@@ -71,9 +81,10 @@ phrased AS (
         if(
             tells_share,
             format(
-                '; hanya {} dari {} klaim {} menyimpang sejauh ini ke atas, menurut sebarannya',
+                '; hanya {} dari {} klaim {} {} menyimpang sejauh ini ke atas, menurut sebarannya',
                 count_id(bill_as_far),
                 count_id(bill_n),
+                service_type,
                 inacbg_code
             ),
             ''
@@ -81,9 +92,10 @@ phrased AS (
         if(
             tells_share,
             format(
-                '; only {} of {} claims with {} {} as far upwards, by their spread',
+                '; only {} of {} {} claims with {} {} as far upwards, by their spread',
                 count_en(bill_as_far),
                 count_en(bill_n),
+                service_type,
                 inacbg_code,
                 plural_en(bill_as_far, 'deviates', 'deviate')
             ),

@@ -21,7 +21,15 @@ SELECT
                     'keparahan {}{} dengan {} diagnosis sekunder: dari rawat inap {} seperti itu {}{} yang wajar '
                     'setinggi ini',
                     severity_group,
-                    if(usual_exit, format(' {} LOS {} hari', if(is_rare(severity_share), 'padahal', 'pada'), los), ''),
+                    if(
+                        usual_exit,
+                        format(
+                            ' {} LOS {} hari',
+                            if(is_rare(severity_share) AND los_share_low <= 0.5, 'padahal', 'pada'),
+                            los
+                        ),
+                        ''
+                    ),
                     comorbidity_count,
                     inacbg_base(inacbg_code),
                     only_id(severity_share),
