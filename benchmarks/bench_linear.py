@@ -97,7 +97,8 @@ def main() -> None:
     limits = (chosen.etl_memory_limit, chosen.memory_limit)
     nights = {claims: night(claims, limits) for claims in chosen.claims}
     print(
-        "\n| claims | part | seconds | CPU seconds per million claims | peak of the hungriest step |\n|---|---|---|---|---|"
+        "\n| claims | part | seconds | CPU seconds per million claims | peak of the hungriest step |"
+        "\n|---|---|---|---|---|"
     )
     for claims, costs in nights.items():
         for part, steps in PARTS.items():

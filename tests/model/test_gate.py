@@ -40,7 +40,7 @@ def test_a_model_of_the_same_claims_passes_and_what_it_changes_is_told(
     report = judge(other_seed, good, instance, ruleset, newest=generated)
     assert report.passed, report.refusals
     assert (report.version, report.against) == (other_seed.version, good.version)
-    assert [each.name for each in report.sets] == ["noisy-32", "sporadic-31"]
+    assert [each.name for each in report.sets] == ["noisy-42", "sporadic-41"]
     newest = report.newest
     assert newest is not None
     assert newest.claims == generated.rows
@@ -54,7 +54,7 @@ def test_the_first_model_is_held_to_sorting_by_amount(good: RiskModel, instance:
     report = judge(good, None, instance, ruleset)
     assert report.passed, report.refusals
     assert (report.against, report.newest) == (None, None)
-    assert [each.name for each in report.sets] == ["noisy-32"]
+    assert [each.name for each in report.sets] == ["noisy-42"]
     assert all(measure.candidate > measure.amount > 0 for measure in report.measures)
     assert any("trained on 8,000 claims only" in note for note in report.notes)
 
@@ -199,7 +199,7 @@ def test_under_a_ruleset_of_flags_chance_is_the_floor(claims: pa.Table, trained_
 
 
 def test_the_sets_are_used_again(good: RiskModel, instance: Settings, ruleset: Ruleset) -> None:
-    kept = instance.work / "gate" / "noisy-32" / "claims_normalized.parquet"
+    kept = instance.work / "gate" / "noisy-42" / "claims_normalized.parquet"
     made = kept.stat().st_mtime_ns
     judge(good, None, instance, ruleset)
     assert kept.stat().st_mtime_ns == made
