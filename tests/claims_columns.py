@@ -60,6 +60,7 @@ ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "overlap_share": (pa.float64(), None),
     "clone_count": (pa.int32(), None), "clone_of": (pa.list_(pa.string()), None),
     "clone_expected": (pa.float64(), None),
+    "single_alike": (pa.int32(), None), "single_n": (pa.int32(), None), "single_share": (pa.float64(), None),
     "comorbidity_share": (pa.float64(), 0.5), "procedure_share": (pa.float64(), 0.5),
     "readmission_after_days": (pa.int32(), None), "readmission_share": (pa.float64(), None),
     "habit_pattern": (pa.string(), None), "habit_observed": (pa.int32(), None),
@@ -68,7 +69,8 @@ ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "evidence_short_stay": (pa.float64(), 0.5), "evidence_topup": (pa.float64(), 0.0),
     "evidence_repeat": (pa.float64(), 0.0), "evidence_fragmentation": (pa.float64(), 0.0),
     "evidence_overlap": (pa.float64(), 0.0),
-    "evidence_clone": (pa.float64(), 0.0), "evidence_provider": (pa.float64(), 0.0),
+    "evidence_clone": (pa.float64(), 0.0), "evidence_single_visit": (pa.float64(), 0.0),
+    "evidence_provider": (pa.float64(), 0.0),
     "provider": (PROVIDER_TYPE, PROVIDER), "provider_patterns": (PATTERNS_TYPE, None),
 }  # fmt: skip
 """Column -> its type and the value of a claim with nothing odd about it."""

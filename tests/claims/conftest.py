@@ -81,6 +81,16 @@ def on_workdays(numbers: Iterable[int]) -> Rows:
     return [outpatient(n, FKL03=day, FKL04=day) for n, day in days.items()]
 
 
+def followed_up(patients: int, first: int = 2000) -> Rows:
+    """Ten visits a month apart of so many outpatients, at other facilities than the first."""
+    rows = []
+    for n in range(10 * patients):
+        day = date(2022, 1, 10) + timedelta(days=n // 10 % 25 + 33 * (n % 10))
+        at = str(FACILITIES[1 + n // 10 % 3])
+        rows.append(outpatient(first + n, at=at, PSTV01=f"{5000 + n // 10}", FKL03=f"{day}", FKL04=f"{day}"))
+    return rows
+
+
 def split_visits(count: int, at: int = FACILITIES[0], first: int = 900, patient: int = 90, **later: str) -> Rows:
     """Visits of so many outpatients, each with another one a day later; `later` changes that one."""
     rows = []

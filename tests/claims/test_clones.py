@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_one_text_pasted_for_several_patients(compared: Callable[..., Claims]) -
     days = (date(2022, 9, 10) - date(2022, 1, 1)).days + 1
     # On the file's last day, so within the month before.
     assert odd["clone_expected"] == pytest.approx(56 * 31 / days * 0.5 / 160), "nobody elsewhere has this text"
-    deviance = 4 * math.log(4 / odd["clone_expected"]) - 4 + odd["clone_expected"]
+    deviance = _deviance(4, odd["clone_expected"])
     habit = math.log((5 - 1 + 2) / (5 * 56 / 206 + 2))
     assert odd["evidence_clone"] == pytest.approx(deviance + 1.5 * habit)
     assert claims[claim_id(910)]["evidence_clone"] == 0
@@ -43,25 +43,12 @@ def test_who_had_that_care_before_is_hardly_a_clone(compared: Callable[..., Clai
     assert (known["repeat_after_days"], other["repeat_after_days"]) == (123, None)
     assert known["clone_count"] == other["clone_count"] == 4
     expected = known["clone_expected"]
-    deviance = 4 * math.log(4 / expected) - 4 + expected
+    deviance = _deviance(4, expected)
     assert 10 < deviance < 20, "half of it shows no pattern, so the habit counts in part"
     habit = math.log((4 - 1 + 2) / (4 * 55 / 206 + 2))
     assert other["evidence_clone"] == pytest.approx(deviance + 1.5 * habit)
     habit = math.log((4 + 2) / (4 * 55 / 206 + 2))
     assert known["evidence_clone"] == pytest.approx(deviance / 2 + 1.5 * habit * deviance / 2 / 10)
-
-
-@pytest.mark.parametrize(("patients", "weight"), [(2, 0.8), (3, 1)])
-def test_a_single_twin_of_a_visit_says_a_fifth_less(
-    compared: Callable[..., Claims], patients: int, weight: float
-) -> None:
-    visits = [outpatient(n) for n in range(200)]
-    alike = [outpatient(n, at=str(FACILITIES[0]), FKL30="1234 - the same") for n in range(900, 900 + patients)]
-    odd = compared([*visits, *alike])[claim_id(900, FACILITIES[0])]
-    count, expected = patients - 1, odd["clone_expected"]
-    assert odd["clone_count"] == count
-    deviance = count * math.log(count / expected) - count + expected
-    assert odd["evidence_clone"] == pytest.approx(weight * deviance)
 
 
 def test_a_placeholder_had_no_care_before(compared: Callable[..., Claims]) -> None:
@@ -90,7 +77,7 @@ def test_what_is_expected_anyway_fades_out_as_clones(compared: Callable[..., Cla
     weight = max(min(5 * (1 - expected), 1), 0)
     expected *= 33 / 61  # the file ends on 1 September
     assert {8: weight == 1, 11: 0.4 < weight < 0.5, 13: weight == 0}[elsewhere]
-    assert odd["evidence_clone"] == pytest.approx(weight * (3 * math.log(3 / expected) - 3 + expected))
+    assert odd["evidence_clone"] == pytest.approx(weight * _deviance(3, expected))
 
 
 def test_a_facility_that_treats_one_diagnosis_in_the_usual_way_clones_nothing(compared: Callable[..., Claims]) -> None:
@@ -144,3 +131,45 @@ def test_a_burst_stands_out_at_the_end_of_the_year_too(compared: Callable[..., C
         return float(compared([*crowd(), *visits, *elsewhere])[claim_id(947, 8187)]["evidence_clone"])
 
     assert burst(12) > 0.5 * burst(6) > 0
+
+
+@pytest.mark.parametrize(("first", "days"), [(0, 180), (270, 90)], ids=["half a year", "since October"])
+def test_a_steady_house_is_no_ring(compared: Callable[..., Claims], first: int, days: int) -> None:
+    """Two patients every other day, billed alike as nowhere else, for as long as it treats that diagnosis."""
+    start = date(2022, 1, 1)
+    house, elsewhere = (
+        [
+            outpatient(
+                number + n, at=at, FKL30=f"{done or 8000 + n} - something", FKL18="M545",
+                FKL03=f"{start + timedelta(day)}", FKL04=f"{start + timedelta(day)}",
+            )
+            for n, day in enumerate(on)
+        ]
+        for number, at, done, on in (
+            (1000, str(FACILITIES[0]), 9339, [first + n for n in range(0, days, 2) for _ in range(2)]),
+            (3000, str(FACILITIES[1]), None, [n % (first + days) for n in range(200)]),
+        )
+    )  # fmt: skip
+    claims = compared([*crowd(), *house, *elsewhere])
+    middle = claims[claim_id(1000 + len(house) // 2)]
+    assert 55 < middle["clone_count"] < 65
+    assert middle["clone_expected"] > 0.8 * middle["clone_count"]
+    assert max(claims[visit["FKL02"]]["evidence_clone"] for visit in house) < 5
+
+
+def test_the_same_bill_very_often_is_counted_in_time(compared: Callable[..., Claims]) -> None:
+    """By a join of the bills with themselves it would be 36 million pairs."""
+    same = {"FKL30": "1234 - the same", "FKL18": "M545"}
+    bills = [
+        outpatient(10_000 + n, at=str(FACILITIES[0]), **same, FKL03=f"2022-03-{1 + n % 28:02d}", FKL04="2022-03-28")
+        for n in range(6000)
+    ]
+    others = [outpatient(20_000 + n, at=str(FACILITIES[1]), FKL18="M545") for n in range(8000)]
+    row = compared([claim(0), *bills, *others])[claim_id(10_000, FACILITIES[0])]
+    assert row["clone_count"] == 5999
+    assert row["clone_of"] == sorted(bill["FKL02"] for bill in bills[1:])[:4]
+
+
+def _deviance(count: int, expected: float) -> float:
+    """Of a negative binomial of shape 10."""
+    return count * math.log(count / expected) - (count + 10) * math.log((count + 10) / (expected + 10))

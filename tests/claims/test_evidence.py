@@ -31,7 +31,9 @@ from tests.claims.conftest import (
     outpatient,
 )
 
-CHANNELS = ("upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone")
+CHANNELS = (
+    "upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone", "single_visit",
+)  # fmt: skip
 
 
 def test_an_honest_crowd_shows_nothing(compared: Callable[..., Claims]) -> None:

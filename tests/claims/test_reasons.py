@@ -27,6 +27,7 @@ from tests.claims.conftest import (
     claim_id,
     crowd,
     diagnosis,
+    followed_up,
     on_workdays,
     outpatient,
     split_visits,
@@ -80,10 +81,10 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [900],
         "inflated_bill",
         "tagihan Rp4.000.000 = 1,6x median 601 klaim sejenis (A-4-14-I, RS Swasta Setara Type C, kelas rawat 3, "
-        "regional 1), 1,6x tarif INA-CBG-nya sendiri (Rp2.500.000); hanya 1 dari 601 klaim A-4-14-I "
+        "regional 1), 1,6x tarif INA-CBG-nya sendiri (Rp2.500.000); hanya 1 dari 601 klaim RITL A-4-14-I "
         "menyimpang sejauh ini ke atas, menurut sebarannya",
         "billed Rp4,000,000 = 1.6x the median of 601 similar claims (A-4-14-I, RS Swasta Setara Type C, ward class 3, "
-        "region 1), 1.6x its own INA-CBG tariff (Rp2,500,000); only 1 of 601 claims with A-4-14-I "
+        "region 1), 1.6x its own INA-CBG tariff (Rp2,500,000); only 1 of 601 RITL claims with A-4-14-I "
         "deviates as far upwards, by their spread",
     ),
     "phantom billing": (
@@ -299,6 +300,21 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "a visit on a Sunday: only 4 of 404 visits with Q-5-44 fall on that day of the week; this facility seldom sees "
         "patients then; at this facility 4 claims during another stay, after death or on a closing day where 1.0 would "
         "be expected",
+    ),
+    "visits of patients who never come again": (
+        [
+            *(outpatient(900 + n, at="8187", FKL03=f"2022-06-{13 + n}", FKL04=f"2022-06-{13 + n}") for n in range(4)),
+            *followed_up(40),
+            *(outpatient(700 + n, at="8188", FKL03="2022-06-20", FKL04="2022-06-20") for n in range(8)),
+        ],
+        [900, 901, 902, 903],
+        "single_visit",
+        "satu-satunya klaim pasien ini dengan diagnosis I10; di faskes lain hanya 8 dari 408 kunjungan dengan "
+        "diagnosis itu tunggal seperti ini; di faskes ini 4 kunjungan tunggal (pada <8% kunjungan dengan "
+        "diagnosisnya), wajarnya 0,1",
+        "the only claim of this patient with diagnosis I10; at other facilities only 8 of 408 visits with it are "
+        "single like this; at this facility 4 single visits (<8% of visits with their diagnosis) where 0.1 would be "
+        "expected",
     ),
     "cloned claims": (
         [claim(n, FKL30="1234 - the same", FKL03="2022-09-10", FKL04="2022-09-13") for n in range(900, 904)],

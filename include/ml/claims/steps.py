@@ -32,6 +32,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/56_closed_days.sql",
         "claims_normalized/57_split_care.sql",
         "claims_normalized/58_dense_weeks.sql",
+        "claims_normalized/59_single_visits.sql",
     ],
     "weigh_evidence": [
         "claims_normalized/60_evidence.sql",

@@ -24,7 +24,7 @@ SCORES_SCHEMA = {
     "rule_score": "DOUBLE",
     "risk_score": "DOUBLE",
     "channels": "STRUCT(upcoding DOUBLE, inflated_bill DOUBLE, short_stay DOUBLE, topup DOUBLE, repeat DOUBLE, "
-    "fragmentation DOUBLE, overlap DOUBLE, clone DOUBLE, provider DOUBLE, anomaly DOUBLE)",
+    "fragmentation DOUBLE, overlap DOUBLE, clone DOUBLE, single_visit DOUBLE, provider DOUBLE, anomaly DOUBLE)",
     "excess_amount": "BIGINT",
     "flags": "VARCHAR[]",
     "reasons": "VARCHAR",

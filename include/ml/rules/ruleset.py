@@ -31,8 +31,8 @@ FLAG_THRESHOLDS = frozenset(
 """What a ruleset with flags must say: exactly these are what its statements know."""
 
 CHANNELS = (
-    "upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone", "provider",
-    "anomaly",
+    "upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone",
+    "single_visit", "provider", "anomaly",
 )  # fmt: skip
 """Every channel a ruleset may have: the fields of the column `channels`, in their order."""
 

@@ -26,12 +26,13 @@ READ_ROWS = 50
 """How far down a list was read, when nobody says."""
 
 Pattern = Literal[
-    "severity", "dearer_code", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone"
+    "severity", "dearer_code", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone",
+    "single_visit",
 ]  # fmt: skip
 
 
 Flag = Literal[
-    "upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone",
+    "upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone", "single_visit",
     "short_stay_high_cost", "severity_mismatch", "duplicate_pattern", "high_cost_full_paid",
 ]  # fmt: skip
 """The flags of both rulesets."""

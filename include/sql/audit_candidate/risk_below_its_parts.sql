@@ -27,7 +27,8 @@ WHERE
                     candidate.channels.repeat,
                     candidate.channels.fragmentation,
                     candidate.channels.overlap,
-                    candidate.channels.clone
+                    candidate.channels.clone,
+                    candidate.channels.single_visit
                 ) > 0
             )
         )

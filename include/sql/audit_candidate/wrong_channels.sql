@@ -13,14 +13,14 @@ WHERE
             least(
                 candidate.channels.upcoding, candidate.channels.inflated_bill, candidate.channels.short_stay,
                 candidate.channels.topup, candidate.channels.repeat, candidate.channels.fragmentation,
-                candidate.channels.overlap, candidate.channels.clone, candidate.channels.provider,
-                candidate.channels.anomaly
+                candidate.channels.overlap, candidate.channels.clone, candidate.channels.single_visit,
+                candidate.channels.provider, candidate.channels.anomaly
             ) >= 0
             AND isfinite(
                 candidate.channels.upcoding + candidate.channels.inflated_bill + candidate.channels.short_stay
                 + candidate.channels.topup + candidate.channels.repeat + candidate.channels.fragmentation
-                + candidate.channels.overlap + candidate.channels.clone + candidate.channels.provider
-                + candidate.channels.anomaly
+                + candidate.channels.overlap + candidate.channels.clone + candidate.channels.single_visit
+                + candidate.channels.provider + candidate.channels.anomaly
             ),
             FALSE
         )

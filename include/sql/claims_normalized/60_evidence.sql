@@ -99,6 +99,10 @@ compared AS (
         clones.clone_of,
         clones.clone_weight,
         clones.clone_expected,
+        single_visits.single_alike,
+        single_visits.single_n,
+        single_visits.single_share,
+        single_visits.single_weight,
         care.ln_price - ln(greatest(care.los, 1)) - day_price.ln_middle AS day_price_ln_ratio,
         counts.comorbidity_share,
         counts.procedure_share,
@@ -143,6 +147,7 @@ compared AS (
     LEFT JOIN fragments ON care.claim_id = fragments.claim_id
     LEFT JOIN overlapping ON care.claim_id = overlapping.claim_id
     LEFT JOIN clones ON care.claim_id = clones.claim_id
+    LEFT JOIN single_visits ON care.claim_id = single_visits.claim_id
     LEFT JOIN readmissions ON care.claim_id = readmissions.claim_id
     INNER JOIN day_price_peers AS day_price ON care.inacbg_code = day_price.inacbg_code
     INNER JOIN count_peers AS counts
@@ -157,7 +162,7 @@ SELECT
     * EXCLUDE ( -- noqa: AM04
         patient_key, admission_date, discharge_date, los, severity_group, inacbg_group,
         ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_weight,
-        inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
+        single_weight, inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
         care_digest, ln_price, had_before
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; against peers of other
@@ -220,15 +225,19 @@ SELECT
         ELSE 0
     END AS own_fragmentation,
     coalesce(-ln(overlap_share), 0) AS own_overlap,
-    -- Deviance of a Poisson count above what is expected; half of it where the patient had that care before, as those
-    -- who are followed up together are billed alike (docs/adr/0027); a fifth less of one outpatient's single twin.
+    -- Deviance of a count above what is expected, of a gamma-Poisson mixture of shape 10 (negative binomial): seasons,
+    -- campaigns make a facility's months differ by a third. Half of it where the patient had that care before: who are
+    -- followed up together are billed alike (docs/adr/0027).
     CASE
         WHEN clone_count > clone_expected
             THEN
                 clone_weight
                 * if(had_before, 0.5, 1)
-                * if(clone_count = 1 AND service_type = 'RJTL', 0.8, 1)
-                * (clone_count * ln(clone_count / clone_expected) - clone_count + clone_expected)
+                * (
+                    clone_count * ln(clone_count / clone_expected)
+                    - (clone_count + 10) * ln((clone_count + 10) / (clone_expected + 10))
+                )
         ELSE 0
-    END AS own_clone
+    END AS own_clone,
+    coalesce(-single_weight * ln(single_share), 0) AS own_single_visit
 FROM compared

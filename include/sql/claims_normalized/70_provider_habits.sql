@@ -19,7 +19,8 @@ WITH shown AS (
         (own_repeat > 2)::INTEGER AS repeat,
         (own_fragmentation > 0)::INTEGER AS fragmentation,
         (own_overlap > 0)::INTEGER AS overlap,
-        (own_clone > 10)::INTEGER AS clone
+        (own_clone > 10)::INTEGER AS clone,
+        (own_single_visit > 2.5)::INTEGER AS single_visit
     FROM evidence
 ),
 
@@ -36,7 +37,8 @@ by_case AS (
         sum(repeat) AS repeat,
         sum(fragmentation) AS fragmentation,
         sum(overlap) AS overlap,
-        sum(clone) AS clone
+        sum(clone) AS clone,
+        sum(single_visit) AS single_visit
     FROM shown
     GROUP BY facility_key, inacbg_base, facility_class
 ),
@@ -52,7 +54,8 @@ anywhere AS (
         sum(repeat) AS repeat,
         sum(fragmentation) AS fragmentation,
         sum(overlap) AS overlap,
-        sum(clone) AS clone
+        sum(clone) AS clone,
+        sum(single_visit) AS single_visit
     FROM by_case
     GROUP BY inacbg_base
 ),
@@ -87,6 +90,7 @@ SELECT
     sum(own.fragmentation)::BIGINT AS observed_fragmentation,
     sum(own.overlap)::BIGINT AS observed_overlap,
     sum(own.clone)::BIGINT AS observed_clone,
+    sum(own.single_visit)::BIGINT AS observed_single_visit,
     any_value(dearer_codes.observed) AS observed_dearer_code,
     sum((1e6 * own.claims * anywhere.inflated_bill / anywhere.claims)::BIGINT) / 1e6 AS expected_inflated_bill,
     sum((1e6 * own.claims * anywhere.short_stay / anywhere.claims)::BIGINT) / 1e6 AS expected_short_stay,
@@ -96,6 +100,7 @@ SELECT
     sum((1e6 * own.claims * anywhere.fragmentation / anywhere.claims)::BIGINT) / 1e6 AS expected_fragmentation,
     sum((1e6 * own.claims * anywhere.overlap / anywhere.claims)::BIGINT) / 1e6 AS expected_overlap,
     sum((1e6 * own.claims * anywhere.clone / anywhere.claims)::BIGINT) / 1e6 AS expected_clone,
+    sum((1e6 * own.claims * anywhere.single_visit / anywhere.claims)::BIGINT) / 1e6 AS expected_single_visit,
     any_value(dearer_codes.expected) AS expected_dearer_code
 FROM by_case AS own
 INNER JOIN anywhere ON own.inacbg_base = anywhere.inacbg_base

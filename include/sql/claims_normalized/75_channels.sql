@@ -3,9 +3,10 @@
 -- A habit is ln((observed + 2) / (expected + 2)), the claim itself left out and 0 where it shows less than expected;
 -- the 2 keeps small providers from standing out (a gamma prior of 2 expected claims, mean 1; Clayton & Kaldor 1987).
 -- It counts for claims that show the pattern (thresholds as in 70_provider_habits.sql), in part for those that nearly
--- do. It is weighed 1.5, that of a severity or a dearer INA-CBG 3: there the shares of a whole provider tell more than
--- any one claim. Severity below what is expected speaks for the provider. The weights were chosen on generated claims
--- of seeds 1 and 2 (between 1 and 1.5 the result hardly changes), the dearer INA-CBG's on those of docs/adr/0030.
+-- do. It is weighed 1.5, that of a severity, a dearer INA-CBG or a single visit 3: there the shares of a whole provider
+-- tell more than any one claim. Severity below what is expected speaks for the provider. The weights were chosen on
+-- generated claims of seeds 1 and 2 (between 1 and 1.5 the result hardly changes), the dearer INA-CBG's and the single
+-- visit's on those of docs/adr/0030 and 0035.
 -- Beside it everything of evidence. A view: to compute it for 76_strong_claims.sql and once more for
 -- 80_claims_normalized.sql takes less than to store it. Step by step, as DuckDB writes out what a name within the same
 -- SELECT stands for wherever it is used: in one step, planning alone took a third of a second each time.
@@ -52,6 +53,13 @@ WITH known AS (
         greatest(
             ln((habits.observed_clone - (evidence.own_clone > 10)::INTEGER + 2) / (habits.expected_clone + 2)), 0
         ) AS habit_clone,
+        greatest(
+            ln(
+                (habits.observed_single_visit - (evidence.own_single_visit > 2.5)::INTEGER + 2)
+                / (habits.expected_single_visit + 2)
+            ),
+            0
+        ) AS habit_single_visit,
         if(
             evidence.admission_price_ratio > 1.1,
             greatest(ln((habits.observed_dearer_code - 1 + 2) / (habits.expected_dearer_code + 2)), 0),
@@ -101,7 +109,8 @@ counted AS (
         repeat_weight * 1.5 * habit_repeat * least(own_repeat / 2, 1) AS repeat_habit,
         1.5 * habit_fragmentation * (own_fragmentation > 0)::INTEGER AS from_fragmentation,
         1.5 * habit_overlap * (own_overlap > 0)::INTEGER AS from_overlap,
-        1.5 * habit_clone * least(own_clone / 10, 1) AS from_clone
+        1.5 * habit_clone * least(own_clone / 10, 1) AS from_clone,
+        3 * habit_single_visit * least(own_single_visit / 2.5, 1) AS from_single_visit
     FROM weighed
 ),
 
@@ -124,7 +133,8 @@ told AS (
         own_topup + from_topup AS evidence_topup,
         own_fragmentation + from_fragmentation AS evidence_fragmentation,
         own_overlap + from_overlap AS evidence_overlap,
-        own_clone + from_clone AS evidence_clone
+        own_clone + from_clone AS evidence_clone,
+        own_single_visit + from_single_visit AS evidence_single_visit
     FROM counted
 ),
 
@@ -144,7 +154,7 @@ strongest AS (
         *, -- noqa: AM04
         greatest(
             from_severity, from_dearer_code, from_inflated_bill, from_short_stay, from_topup, from_repeat,
-            from_fragmentation, from_overlap, from_clone
+            from_fragmentation, from_overlap, from_clone, from_single_visit
         ) AS from_habit,
         CASE
             WHEN from_habit < 0.5 THEN NULL
@@ -156,7 +166,8 @@ strongest AS (
             WHEN from_habit = from_repeat THEN 'repeat'
             WHEN from_habit = from_fragmentation THEN 'fragmentation'
             WHEN from_habit = from_overlap THEN 'overlap'
-            ELSE 'clone'
+            WHEN from_habit = from_clone THEN 'clone'
+            ELSE 'single_visit'
         END AS habit_pattern
     FROM from_habits
 )
@@ -173,6 +184,7 @@ SELECT
         WHEN 'fragmentation' THEN observed_fragmentation
         WHEN 'overlap' THEN observed_overlap
         WHEN 'clone' THEN observed_clone
+        WHEN 'single_visit' THEN observed_single_visit
     END)::INTEGER AS habit_observed,
     -- How far beyond expected, the claim itself left out: for the channel `provider` (80_claims_normalized.sql).
     CASE habit_pattern
@@ -185,6 +197,7 @@ SELECT
         WHEN 'fragmentation' THEN habit_fragmentation
         WHEN 'overlap' THEN habit_overlap
         WHEN 'clone' THEN habit_clone
+        WHEN 'single_visit' THEN habit_single_visit
         ELSE 0
     END AS habit_ln_ratio,
     CASE habit_pattern
@@ -197,5 +210,6 @@ SELECT
         WHEN 'fragmentation' THEN expected_fragmentation
         WHEN 'overlap' THEN expected_overlap
         WHEN 'clone' THEN expected_clone
+        WHEN 'single_visit' THEN expected_single_visit
     END AS habit_expected
 FROM strongest

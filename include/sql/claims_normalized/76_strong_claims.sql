@@ -15,6 +15,7 @@ WITH shown AS (
             evidence_repeat,
             evidence_fragmentation,
             evidence_overlap,
+            evidence_single_visit,
             evidence_inflated_bill - 3,
             evidence_clone - 3
         ) >= 5 AS strong

@@ -33,7 +33,8 @@ WITH patterns AS (
             (observed_repeat, expected_repeat) AS repeat,
             (observed_fragmentation, expected_fragmentation) AS fragmentation,
             (observed_overlap, expected_overlap) AS overlap,
-            (observed_clone, expected_clone) AS clone
+            (observed_clone, expected_clone) AS clone,
+            (observed_single_visit, expected_single_visit) AS single_visit
         )
     )
     UNION ALL

@@ -184,6 +184,9 @@ SELECT
     channels.clone_count,
     channels.clone_of,
     channels.clone_expected,
+    channels.single_alike,
+    channels.single_n,
+    channels.single_share,
     channels.comorbidity_share,
     channels.procedure_share,
     channels.readmission_after_days,
@@ -199,6 +202,7 @@ SELECT
     channels.evidence_fragmentation,
     channels.evidence_overlap,
     channels.evidence_clone,
+    channels.evidence_single_visit,
     -- The provider's strong claims, and its habit of what this claim shows (docs/adr/0033).
     provider_risk.evidence + channels.habit_ln_ratio AS evidence_provider,
     provider_risk.provider,

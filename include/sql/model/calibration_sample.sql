@@ -20,6 +20,7 @@ SELECT
     evidence_fragmentation,
     evidence_overlap,
     evidence_clone,
+    evidence_single_visit,
     evidence_provider
 FROM read_parquet($claims)
 WHERE md5(claim_id) < $below

@@ -168,7 +168,10 @@ wide AS (
         any_value(ratio) FILTER (pattern = 'overlap') AS overlap_ratio,
         any_value(observed) FILTER (pattern = 'clone') AS clone_observed,
         any_value(expected) FILTER (pattern = 'clone') AS clone_expected,
-        any_value(ratio) FILTER (pattern = 'clone') AS clone_ratio
+        any_value(ratio) FILTER (pattern = 'clone') AS clone_ratio,
+        any_value(observed) FILTER (pattern = 'single_visit') AS single_visit_observed,
+        any_value(expected) FILTER (pattern = 'single_visit') AS single_visit_expected,
+        any_value(ratio) FILTER (pattern = 'single_visit') AS single_visit_ratio
     FROM patterns
     GROUP BY facility_key
 )

@@ -81,7 +81,7 @@ CREATE OR REPLACE TEMP MACRO count_id(number) AS replace(count_en(number), ',', 
 -- The INA-CBG without its severity: what the diagnoses and procedures alone decide.
 CREATE OR REPLACE TEMP MACRO inacbg_base(inacbg) AS regexp_replace(inacbg, '-[^-]*$', '');
 
--- What a provider's pattern counts, as 70_provider_habits.sql does: 3 nats are a share of 5%, 2 nats one of 14%
+-- What a provider's pattern counts, as 70_provider_habits.sql does: 3 nats are a share of 5%, 2.5 of 8%, 2 of 14%
 -- (strong: as 76_strong_claims.sql does).
 CREATE OR REPLACE TEMP MACRO pattern_words_id(pattern) AS
 CASE pattern
@@ -94,6 +94,7 @@ CASE pattern
     WHEN 'fragmentation' THEN 'rawat inap atau kunjungan terpecah'
     WHEN 'overlap' THEN 'klaim saat pasien dirawat inap, sesudah meninggal, atau di hari tutup'
     WHEN 'clone' THEN 'klaim kembar (jauh di atas wajarnya)'
+    WHEN 'single_visit' THEN 'kunjungan tunggal (pada <8% kunjungan dengan diagnosisnya)'
     WHEN 'strong' THEN 'klaim berbukti kuat (dari pola mana pun)'
 END;
 
@@ -108,6 +109,7 @@ CASE pattern
     WHEN 'fragmentation' THEN 'split stays or visits'
     WHEN 'overlap' THEN 'claims during another stay, after death or on a closing day'
     WHEN 'clone' THEN 'clones (far above what is expected)'
+    WHEN 'single_visit' THEN 'single visits (<8% of visits with their diagnosis)'
     WHEN 'strong' THEN 'claims with strong evidence (of any pattern)'
 END;
 

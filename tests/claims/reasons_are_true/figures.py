@@ -17,7 +17,7 @@ from ml.sample import GeneratorConfig, generate, write
 from ml.settings import Settings
 from tests.claims.test_reasons import scored
 
-PROBABILITIES = ("upcoding", "short_stay", "topup", "repeat", "fragmentation", "overlap")
+PROBABILITIES = ("upcoding", "short_stay", "topup", "repeat", "fragmentation", "overlap", "single_visit")
 """Channels whose evidence is how usual something is among the claim's peers, and the provider's habit."""
 
 
@@ -99,9 +99,9 @@ def deviations_above(night: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
     """Which claims show each pattern of a provider's habits, from their figures."""
     count, expected = night["clone_count"].fillna(0), night["clone_expected"].fillna(1)
-    clone = (count * np.log(count.clip(lower=1) / expected) - count + expected).where(count > expected, 0)
+    clone = count * np.log(count.clip(lower=1) / expected) - (count + 10) * np.log((count + 10) / (expected + 10))
+    clone = clone.where(count > expected, 0)
     clone *= np.where(night["repeat_after_days"] > 0, 0.5, 1)
-    clone *= np.where((count == 1) & (night["service_type"] == "RJTL"), 0.8, 1)
     wide = night["price_level"] > 2
     at_tariff = (night["price_level"] <= 2) & (night["tariff_ln_ratio"].abs() <= 0.01)
     of_facility = night["price_ln_ratio"].where(at_tariff).groupby([night["facility_key"], night["service_type"]])
@@ -120,8 +120,16 @@ def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
             "fragmentation": night["fragment_gap_days"].notna(),
             "overlap": night["overlap_of"].notna() | night["overlap_weekday"].notna(),
             "clone": clone > 10,
+            "single_visit": -np.log(night["single_share"]) * near_the_end(night["admission_date"]) > 2.5,
         }
     ).astype(float)
+
+
+def near_the_end(admitted: pd.Series) -> pd.Series:
+    """The days to the nearer end of the file, 30 as one; without the first and the last hundredth of its claims."""
+    day = admitted.map(lambda date: date.toordinal())
+    first, last = (day.quantile(share, interpolation="lower") for share in (0.01, 0.99))
+    return np.minimum(day - first, last - day).clip(0, 30) / 30
 
 
 def strong(night: pd.DataFrame) -> pd.Series:

@@ -179,3 +179,18 @@ def test_the_patient_was_in_that_other_stay(night: pd.DataFrame) -> None:
         assert f"{figures['overlap_alike']:,} of {figures['overlap_n']:,} claims with {row['base']} " in said
         places.add("at another facility" in said)
     assert places == {True, False}
+
+
+def test_a_single_visit_is_the_patients_only_claim_with_its_diagnosis(night: pd.DataFrame) -> None:
+    claims = night.reset_index(drop=True)
+    single = claims.groupby(["patient_key", "primary_diagnosis"])["claim_id"].transform("size") == 1
+    visits = claims[claims["service_type"] == "RJTL"].assign(single=single)
+    for row, figures in with_reason(night, "single_visit"):
+        assert single[claims["claim_id"] == row["claim_id"]].all()
+        others = visits[
+            (visits["primary_diagnosis"] == row["primary_diagnosis"]) & (visits["facility_key"] != row["facility_key"])
+        ]
+        assert (figures["single_alike"], figures["single_n"]) == (others["single"].sum(), len(others))
+        assert row["single_share"] == pytest.approx((figures["single_alike"] + 0.5) / (figures["single_n"] + 1))
+        alike = f"{figures['single_alike']:,}" if figures["single_alike"] else "none"
+        assert f"{alike} of {figures['single_n']:,} visits" in told(row, "single_visit")

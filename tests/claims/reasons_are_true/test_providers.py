@@ -46,7 +46,13 @@ def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
         assert (f"(among them claims {listed})" in told(row, "clone")) == (len(near) > 3)
         assert f" {listed}); " in told(row, "clone")
         month = max(within(row, 30), 31)
-        steady = same[gaps > 90]["patient_key"].nunique() * month / (days - within(row, 90))
+        own_dates = pd.to_datetime(treated.loc[own, "admission_date"]).to_numpy()
+        since, until = (max(own_dates.min(), first), min(own_dates.max(), last)) if own.sum() >= 50 else (first, last)
+        treats = (until - since) // np.timedelta64(1, "D") + 1
+        apart = max(min(90, treats // 4), 31)
+        day = np.datetime64(row["admission_date"])
+        far = sum(max((days_off // np.timedelta64(1, "D")) - apart, 0) for days_off in (day - since, until - day))
+        steady = same[gaps > apart]["patient_key"].nunique() * month / far if far > min(61, treats / 6) else 0
         assert figures["clone_expected"] == pytest.approx(max(own.sum() * month / days * usual, steady))
         assert figures["amount_claimed"] == row["amount_claimed"]
 
@@ -112,7 +118,17 @@ def test_the_providers_figures(night: pd.DataFrame) -> None:
         largest = of_it.drop("strong")
         assert first["provider"]["pattern"] == (largest.idxmax() if largest.max() >= 1 else None)
     habits = 0
-    for code in ("inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone", "upcoding"):
+    for code in (
+        "inflated_bill",
+        "short_stay",
+        "topup",
+        "repeat",
+        "fragmentation",
+        "overlap",
+        "clone",
+        "single_visit",
+        "upcoding",
+    ):
         for row, figures in with_reason(night, code, most=500):
             if "habit_observed" in figures:
                 facility, pattern = row["facility_key"], code
