@@ -86,7 +86,7 @@ rare AS (
 ),
 
 -- Hashes of patients and bills, as at 12 million claims the texts took tens of GB on disk; days as numbers.
-suspects AS (
+alike AS (
     SELECT
         care.claim_id,
         hash(care.patient_key) AS patient,
@@ -102,6 +102,21 @@ suspects AS (
     FROM care
     CROSS JOIN period
     INNER JOIN rare ON care.facility_key = rare.facility_key AND care.care_digest = rare.care_digest
+),
+
+-- Where any two patients are within a month, two that follow each other are.
+followed AS (
+    SELECT
+        bill,
+        day - lag(day) OVER in_turn <= 30 AND patient <> lag(patient) OVER in_turn AS near
+    FROM alike
+    WINDOW in_turn AS (PARTITION BY bill ORDER BY day, patient)
+),
+
+suspects AS (
+    SELECT alike.*
+    FROM alike
+    SEMI JOIN followed ON alike.bill = followed.bill AND followed.near
 ),
 
 -- Who is near or far is counted by events along the days, not by a join of bills with themselves: of 20,000 equal bills
@@ -211,31 +226,37 @@ counted AS (
         running.near - 1 AS near_patients,
         running.far - (
             patients.first_day < suspects.day - suspects.apart OR patients.last_day > suspects.day + suspects.apart
-        )::INTEGER AS far_patients,
-        -- Twelve, so that four remain without the patient's own.
-        min({ 'claim_id': suspects.claim_id, 'patient': suspects.patient }, 12) OVER (
-            PARTITION BY suspects.bill ORDER BY suspects.day RANGE BETWEEN 30 PRECEDING AND 30 FOLLOWING
-        ) AS near_claims
+        )::INTEGER AS far_patients
     FROM suspects
     INNER JOIN patients ON suspects.bill = patients.bill AND suspects.patient = patients.patient
     ASOF JOIN running ON suspects.bill = running.bill AND suspects.day >= running.day
+    WHERE running.near > 1
+),
+
+named AS (
+    SELECT
+        *,
+        -- Twelve, so that four remain without the patient's own.
+        min({ 'claim_id': claim_id, 'patient': patient }, 12) OVER (
+            PARTITION BY bill ORDER BY day RANGE BETWEEN 30 PRECEDING AND 30 FOLLOWING
+        ) AS near_claims
+    FROM counted
 )
 
 SELECT
-    counted.claim_id,
+    named.claim_id,
     greatest(
-        counted.expected_a_day * counted.near_days,
+        named.expected_a_day * named.near_days,
         if(
-            counted.far_days > counted.least_far_days,
-            counted.far_patients * counted.near_days / counted.far_days,
+            named.far_days > named.least_far_days,
+            named.far_patients * named.near_days / named.far_days,
             0
         )
     ) AS clone_expected,
-    counted.near_patients::INTEGER AS clone_count,
+    named.near_patients::INTEGER AS clone_count,
     list_transform(
-        list_filter(counted.near_claims, LAMBDA near: near.patient <> counted.patient), -- noqa: RF01
+        list_filter(named.near_claims, LAMBDA near: near.patient <> named.patient), -- noqa: RF01
         LAMBDA near: near.claim_id -- noqa: RF01
     )[:4] AS clone_of,
-    least(5 * (1 - counted.expected_a_month), 1) AS clone_weight
-FROM counted
-WHERE counted.near_patients > 0
+    least(5 * (1 - named.expected_a_month), 1) AS clone_weight
+FROM named
