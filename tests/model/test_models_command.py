@@ -104,7 +104,7 @@ def test_judge_show_and_list_tell_what_the_gate_found(
     life.promote_candidate(instance, save(good))
     other, refused = save(other_seed), save(bad(good))
     said = run("judge", other).stdout
-    assert f"{other} passed against {good.version}, by RULESET_v2 on noisy-32, sporadic-31" in said
+    assert f"{other} passed against {good.version}, by RULESET_v2 on noisy-42, sporadic-41" in said
     assert re.search(r"average precision +0\.\d+, current 0\.\d+ \(tolerance 0\.037\), by amount 0\.\d+", said)
     assert re.search(r"on 8,000 claims of 2022-12-31: in common top 50: \d+%, top 1,000: \d+%", said)
     document = json.loads(run("judge", refused, "--json", code=3).stdout)
