@@ -133,6 +133,14 @@ def test_a_burst_stands_out_at_the_end_of_the_year_too(compared: Callable[..., C
     assert burst(12) > 0.5 * burst(6) > 0
 
 
+@pytest.mark.parametrize(("apart", "alike"), [(30, 1), (31, None)])
+def test_clones_are_a_month_apart_at_most(compared: Callable[..., Claims], apart: int, alike: int | None) -> None:
+    days = [date(2022, 3, 1), date(2022, 3, 1) + timedelta(apart)]
+    same = [claim(900 + n, FKL30="1234 - the same", FKL03=f"{day}", FKL04=f"{day}") for n, day in enumerate(days)]
+    claims = compared([*crowd(), *same])
+    assert {claims[claim_id(n)]["clone_count"] for n in (900, 901)} == {alike}
+
+
 @pytest.mark.parametrize(("first", "days"), [(0, 180), (270, 90)], ids=["half a year", "since October"])
 def test_a_steady_house_is_no_ring(compared: Callable[..., Claims], first: int, days: int) -> None:
     """Two patients every other day, billed alike as nowhere else, for as long as it treats that diagnosis."""

@@ -47,6 +47,13 @@ def test_another_diagnosis_is_no_second_visit(compared: Callable[..., Claims]) -
     assert compared([*FOLLOWED_UP, *rows])[claim_id(900)]["evidence_single_visit"] > 5
 
 
+def test_a_stay_is_no_visit(compared: Callable[..., Claims]) -> None:
+    stays = [claim(n, FKL18="I10", FKL02=claim_id(n, FACILITIES[n % 2])) for n in (950, 951)]
+    claims = compared([*FOLLOWED_UP, *stays, once(900)])
+    assert (claims[claim_id(900)]["single_alike"], claims[claim_id(900)]["single_n"]) == (0, ELSEWHERE)
+    assert {claims[stay["FKL02"]]["single_share"] for stay in stays} == {None}
+
+
 def test_where_many_come_once_it_says_nothing(compared: Callable[..., Claims]) -> None:
     honest = [once(700 + n, at=str(FACILITIES[1])) for n in range(86)]  # 86.5 of 287 are 0.301
     assert compared([*FOLLOWED_UP, *honest, once(900)])[claim_id(900)]["single_share"] is None
