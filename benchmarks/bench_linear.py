@@ -1,7 +1,7 @@
 """A night at growing sizes: seconds, CPU seconds and peak memory, each step in its own process.
 
     python benchmarks/bench_linear.py --claims 300000 1200000 4800000
-    python benchmarks/bench_linear.py --claims 12000000 --etl-memory-limit 3500MB --memory-limit 1100MB
+    python benchmarks/bench_linear.py --claims 12000000 --etl-memory-limit 3000MB --memory-limit 1000MB
 
 A large file is several generated samples in one, with claim ids, participants and families of their own. Needs about
 1.3 GB of disk per million claims in the temporary folder (TMPDIR).
