@@ -112,19 +112,19 @@ def write_scores(claims: Path, run: ScoringRun, target: Path, *, threads: int, b
     """
     local = threading.local()
     whole = _identity(claims)
+    metadata = pq.read_metadata(claims)
 
     def score(row_group: int) -> pa.Table:
         if not hasattr(local, "connection"):
             local.connection = _reasons_connection()
-        with pq.ParquetFile(claims) as file:
+        with pq.ParquetFile(claims, metadata=metadata) as file:
             if _identity(claims) != whole:
                 raise ChangedClaimsError(f"{claims} was rewritten while it was being scored: score again.")
             batches = file.iter_batches(batch_rows, row_groups=[row_group], columns=columns_of(run.ruleset))
             return score_batches(map(pa.table, batches), run, local.connection)
 
-    row_groups = range(pq.read_metadata(claims).num_row_groups)
     with pq.ParquetWriter(target, SCORES_SCHEMA, compression="zstd") as writer:
-        for part in in_order(score, row_groups, threads):
+        for part in in_order(score, range(metadata.num_row_groups), threads):
             writer.write_table(part, row_group_size=batch_rows)
 
 
@@ -145,19 +145,20 @@ def score_batches(batches: Iterable[pa.Table], run: ScoringRun, connection: duck
     Returns:
         The columns of `SCORES_SCHEMA`, in the claims' order.
     """
-    parts, suspects = [], []
-    for batch in batches:
-        claims = _flat(batch)
-        scores = channel_scores(claims, run.model, run.ruleset)
-        parts.append(_rows(claims, scores, run))
-        suspects.append(_suspects(claims, scores, run))
-    if not parts:
+    scored = [_scored(_flat(batch), run) for batch in batches]
+    if not scored:
         return SCORES_SCHEMA.empty_table()
-    rows = pa.concat_tables(parts)
-    reasons = _reasons(pa.concat_tables(suspects), run, connection)
+    rows = pa.concat_tables(part for part, _ in scored)
+    reasons = _reasons(pa.concat_tables(suspects for _, suspects in scored), run, connection)
     place = pc.index_in(rows.column("claim_id"), value_set=reasons.column("claim_id").combine_chunks())
     told = pc.fill_null(reasons.column("reasons").take(place), "[]")
     return rows.set_column(SCORES_SCHEMA.get_field_index("reasons"), SCORES_SCHEMA.field("reasons"), told)
+
+
+def _scored(claims: pa.Table, run: ScoringRun) -> tuple[pa.Table, pa.Table]:
+    """The rows of some claims, without their reasons, and what `_suspects` gives of them."""
+    scores = channel_scores(claims, run.model, run.ruleset)
+    return _rows(claims, scores, run), _suspects(claims, scores, run)
 
 
 def _rows(claims: pa.Table, scores: ChannelScores, run: ScoringRun) -> pa.Table:
