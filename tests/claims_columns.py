@@ -44,7 +44,7 @@ ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "stay_level": (pa.int8(), 1), "stay_n": (pa.int32(), 80), "stay_as_short": (pa.int32(), 40),
     "los_share_low": (pa.float64(), 0.5), "severity_share": (pa.float64(), 0.5), "topup_share": (pa.float64(), None),
     "topup_code": (pa.string(), None),
-    "topup_diagnosis": (pa.string(), None), "own_ln_ratio": (pa.float64(), 0.0), "usual_exit": (pa.bool_(), True),
+    "topup_diagnosis": (pa.string(), None), "topup_procedure": (pa.string(), None), "own_ln_ratio": (pa.float64(), 0.0), "usual_exit": (pa.bool_(), True),
     "topup_alike": (pa.int32(), None), "topup_n": (pa.int32(), None), "topup_code_amount": (pa.int64(), None),
     "topup_usual_amount": (pa.int64(), None), "topup_with_code": (pa.int32(), None),
     "repeat_after_days": (pa.int32(), None), "repeat_of": (pa.string(), None), "repeat_identical": (pa.bool_(), None),

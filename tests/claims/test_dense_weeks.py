@@ -94,6 +94,16 @@ def test_a_facilitys_own_full_weeks_are_no_excuse(compared: Callable[..., Claims
     assert len(found(claims)) == 36
 
 
+def test_full_weeks_are_no_strong_claims_of_their_provider(compared: Callable[..., Claims]) -> None:
+    """Where a house treats daily, all of its claims have them."""
+    claims = compared([*on_workdays([0, *range(2_000, 7_000)]), *course(0, HERE)])
+    rows = [claims[key] for key in found(claims)]
+    assert len(rows) == 18
+    assert min(row["evidence_repeat"] for row in rows) > 5
+    on_closed_days = sum(row["overlap_weekday"] is not None for row in rows)
+    assert {row["provider"]["strong_observed"] for row in rows} == {on_closed_days}
+
+
 def test_who_alone_gives_a_treatment_has_no_peers(compared: Callable[..., Claims]) -> None:
     daily = [visits_on([7, 8, 9, 10, 11], first=900 + 10 * n, patient=90 + n, **ULTRASOUND) for n in range(3)]
     assert found(compared([*on_workdays(range(400)), *(row for course in daily for row in course)])) == {}

@@ -106,6 +106,37 @@ def test_a_code_without_an_amount_counts_as_having_it(compared: Callable[..., Cl
     assert claims[claim_id(700)]["topup_share"] is None
 
 
+def scans(with_topup: int, number: int) -> list[dict[str, str]]:
+    """Claims of one facility with a diagnosis and a procedure that nobody else has, some with a top-up."""
+    topup = {"FKL44": "II-03-II", "FKL46": "1000000", "FKL47": "3500000"}
+    return [
+        claim(n, FKL02=claim_id(n, 8188), FKL18="C73", FKL30="9205 - scan", **topup if n < 700 + with_topup else {})
+        for n in range(700, 700 + number)
+    ]
+
+
+@pytest.mark.parametrize(("with_topup", "number", "usual"), [(12, 20, True), (10, 20, False), (19, 19, False)])
+def test_a_topup_belongs_to_its_procedure_where_most_have_it(
+    compared: Callable[..., Claims], with_topup: int, number: int, usual: bool
+) -> None:
+    claims = compared([*crowd(), *scans(with_topup, number)], CLAIMS_MIN_PEERS="20")
+    row = claims[claim_id(700, 8188)]
+    if usual:
+        assert (row["topup_diagnosis"], row["topup_procedure"]) == ("C73", "9205")
+        assert (row["topup_alike"], row["topup_n"]) == (with_topup, number)
+        assert row["topup_share"] == pytest.approx((with_topup - 0.5) / number)
+    else:
+        assert (row["topup_diagnosis"], row["topup_procedure"]) == (None, None)
+        assert row["topup_share"] == pytest.approx((with_topup - 0.5) / (200 + number)), "of the INA-CBG"
+
+
+def test_a_topup_without_the_procedure_it_belongs_to_stays_rare(compared: Callable[..., Claims]) -> None:
+    topup = {"FKL44": "II-03-II", "FKL46": "1000000", "FKL47": "3500000"}
+    odd = claim(900, FKL18="C73", FKL30="9999 - else", **topup)
+    row = compared([*crowd(), *scans(20, 20), odd], CLAIMS_MIN_PEERS="20")[claim_id(900)]
+    assert (row["topup_diagnosis"], row["topup_procedure"]) == ("C73", None)
+
+
 def test_a_topup_without_a_code_is_a_code(compared: Callable[..., Claims]) -> None:
     odd = compared([*crowd(), claim(900, FKL46="5000000", FKL47="7500000", FKL30="9999 - else")])[claim_id(900)]
     assert (odd["topup_codes"], odd["topup_code"], odd["topup_code_amount"]) == ("", "NONE", 5_000_000)

@@ -115,6 +115,21 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "top-up DD-05-II of Rp10,000,000: DD-05-II of Rp10,000,000 = 10.0x the median of 41 claims with it "
         "(Rp1,000,000); only 41 of 641 claims of A-4-14 have DD-05-II",
     ),
+    "top-up at ten times its amount, with the procedure it belongs to": (
+        [
+            *(
+                stay(n, FKL18="C73", FKL30="9205 - scan", FKL44="II-03-II", FKL46="1000000", FKL47="3500000")
+                for n in range(700, 740)
+            ),
+            stay(900, FKL18="C73", FKL30="9205 - scan", FKL44="II-03-II", FKL46="10000000", FKL47="12500000"),
+        ],
+        [900],
+        "topup",
+        "top-up II-03-II sebesar Rp10.000.000: II-03-II Rp10.000.000 = 10,0x median 41 klaim yang memilikinya "
+        "(Rp1.000.000); 41 dari 41 klaim dengan diagnosis C73 dan tindakan 9205 memiliki II-03-II",
+        "top-up II-03-II of Rp10,000,000: II-03-II of Rp10,000,000 = 10.0x the median of 41 claims with it "
+        "(Rp1,000,000); 41 of 41 claims with diagnosis C73 and procedure 9205 have II-03-II",
+    ),
     "top-up without a code": (
         [stay(900, FKL46="1000000", FKL47="3500000")],
         [900],

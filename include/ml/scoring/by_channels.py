@@ -36,7 +36,7 @@ FIGURES = (
     "comorbidity_count", "procedure_count", "amount_claimed", "topup_amount", "topup_codes", "excess_amount",
     "price_level", "price_n", "price_median", "bill_as_far", "bill_n", "stay_level", "stay_n", "stay_as_short",
     "admissions", "admission_alike", "admission_price_ratio", "upcoding_by", "topup_code", "topup_diagnosis",
-    "topup_alike", "topup_n", "topup_code_amount", "topup_usual_amount", "topup_with_code", "own_ln_ratio",
+    "topup_procedure", "topup_alike", "topup_n", "topup_code_amount", "topup_usual_amount", "topup_with_code", "own_ln_ratio",
     "usual_exit", "repeat_after_days", "repeat_of", "repeat_identical", "repeat_alike", "repeat_n",
     "repeat_share", "week_visits", "week_alike", "week_n", "week_share", "fragment_by", "fragment_gap_days",
     "fragment_of", "fragment_alike", "fragment_n", "fragment_share", "overlap_of", "overlap_day", "overlap_los",

@@ -1,12 +1,14 @@
 -- How usual a claim's special-CMG top-ups are. Grain: one row per claim that has any with an amount.
--- Of each code the larger of two shares: of the claims of the same INA-CBG (without severity), the claim itself left
--- out; and of the claims of other facilities with one of the claim's diagnoses, at least min_peers of them: a factor
--- for haemophilia is usual for haemophilia, whatever the visit is grouped as. An amount without a code is a code, NONE.
+-- Of each code the largest of three shares: of the claims of the same INA-CBG (without severity), the claim itself left
+-- out; of the claims of other facilities with one of the claim's diagnoses, at least min_peers of them: a factor for
+-- haemophilia is usual for haemophilia, whatever the visit is grouped as; and of all claims with one of its diagnoses
+-- and one of its procedures, as many, itself left out, where more than half of them have it: an isotope belongs to its
+-- scan, which perhaps one house in the country does (docs/adr/0037). An amount without a code is a code, NONE.
 -- An amount of more than twice the code's median is rarer still: the share times that of the claims with this code
 -- whose amount is at least as large, where min_peers have it (one code's tariffs differ by class and region, but by
 -- less than half). Of several codes the rarest counts: topup_code, with topup_alike of topup_n claims;
--- topup_diagnosis: whose claims these are, NULL for the INA-CBG's; topup_code_amount: its rupiah; topup_usual_amount:
--- the median of topup_with_code claims with it, NULL where the amount is no more than twice that.
+-- topup_diagnosis and topup_procedure: whose claims these are, NULL for the INA-CBG's; topup_code_amount: its rupiah;
+-- topup_usual_amount: the median of topup_with_code claims with it, NULL where the amount is no more than twice that.
 -- unusual_topups: rupiah of the codes that fewer than 1 in 100 have, half of the claim left out, and what others have
 -- above their median.
 CREATE OR REPLACE TABLE topup_peers AS
@@ -122,11 +124,71 @@ of_ill_code AS (
     GROUP BY diagnosis, topup_code, facility_key
 ),
 
-compared AS (
+done AS (
+    SELECT
+        claim_id,
+        unnest(string_split(procedure_codes, ';')) AS procedure
+    FROM care
+    WHERE procedure_codes <> ''
+),
+
+given_done AS (
     SELECT
         given_ill.claim_id,
         given_ill.topup_code,
         given_ill.diagnosis,
+        done.procedure
+    FROM given_ill
+    INNER JOIN done ON given_ill.claim_id = done.claim_id
+),
+
+-- Only of the diagnoses and procedures that come with a top-up.
+of_done AS (
+    SELECT
+        ill.diagnosis,
+        done.procedure,
+        count(*) AS claims
+    FROM ill
+    INNER JOIN done ON ill.claim_id = done.claim_id
+    SEMI JOIN given_done ON ill.diagnosis = given_done.diagnosis AND done.procedure = given_done.procedure
+    GROUP BY ill.diagnosis, done.procedure
+),
+
+of_done_code AS (
+    SELECT
+        diagnosis,
+        procedure,
+        topup_code,
+        count(*) AS alike
+    FROM given_done
+    GROUP BY diagnosis, procedure, topup_code
+),
+
+compared AS (
+    SELECT
+        given_done.claim_id,
+        given_done.topup_code,
+        given_done.diagnosis,
+        given_done.procedure,
+        of_done_code.alike,
+        of_done.claims,
+        (of_done_code.alike - 0.5) / of_done.claims AS share
+    FROM given_done
+    INNER JOIN of_done
+        ON given_done.diagnosis = of_done.diagnosis AND given_done.procedure = of_done.procedure
+    INNER JOIN of_done_code
+        ON
+            given_done.diagnosis = of_done_code.diagnosis
+            AND given_done.procedure = of_done_code.procedure
+            AND given_done.topup_code = of_done_code.topup_code
+    CROSS JOIN run_parameters AS limits
+    WHERE of_done.claims >= limits.min_peers AND of_done_code.alike - 0.5 > of_done.claims / 2
+    UNION ALL
+    SELECT
+        given_ill.claim_id,
+        given_ill.topup_code,
+        given_ill.diagnosis,
+        NULL AS procedure,
         of_ill_code.alike - of_ill_code.own_alike AS alike,
         of_ill.claims - of_ill.own_claims AS claims,
         (of_ill_code.alike - of_ill_code.own_alike) / (of_ill.claims - of_ill.own_claims) AS share
@@ -145,6 +207,7 @@ compared AS (
         given.claim_id,
         given.topup_code,
         NULL AS diagnosis,
+        NULL AS procedure,
         of_base_code.alike,
         of_base.claims,
         (of_base_code.alike - 0.5) / of_base.claims AS share
@@ -157,7 +220,10 @@ compared AS (
 most_usual AS (
     SELECT *
     FROM compared
-    QUALIFY row_number() OVER (PARTITION BY claim_id, topup_code ORDER BY share DESC, diagnosis ASC NULLS FIRST) = 1
+    QUALIFY
+        row_number() OVER (
+            PARTITION BY claim_id, topup_code ORDER BY share DESC, diagnosis ASC NULLS FIRST, procedure ASC NULLS FIRST
+        ) = 1
 ),
 
 weighed AS (
@@ -179,6 +245,7 @@ SELECT
     claim_id,
     topup_code,
     diagnosis AS topup_diagnosis,
+    procedure AS topup_procedure,
     alike::INTEGER AS topup_alike,
     claims::INTEGER AS topup_n,
     amount AS topup_code_amount,

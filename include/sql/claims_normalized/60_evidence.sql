@@ -61,6 +61,7 @@ compared AS (
         admission.admission_price_ratio,
         topup.topup_code,
         topup.topup_diagnosis,
+        topup.topup_procedure,
         topup.topup_alike,
         topup.topup_n,
         topup.topup_code_amount,

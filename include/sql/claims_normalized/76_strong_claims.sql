@@ -1,7 +1,9 @@
 -- How many of a provider's claims show strong evidence of any pattern, against what its mix of stays and visits would
 -- bring. Grain: one row per provider. Strong: 5 nats (one in 150 among peers, or less rare with the provider's habit);
 -- a high bill and a clone, whose evidence is not a probability alone, 8, as among honest claims up to one in a hundred
--- has 5 (docs/adr/0026). A claim counts for its provider and for the country itself: one alone is 0.8 nats at most.
+-- has 5 (docs/adr/0026). Full weeks are not, as they are no habit (70_provider_habits.sql): where a house treats daily,
+-- all of its claims have them. A claim counts for its provider and for the country itself: one alone is 0.8 nats at
+-- most.
 -- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
 CREATE OR REPLACE TABLE strong_claims AS
 WITH shown AS (
@@ -12,7 +14,7 @@ WITH shown AS (
             evidence_upcoding,
             evidence_short_stay,
             evidence_topup,
-            evidence_repeat,
+            if(by_week, repeat_weight * own_repeat + repeat_habit, evidence_repeat),
             evidence_fragmentation,
             evidence_overlap,
             evidence_single_visit,

@@ -54,3 +54,8 @@ CREATE OR REPLACE TYPE TOPUP_DIAGNOSIS AS ENUM (
     WHERE topup_diagnosis IS NOT NULL
     ORDER BY topup_diagnosis
 );
+CREATE OR REPLACE TYPE TOPUP_PROCEDURE AS ENUM (
+    SELECT DISTINCT topup_procedure FROM topup_peers
+    WHERE topup_procedure IS NOT NULL
+    ORDER BY topup_procedure
+);

@@ -150,6 +150,7 @@ SELECT
     channels.upcoding_by,
     channels.topup_code::TOPUP_CODE AS topup_code,
     channels.topup_diagnosis::TOPUP_DIAGNOSIS AS topup_diagnosis,
+    channels.topup_procedure::TOPUP_PROCEDURE AS topup_procedure,
     channels.topup_alike,
     channels.topup_n,
     channels.topup_code_amount,

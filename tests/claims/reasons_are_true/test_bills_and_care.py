@@ -100,6 +100,10 @@ def test_top_ups_as_rare_as_said(night: pd.DataFrame) -> None:
             shares = [((has & alike).sum() - 0.5, alike.sum(), (has & alike).sum(), "of " + row["base"])]
             for sick in {row["primary_diagnosis"], *row["secondary"]}:
                 ill = (night["primary_diagnosis"] == sick) | night["secondary"].map(lambda all, sick=sick: sick in all)
+                for done in filter(None, row["procedure_codes"].split(";")):
+                    both = ill & night["procedure_codes"].str.split(";").map(lambda all, done=done: done in all)
+                    if both.sum() >= 20 and (has & both).sum() - 0.5 > both.sum() / 2:
+                        shares.append(((has & both).sum() - 0.5, both.sum(), (has & both).sum(), "procedure " + done))
                 ill &= night["facility_key"] != row["facility_key"]
                 if ill.sum() >= 20 and (has & ill).any():
                     shares.append(((has & ill).sum(), ill.sum(), (has & ill).sum(), "diagnosis " + sick))
@@ -109,7 +113,7 @@ def test_top_ups_as_rare_as_said(night: pd.DataFrame) -> None:
         assert figures["topup_alike"] / figures["topup_n"] == pytest.approx(count / n)
         assert figures["topup_usual_amount"] is None, "no generated top-up is at more than twice its usual amount"
         said = told(row, "topup")
-        assert f"{figures['topup_alike']:,} of {figures['topup_n']:,} claims of " in said
+        assert f"{figures['topup_alike']:,} of {figures['topup_n']:,} claims " in said
         by_diagnosis += "other facilities with diagnosis" in said
     assert by_diagnosis > 0
 

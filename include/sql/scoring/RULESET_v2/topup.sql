@@ -8,9 +8,16 @@ WITH described AS (
         if(topup_codes = '', 'without a code', topup_codes) AS codes_en,
         if(topup_code = 'NONE', 'yang tanpa kode', topup_code) AS code_id,
         if(topup_code = 'NONE', 'one without a code', topup_code) AS code_en,
-        coalesce('faskes lain dengan diagnosis ' || topup_diagnosis, inacbg_base(inacbg_code)) AS peers_id,
-        coalesce('of other facilities with diagnosis ' || topup_diagnosis, 'of ' || inacbg_base(inacbg_code))
-            AS peers_en
+        coalesce(
+            format('dengan diagnosis {} dan tindakan {}', topup_diagnosis, topup_procedure),
+            'faskes lain dengan diagnosis ' || topup_diagnosis,
+            inacbg_base(inacbg_code)
+        ) AS peers_id,
+        coalesce(
+            format('with diagnosis {} and procedure {}', topup_diagnosis, topup_procedure),
+            'of other facilities with diagnosis ' || topup_diagnosis,
+            'of ' || inacbg_base(inacbg_code)
+        ) AS peers_en
     FROM suspects
     WHERE surprise_topup >= $reason_from
 )
@@ -66,7 +73,8 @@ SELECT
     with_habit(
         json_object(
             'topup_codes', topup_codes, 'topup_amount', topup_amount, 'topup_code', topup_code,
-            'topup_diagnosis', topup_diagnosis, 'topup_alike', topup_alike, 'topup_n', topup_n,
+            'topup_diagnosis', topup_diagnosis, 'topup_procedure', topup_procedure,
+            'topup_alike', topup_alike, 'topup_n', topup_n,
             'topup_code_amount', topup_code_amount, 'topup_usual_amount', topup_usual_amount,
             'topup_with_code', topup_with_code
         ),
