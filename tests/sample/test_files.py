@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -90,6 +91,17 @@ def test_labels_go_to_a_sibling_and_never_into_the_raw_folder(small: Sample, tmp
         with pytest.raises(SampleError, match="--labels outside"):
             write(small, raw, labels=inside)
         assert not inside.exists()
+
+
+def test_labels_are_of_the_format_that_their_name_says(small: Sample, tmp_path: Path) -> None:
+    """`evaluate_files` reads them by their name."""
+    written = write(small, tmp_path / "raw", "parquet", labels=tmp_path / "truth.csv")["labels"]
+    read_back = duckdb.read_csv(str(written), header=True)
+    truth = small.labels  # noqa: F841 - DuckDB reads it by its name
+    same = duckdb.sql("SELECT claim_id, fraud_type, is_fraud FROM truth")
+    assert read_back.select("claim_id", "fraud_type", "is_fraud").fetchall() == same.fetchall()
+    with pytest.raises(SampleError, match=r"truth\.txt must be a \.parquet or \.csv file"):
+        write(small, tmp_path / "raw", "parquet", labels=tmp_path / "truth.txt")
 
 
 @pytest.mark.parametrize("other", ["sample_fkrtl.csv", "BPJS_FKRTL_2022.dta", "x_diagnosissekunder.csv.gz"])

@@ -32,7 +32,8 @@ def main(
         ),
     ] = Setting.DEFAULT,
     labels: Annotated[
-        Path | None, typer.Option(help="Labels file; default `<out>_labels/labels.parquet` beside the folder.")
+        Path | None,
+        typer.Option(help="Labels file, .parquet or .csv; default `<out>_labels/labels.parquet` beside the folder."),
     ] = None,
 ) -> None:
     """Write synthetic claims in the BPJS sample-data layout, with about 1% labelled fraud."""

@@ -50,12 +50,15 @@ def check_target(out: Path, fmt: Format, labels: Path) -> None:
     """Refuse a target that would mislead the pipeline.
 
     Raises:
-        SampleError: the folder holds other files the ETL would take for its input, or the labels would lie in it.
+        SampleError: the folder holds other files the ETL would take for its input, the labels would lie in it, or their
+            name says no format.
     """
     if out.exists() and not out.is_dir():
         raise SampleError(f"{out} is not a folder; give another --out")
     if labels.resolve().is_relative_to(out.resolve()):
         raise SampleError(f"the labels {labels} would lie in the raw folder {out}; give --labels outside of it")
+    if labels.suffix not in _LABELS_WRITERS:
+        raise SampleError(f"the labels {labels} must be a .parquet or .csv file")
     ours = {f"{VISITS}.{fmt}", f"{DIAGNOSES}.{fmt}"}
     others = sorted(path.name for path in _matching(out) if path.name not in ours)
     if others:
@@ -115,7 +118,7 @@ def _write(sample: Sample, out: Path, fmt: Format, labels: Path) -> dict[str, Pa
     try:
         writer(sample.diagnoses, work / "diagnoses")
         writer(sample.visits, work / "visits")
-        _parquet(sample.labels, beside)
+        _LABELS_WRITERS[labels.suffix](sample.labels, beside)
         replace_durably(beside, labels)
         for name, path in paths.items():
             replace_durably(work / name, path)
@@ -153,3 +156,5 @@ _WRITERS: dict[Format, Callable[[pa.Table, Path], None]] = {
     Format.PARQUET: _parquet,
     Format.DTA: _dta,
 }
+_LABELS_WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {".csv": _csv, ".parquet": _parquet}
+"""By the ending that `evaluate_files` goes by; it does not read .dta."""
