@@ -142,18 +142,7 @@ given_done AS (
     INNER JOIN done ON given_ill.claim_id = done.claim_id
 ),
 
--- Only of the diagnoses and procedures that come with a top-up.
-of_done AS (
-    SELECT
-        ill.diagnosis,
-        done.procedure,
-        count(*) AS claims
-    FROM ill
-    INNER JOIN done ON ill.claim_id = done.claim_id
-    SEMI JOIN given_done ON ill.diagnosis = given_done.diagnosis AND done.procedure = given_done.procedure
-    GROUP BY ill.diagnosis, done.procedure
-),
-
+-- Only what can be more than half of min_peers claims: of few diagnoses and procedures all claims need to be counted.
 of_done_code AS (
     SELECT
         diagnosis,
@@ -162,6 +151,20 @@ of_done_code AS (
         count(*) AS alike
     FROM given_done
     GROUP BY diagnosis, procedure, topup_code
+    HAVING alike > (SELECT limits.min_peers / 2 FROM run_parameters AS limits)
+),
+
+of_done AS (
+    SELECT
+        ill.diagnosis,
+        done.procedure,
+        count(*) AS claims
+    FROM done
+    INNER JOIN ill ON done.claim_id = ill.claim_id
+    WHERE
+        done.procedure IN (SELECT of_done_code.procedure FROM of_done_code)
+        AND ill.diagnosis IN (SELECT of_done_code.diagnosis FROM of_done_code)
+    GROUP BY ill.diagnosis, done.procedure
 ),
 
 compared AS (
