@@ -130,11 +130,14 @@ def test_a_topup_belongs_to_its_procedure_where_most_have_it(
         assert row["topup_share"] == pytest.approx((with_topup - 0.5) / (200 + number)), "of the INA-CBG"
 
 
-def test_a_topup_without_the_procedure_it_belongs_to_stays_rare(compared: Callable[..., Claims]) -> None:
+def test_a_topup_without_the_procedure_it_belongs_to_is_as_rare_as_in_its_inacbg(
+    compared: Callable[..., Claims],
+) -> None:
     topup = {"FKL44": "II-03-II", "FKL46": "1000000", "FKL47": "3500000"}
-    odd = claim(900, FKL18="C73", FKL30="9999 - else", **topup)
-    row = compared([*crowd(), *scans(20, 20), odd], CLAIMS_MIN_PEERS="20")[claim_id(900)]
-    assert (row["topup_diagnosis"], row["topup_procedure"]) == ("C73", None)
+    odd = claim(900, FKL02=claim_id(900, 8188), FKL18="C73", FKL30="9999 - else", **topup)
+    row = compared([*crowd(), *scans(20, 20), odd], CLAIMS_MIN_PEERS="20")[claim_id(900, 8188)]
+    assert (row["topup_diagnosis"], row["topup_procedure"]) == (None, None)
+    assert row["topup_share"] == pytest.approx((21 - 0.5) / 221)
 
 
 def test_a_topup_without_a_code_is_a_code(compared: Callable[..., Claims]) -> None:

@@ -113,7 +113,8 @@ def test_top_ups_as_rare_as_said(night: pd.DataFrame) -> None:
         assert figures["topup_alike"] / figures["topup_n"] == pytest.approx(count / n)
         assert figures["topup_usual_amount"] is None, "no generated top-up is at more than twice its usual amount"
         said = told(row, "topup")
-        assert f"{figures['topup_alike']:,} of {figures['topup_n']:,} claims " in said
+        of = "with diagnosis" if figures["topup_procedure"] else "of"
+        assert f"{figures['topup_alike']:,} of {figures['topup_n']:,} claims {of} " in said
         by_diagnosis += "other facilities with diagnosis" in said
     assert by_diagnosis > 0
 
