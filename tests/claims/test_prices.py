@@ -115,7 +115,10 @@ def scans(with_topup: int, number: int) -> list[dict[str, str]]:
     ]
 
 
-@pytest.mark.parametrize(("with_topup", "number", "usual"), [(12, 20, True), (10, 20, False), (19, 19, False)])
+@pytest.mark.parametrize(
+    ("with_topup", "number", "usual"),
+    [(12, 20, True), (10, 20, False), (20, 40, False), (21, 40, True), (19, 19, False)],
+)
 def test_a_topup_belongs_to_its_procedure_where_most_have_it(
     compared: Callable[..., Claims], with_topup: int, number: int, usual: bool
 ) -> None:
