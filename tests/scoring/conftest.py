@@ -26,8 +26,9 @@ DULL: dict[str, Any] = {
     "inacbg_code": "A-4-14-II", "comorbidity_count": 1, "amount_claimed": 2_000_000, "amount_paid": 2_000_000,
     "amount_gap": 0, "paid_ratio": 1.0, "peer_level": 1, "peer_n": 40, "peer_mean": 2_000_000.0,
     "peer_p90": 2_500_000.0, "peer_std": 100_000.0, "cost_zscore": 0.0, "duplicate_pattern": False,
-    "duplicate_gap_days": None, "facility_key": "8187", "severity_level": 2, "ward_class": 3, "tariff_region": 1,
-    "inacbg_tariff": 2_000_000, "admission_diagnosis": "A01", "procedure_count": 1, "topup_amount": 0,
+    "duplicate_gap_days": None, "facility_key": "8187", "facility_key_source": "claim_id", "severity_level": 2,
+    "ward_class": 3, "tariff_region": 1, "inacbg_tariff": 2_000_000, "admission_diagnosis": "A01", "procedure_count": 1,
+    "topup_amount": 0,
 } | {name: value for name, (_, value) in ORDINARY.items()}  # fmt: skip
 INT32 = {
     "los", "peer_level", "peer_n", "comorbidity_count", "duplicate_gap_days", "severity_level", "ward_class",

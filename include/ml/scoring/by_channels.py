@@ -31,18 +31,19 @@ REASONED_ROWS = 15_000
 the claims of a heavy row group may have reasons."""
 
 FIGURES = (
-    "claim_id", "facility_key", "service_type", "severity_group", "severity_level", "facility_class", "ward_class",
-    "tariff_region", "inacbg_code", "inacbg_tariff", "primary_diagnosis", "admission_diagnosis", "los",
-    "comorbidity_count", "procedure_count", "amount_claimed", "topup_amount", "topup_codes", "excess_amount",
-    "price_level", "price_n", "price_median", "bill_as_far", "bill_n", "stay_level", "stay_n", "stay_as_short",
-    "admissions", "admission_alike", "admission_price_ratio", "upcoding_by", "topup_code", "topup_diagnosis",
-    "topup_procedure", "topup_alike", "topup_n", "topup_code_amount", "topup_usual_amount", "topup_with_code",
-    "own_ln_ratio", "usual_exit", "repeat_after_days", "repeat_of", "repeat_identical", "repeat_alike", "repeat_n",
-    "repeat_share", "week_visits", "week_alike", "week_n", "week_share", "fragment_by", "fragment_gap_days",
-    "fragment_of", "fragment_alike", "fragment_n", "fragment_share", "overlap_of", "overlap_day", "overlap_los",
-    "overlap_died", "overlap_weekday", "overlap_elsewhere", "overlap_alike", "overlap_n", "overlap_share",
-    "clone_count", "clone_of", "clone_expected", "single_alike", "single_n", "single_share",
-    "readmission_after_days", "habit_pattern", "habit_observed", "habit_expected",
+    "claim_id", "facility_key", "facility_key_source", "service_type", "severity_group", "severity_level",
+    "facility_class", "ward_class", "tariff_region", "inacbg_code", "inacbg_tariff", "primary_diagnosis",
+    "admission_diagnosis", "los", "comorbidity_count", "procedure_count", "amount_claimed", "topup_amount",
+    "topup_codes", "excess_amount", "price_level", "price_n", "price_median", "bill_as_far", "bill_n", "stay_level",
+    "stay_n", "stay_as_short", "admissions", "admission_alike", "admission_price_ratio", "upcoding_by",
+    "topup_code", "topup_diagnosis", "topup_procedure", "topup_alike", "topup_n", "topup_code_amount",
+    "topup_usual_amount", "topup_with_code", "own_ln_ratio", "usual_exit", "repeat_after_days", "repeat_of",
+    "repeat_identical", "repeat_alike", "repeat_n", "repeat_share", "week_visits", "week_alike", "week_n",
+    "week_share", "fragment_by", "fragment_gap_days", "fragment_of", "fragment_alike", "fragment_n",
+    "fragment_share", "overlap_of", "overlap_day", "overlap_los", "overlap_died", "overlap_weekday",
+    "overlap_elsewhere", "overlap_alike", "overlap_n", "overlap_share", "clone_count", "clone_of", "clone_expected",
+    "single_alike", "single_n", "single_share", "readmission_after_days", "habit_pattern", "habit_observed",
+    "habit_expected",
 )  # fmt: skip
 """What the reasons name, besides the anomaly features."""
 PROVIDER = (
@@ -249,7 +250,10 @@ def _reasons(suspects: pa.Table, run: ScoringRun, connection: duckdb.DuckDBPyCon
 
 
 def _all_reasons(ruleset: Ruleset) -> str:
-    """Every channel's reasons in one statement; a context's strength is weighed, so that it stands after typologies."""
+    """Every channel's reasons in one statement; a context's strength is weighed, so that it stands after typologies.
+
+    Where the claim id names no facility, the sentences speak of a group.
+    """
     parts = []
     for channel in ruleset.channels:
         weight = channel.weight if channel.role == "context" else 1.0
@@ -259,7 +263,11 @@ def _all_reasons(ruleset: Ruleset) -> str:
             "figures::VARCHAR AS figures\n"
             f"FROM ({statement})"
         )
-    return "\nUNION ALL\n".join(parts)
+    every = "\nUNION ALL\n".join(parts)
+    words = (f"facility_words_{of}(text_{of}, facility_key_source) AS text_{of}" for of in ("id", "en"))
+    return (
+        f"SELECT reasons.* REPLACE ({', '.join(words)})\nFROM ({every}) AS reasons INNER JOIN suspects USING (claim_id)"
+    )
 
 
 def _reasons_connection() -> duckdb.DuckDBPyConnection:

@@ -161,3 +161,19 @@ if(
     json_merge_patch(figures, json_object('habit_observed', observed, 'habit_expected', expected)),
     figures
 );
+
+-- A claim id that does not name its facility leaves a group of them: those of one regency, ownership, type and class
+-- (claims_normalized/10_known_visits.sql).
+CREATE OR REPLACE TEMP MACRO facility_words_id(sentence, facility_key_source) AS
+if(
+    facility_key_source = 'composite',
+    regexp_replace(sentence, '\bfaskes (ini|yang sama|[0-9])', 'kelompok \0', 'g'),
+    sentence
+);
+
+CREATE OR REPLACE TEMP MACRO facility_words_en(sentence, facility_key_source) AS
+if(
+    facility_key_source = 'composite',
+    regexp_replace(sentence, '(^|\b(this|the same) )facility\b', '\0 group', 'g'),
+    sentence
+);
