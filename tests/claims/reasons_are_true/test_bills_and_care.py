@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -92,19 +93,28 @@ def test_stays_as_short_as_said(night: pd.DataFrame) -> None:
 
 def test_top_ups_as_rare_as_said(night: pd.DataFrame) -> None:
     by_diagnosis = 0
+
+    @functools.cache
+    def among(column: str, code: str) -> pd.Series:
+        return night[column].str.split(";").map(lambda codes: code in codes)
+
+    @functools.cache
+    def with_diagnosis(sick: str) -> pd.Series:
+        return (night["primary_diagnosis"] == sick) | night["secondary"].map(lambda codes: sick in codes)
+
     for row, figures in with_reason(night, "topup", most=400):
         found = []
         for code in row["topup_codes"].split(";"):
-            has = night["topup_codes"].str.split(";").map(lambda codes, code=code: code in codes)
+            has = among("topup_codes", code)
             alike = night["base"] == row["base"]
             shares = [((has & alike).sum() - 0.5, alike.sum(), (has & alike).sum(), "of " + row["base"])]
             for sick in {row["primary_diagnosis"], *row["secondary"]}:
-                ill = (night["primary_diagnosis"] == sick) | night["secondary"].map(lambda all, sick=sick: sick in all)
+                ill = with_diagnosis(sick)
                 for done in filter(None, row["procedure_codes"].split(";")):
-                    both = ill & night["procedure_codes"].str.split(";").map(lambda all, done=done: done in all)
+                    both = ill & among("procedure_codes", done)
                     if both.sum() >= 20 and (has & both).sum() - 0.5 > both.sum() / 2:
                         shares.append(((has & both).sum() - 0.5, both.sum(), (has & both).sum(), "procedure " + done))
-                ill &= night["facility_key"] != row["facility_key"]
+                ill = ill & (night["facility_key"] != row["facility_key"])
                 if ill.sum() >= 20 and (has & ill).any():
                     shares.append(((has & ill).sum(), ill.sum(), (has & ill).sum(), "diagnosis " + sick))
             found.append(max((share / n, count, n, of) for share, n, count, of in shares))

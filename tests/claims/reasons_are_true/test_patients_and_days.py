@@ -150,22 +150,20 @@ def test_the_facility_is_closed_on_that_day(night_of_habits: pd.DataFrame) -> No
 
 
 def test_the_patient_was_in_that_other_stay(night: pd.DataFrame) -> None:
-    by_patient = dict(tuple(night.groupby("patient_key")))
-
-    def stays_around(row: pd.Series) -> pd.DataFrame:
-        own = by_patient[row["patient_key"]]
-        return own[
-            (own["service_type"] == "RITL")
-            & (own["admission_date"] < row["admission_date"])
-            & (own["discharge_date"] > row["admission_date"])
-        ]
-
-    inside = pd.Series({claim_id: len(stays_around(row)) > 0 for claim_id, row in night.iterrows()})
+    claims = night[["claim_id", "patient_key", "admission_date"]].reset_index(drop=True)
+    stays = night[night["service_type"] == "RITL"][["patient_key", "admission_date", "discharge_date"]]
+    pairs = claims.merge(stays.reset_index(names="stay"), on="patient_key", suffixes=("", "_of_stay"))
+    pairs = pairs[
+        (pairs["admission_date_of_stay"] < pairs["admission_date"])
+        & (pairs["discharge_date"] > pairs["admission_date"])
+    ]
+    around_claim = pairs.groupby("claim_id")["stay"].agg(list)
+    inside = pd.Series(night.index.isin(around_claim.index), night.index)
     closed = night["overlap_weekday"].notna()
     assert ((night["overlap_died"].eq(False) & ~closed) == inside).all()
     places = set()
     for row, figures in with_reason(night[~closed], "overlap"):
-        around = stays_around(row)
+        around = night.loc[around_claim[row["claim_id"]]]
         stay = around.loc[figures["overlap_of"]]
         assert stay["discharge_date"] == around["discharge_date"].max()
         assert figures["overlap_day"] == (row["admission_date"] - stay["admission_date"]).days
