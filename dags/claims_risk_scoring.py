@@ -122,10 +122,11 @@ def claims_risk_scoring() -> None:
     def recover() -> None:
         """Put right what a run that died left behind."""
         from ml import nightly
-        from ml.settings import load_settings
+        from ml.settings import SettingsError, load_settings
 
         context = get_current_context()
-        nightly.recover(load_settings(), context["run_id"], running_in_airflow(context))
+        with no_retry_for(SettingsError):
+            nightly.recover(load_settings(), context["run_id"], running_in_airflow(context))
 
     wait_for_etl = EtlSensor(
         task_id="wait_for_etl",
@@ -177,14 +178,14 @@ def claims_risk_scoring() -> None:
         from time import monotonic
 
         from ml import nightly
-        from ml.release import RunToken
+        from ml.release import ChangedCandidateError, RunToken
         from ml.scoring.audit import AuditError
         from ml.settings import load_settings
 
         context = get_current_context()
         token = RunToken(context["run_id"], context["ti"].try_number)
         started = monotonic()
-        with no_retry_for(nightly.CandidateGoneError, AuditError):
+        with no_retry_for(nightly.CandidateGoneError, ChangedCandidateError, AuditError):
             published = nightly.publish(load_settings(), token, audited["folder"])
         report_publish(published, seconds=monotonic() - started)
         return audited | {"release_id": published.release_id, "switched": published.switched}

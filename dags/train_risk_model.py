@@ -78,15 +78,16 @@ def train_risk_model() -> None:
     def train_model() -> str:
         """Train on published claims and keep the model; return its version."""
         from ml.claims.etl import NoClaimsError
+        from ml.model.artefact import ModelError
         from ml.model.training import SEED
         from ml.promotion.life import train_candidate
-        from ml.settings import load_settings
+        from ml.settings import SettingsError, load_settings
 
         context = get_current_context()
         refuse_unknown_params(context)
         chosen, seed = context["params"]["data_date"], context["params"]["seed"]
         run = context["dag_run"]
-        with no_retry_for(NoClaimsError, DataDateError):
+        with no_retry_for(NoClaimsError, DataDateError, ModelError, SettingsError):
             try:
                 model = train_candidate(
                     load_settings(),

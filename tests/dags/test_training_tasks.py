@@ -1,6 +1,7 @@
 """What the tasks of train_risk_model make of a refusal, of a form that wants no promotion, and of a missing ETL.
 
-Beside them, in the same process, what the ETL makes of a backfill that is given a data date.
+Beside them, in the same process, what the ETL makes of a backfill that is given a data date, and the night's first task
+of a wrong setting.
 """
 
 from __future__ import annotations
@@ -42,6 +43,22 @@ def etl_of_a_backfill(day):
     except Exception as error:
         return [type(error).__name__, str(error)]
 
+def recover_with(error):
+    function = bag.dags["claims_risk_scoring"].get_task("recover").python_callable
+    function.__globals__["get_current_context"] = lambda: {"run_id": "run-1"}
+    settings.load_settings, before = raising(error), settings.load_settings
+    try:
+        function()
+    except Exception as failure:
+        return [type(failure).__name__, str(failure)]
+    finally:
+        settings.load_settings = before
+
+def raising(error):
+    def fail(*_arguments, **_named):
+        raise error
+    return fail
+
 def refuse(settings, version, *, who):
     report = SimpleNamespace(version=version, refusals=("it is bad",), against="risk-before")
     raise life.GateRefusedError(report)
@@ -50,7 +67,13 @@ results = {
     "no claims": outcome("train_model"),
     "no claims yet": outcome("train_model", run_type="scheduled"),
 }
+from ml import settings
+from ml.model.artefact import ModelError
 from ml.promotion import life
+results["a wrong setting"] = recover_with(settings.SettingsError("CLAIMS_MIN_PEERS: is no number"))
+train, life.train_candidate = life.train_candidate, raising(ModelError("too few claims"))
+results["claims that train no model"] = outcome("train_model")
+life.train_candidate = train
 adopted = []
 life.adopt = lambda settings, version, *, who: adopted.append([version, who])
 life.require_passed = lambda settings, version, *, who: None
@@ -86,6 +109,14 @@ def test_a_refusal_fails_for_good_and_says_why(outcomes: dict[str, list[object]]
     assert kind == "AirflowFailException", "another try would give the same"
     assert "The gate refuses risk-1: it is bad. The default stays risk-before." in str(said)
     assert outcomes["passed"] == ["risk-1"]
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [("a wrong setting", "CLAIMS_MIN_PEERS: is no number"), ("claims that train no model", "too few claims")],
+)
+def test_what_another_try_cannot_heal_fails_for_good(outcomes: dict[str, list[object]], case: str, words: str) -> None:
+    assert outcomes[case] == ["AirflowFailException", words]
 
 
 def test_a_candidate_only_skips_the_promotion(outcomes: dict[str, list[object]]) -> None:

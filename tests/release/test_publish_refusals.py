@@ -15,7 +15,7 @@ import pytest
 
 import ml.release.build as build_module
 import ml.release.publish as publish_module
-from ml.release import ReleaseError, ReleaseStore, RunToken, tables
+from ml.release import ChangedCandidateError, ReleaseError, ReleaseStore, RunToken, tables
 from tests.release.conftest import NIGHT, ROWS, SCORES_SCHEMA, MakeCandidate, Publish
 from tests.release.instances import nothing_left_over
 
@@ -114,7 +114,7 @@ def test_a_table_that_differs_from_its_parquet_file_is_refused(
 def test_claims_rewritten_since_the_scoring_are_refused(store: ReleaseStore, make_candidate: MakeCandidate) -> None:
     candidate, other = make_candidate(), make_candidate(rows=ROWS + 1)
     shutil.copy(other.claims, candidate.claims)
-    with pytest.raises(ReleaseError, match="the ETL has rewritten it since, score again"):
+    with pytest.raises(ChangedCandidateError, match="the ETL has rewritten it since, score again"):
         store.publish(candidate, NIGHT)
     assert store.live() is None
 

@@ -6,6 +6,7 @@ release at a time.
 
 from ml.release.manifest import (
     Candidate,
+    ChangedCandidateError,
     Manifest,
     Published,
     Release,
@@ -17,6 +18,7 @@ from ml.release.store import ReleaseStore
 
 __all__ = [
     "Candidate",
+    "ChangedCandidateError",
     "Manifest",
     "Published",
     "Release",

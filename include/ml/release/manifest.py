@@ -22,6 +22,10 @@ class ReleaseError(RuntimeError):
     """The release room refuses or cannot go on; the message says why and what to do. Readers are not affected."""
 
 
+class ChangedCandidateError(ReleaseError):
+    """The candidate's files are no longer those that were scored: only scoring anew helps."""
+
+
 @dataclass(frozen=True)
 class RunToken:
     """Who publishes: a run, and which try of it (1, 2, ...). A higher try of the same run is the newer one."""
