@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -98,6 +99,13 @@ def test_saved_and_loaded_it_scores_the_same(model, tmp_path) -> None:
     assert save_model(model, tmp_path) == version, "saving an equal model again changes nothing"
 
 
+def test_trainings_that_end_at_the_same_time_keep_one_model(model, tmp_path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        versions = list(pool.map(lambda _: save_model(model, tmp_path / "models"), range(8)))
+    assert set(versions) == {model.version}
+    assert load_model(tmp_path / "models", model.version).version == model.version
+
+
 def test_the_same_claims_in_another_order_give_the_same_version(model, tmp_path) -> None:
     claims = claims_table()
     shuffled = tmp_path / "shuffled.parquet"
@@ -186,7 +194,7 @@ def test_the_gates_figures_may_lie_there_as_they_were_written(model, tmp_path) -
     path = write_gate_file(tmp_path / version, {"passed": True, "figure": 0.25})
     load_model(tmp_path, version)
     assert read_gate_file(tmp_path / version) == {"passed": True, "figure": 0.25}
-    assert [each.name for each in tmp_path.iterdir()] == [version], "nothing is left beside the model"
+    assert {each.name for each in tmp_path.iterdir()} == {version, ".saving.lock"}, "nothing else is left"
     whole = path.read_bytes()
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])

@@ -18,6 +18,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from ml.clock import now, stamp
@@ -111,11 +112,18 @@ class RiskModel:
 def save_model(model: RiskModel, models: Path) -> str:
     """Write a model under its version; an equal one that is there already is left alone.
 
-    One that was altered is moved aside, so that training anew on the same claims heals it.
+    One that was altered is moved aside, so that training anew on the same claims heals it. Of two trainings that end at
+    the same time the second waits for the first.
 
     Returns:
         The version.
     """
+    models.mkdir(parents=True, exist_ok=True)
+    with FileLock(models / ".saving.lock"):
+        return _save_model(model, models)
+
+
+def _save_model(model: RiskModel, models: Path) -> str:
     target = models / model.version
     if target.exists():
         try:
