@@ -3,7 +3,7 @@
 --   1 same INA-CBG, facility class, ward class and tariff region
 --   2 same INA-CBG, 3 same case-mix group, case type and severity, 4 same severity; each after taking off what class,
 --     ward and region add (price_levels), which is put back at the end
--- A level counts from min_peers claims of at least 3 facilities on: a hospital is not its own peer.
+-- Levels 1 to 3 count from min_peers claims of at least 3 facilities on: a hospital is not its own peer.
 CREATE OR REPLACE TABLE price_peers AS
 WITH leveled AS (
     SELECT

@@ -23,7 +23,6 @@ WITH stays AS (
 bases AS (
     SELECT
         inacbg_base,
-        count(*) AS base_n,
         median(ln_los) AS ln_middle
     FROM stays
     GROUP BY inacbg_base

@@ -77,7 +77,7 @@ SELECT
     placed.inacbg_base,
     placed.admissions,
     placed.alike::INTEGER AS admission_alike,
-    -- Without the claim itself; of all that are as rare against the commonest.
+    -- Without half of the claim itself; of all that are as rare against the commonest.
     (placed.alike - 0.5) / placed.admissions AS admission_share,
     if(placed.has_usual, (greatest(placed.dearer_as_rare, placed.alike) - 0.5) / placed.commonest, NULL)
         AS admission_share_of_usual,

@@ -3,7 +3,7 @@
 -- Newborns (main group P) by themselves: mother and child share a number.
 -- Grain: one row per such stay. readmission_after_days: days since the last discharge before it; a stay that begins
 -- while the patient is still in another one is none. readmission_share: how usual a
--- readmission is for that INA-CBG (without severity), the claim itself left out, drawn towards that of all stays by as
+-- readmission is for that INA-CBG (without severity), half of the claim left out, drawn towards that of all stays by as
 -- much as 20 stays.
 CREATE OR REPLACE TABLE readmissions AS
 WITH neighbours AS (

@@ -5,7 +5,6 @@ WITH described AS (
     SELECT
         claims.*,
         limits.*,
-        replace(claims.severity_group, '_', ' ') AS severity_words,
         peers_words(
             claims.peer_level,
             claims.primary_diagnosis,
