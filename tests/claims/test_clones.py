@@ -178,6 +178,27 @@ def test_the_same_bill_very_often_is_counted_in_time(compared: Callable[..., Cla
     assert row["clone_of"] == sorted(bill["FKL02"] for bill in bills[1:])[:4]
 
 
+def test_a_claim_of_each_other_patient_is_named(compared: Callable[..., Claims]) -> None:
+    """Two patients with fifteen such claims each, whose numbers come first, and three with one."""
+    same = {"FKL30": "1234 - the same", "FKL18": "M545", "FKL17A": "M54", "FKL04": "2022-10-05"}
+    often = [
+        outpatient(900 + n, at="8187", PSTV01=f"9{n % 2}", **same, FKL03=f"2022-09-{1 + n // 2:02d}") for n in range(30)
+    ]
+    once = [outpatient(950 + n, at="8187", **same, FKL03="2022-09-20") for n in range(3)]
+    later = outpatient(960, at="8187", **same, FKL03="2022-10-05")
+    others = [outpatient(1000 + n, at="8188", FKL18="M545", FKL17A="M54") for n in range(200)]
+    claims = compared([*crowd(), *often, *once, later, *others])
+    assert claims[claim_id(914)]["clone_count"] == 5
+    assert claims[claim_id(914)]["clone_of"] == [claim_id(901), claim_id(950), claim_id(951), claim_id(952)]
+    assert claims[claim_id(900)]["clone_count"] == 4
+    assert claims[claim_id(900)]["clone_of"] == [claim_id(901), claim_id(950), claim_id(951), claim_id(952)]
+    assert claims[claim_id(960)]["clone_count"] == 5
+    # Of those with many the first within the month before that is the last or the first of some 31 days.
+    first, second, *rest = claims[claim_id(960)]["clone_of"]
+    assert {int(first[-6:]) % 2, int(second[-6:]) % 2} == {0, 1}
+    assert rest == [claim_id(950), claim_id(951)]
+
+
 def _deviance(count: int, expected: float) -> float:
     """Of a negative binomial of shape 10."""
     return count * math.log(count / expected) - (count + 10) * math.log((count + 10) / (expected + 10))

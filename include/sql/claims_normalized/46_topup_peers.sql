@@ -1,9 +1,10 @@
 -- How usual a claim's special-CMG top-ups are. Grain: one row per claim that has any with an amount.
--- Of each code the largest of three shares: of the claims of the same INA-CBG (without severity), half of the claim left
--- out; of the claims of other facilities with one of the claim's diagnoses, at least min_peers of them: a factor for
--- haemophilia is usual for haemophilia, whatever the visit is grouped as; and of all claims with one of its diagnoses
--- and one of its procedures, as many, half of it left out, where more than half of them have it: an isotope belongs to its
--- scan, which perhaps one house in the country does (docs/adr/0037). An amount without a code is a code, NONE.
+-- Of each code the largest of three shares: of the claims of the same INA-CBG (without severity), half of the claim
+-- left out; of the claims of other facilities with one of the claim's diagnoses, at least min_peers of them: a factor
+-- for haemophilia is usual for haemophilia, whatever the visit is grouped as; and of all claims with one of its
+-- diagnoses and one of its procedures, as many, half of it left out, where more than half of them have it: an isotope
+-- belongs to its scan, which perhaps one house in the country does (docs/adr/0037). An amount without a code is a code,
+-- NONE.
 -- An amount of more than twice the code's median is rarer still: the share times that of the claims with this code
 -- whose amount is at least as large, where min_peers have it (one code's tariffs differ by class and region, but by
 -- less than half). Of several codes the rarest counts: topup_code, with topup_alike of topup_n claims;

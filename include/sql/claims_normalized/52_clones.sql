@@ -1,6 +1,7 @@
 -- Cloned claims: the same care at the same amount, billed by one facility for several patients within a month.
 -- Grain: one row per claim that has such others. clone_count: other patients' claims admitted up to 30 days before or
--- after with the same INA-CBG, diagnoses, procedures and amount; clone_of: the claim ids of up to four of them.
+-- after with the same INA-CBG, diagnoses, procedures and amount; clone_of: one claim id each of up to four of those
+-- patients.
 -- clone_expected: how many there would be if the facility's patients with that INA-CBG and primary diagnosis were like
 -- those elsewhere (the rest of the country has that text with that frequency, as if half a claim of ten more had it:
 -- where nobody else treats that diagnosis, a batch is no excuse for itself). Which diagnoses a facility treats is its
@@ -233,14 +234,49 @@ counted AS (
     WHERE running.near > 1
 ),
 
+-- Who has a claim within 30 days of a day has there his first or his last one of some 31 days, and at most six such.
+bounds AS (
+    SELECT
+        *,
+        row_number() OVER (of_31_days ORDER BY day, claim_id) = 1
+        OR row_number() OVER (of_31_days ORDER BY day DESC, claim_id DESC) = 1 AS is_bound
+    FROM counted
+    WINDOW of_31_days AS (PARTITION BY bill, patient, day // 31)
+),
+
 named AS (
     SELECT
         *,
-        -- Twelve, so that four remain without the patient's own.
-        min({ 'claim_id': claim_id, 'patient': patient }, 12) OVER (
+        -- Six of the patient, six of each of three others, and one of a fourth.
+        min({ 'claim_id': claim_id, 'patient': patient }, 25) FILTER (is_bound) OVER (
             PARTITION BY bill ORDER BY day RANGE BETWEEN 30 PRECEDING AND 30 FOLLOWING
         ) AS near_claims
-    FROM counted
+    FROM bounds
+),
+
+pairs AS (
+    SELECT
+        claim_id,
+        patient,
+        unnest(near_claims) AS near
+    FROM named
+),
+
+others AS (
+    SELECT
+        pairs.claim_id,
+        min(pairs.near.claim_id) AS other
+    FROM pairs
+    WHERE pairs.near.patient <> pairs.patient
+    GROUP BY pairs.claim_id, pairs.near.patient
+),
+
+first_others AS (
+    SELECT
+        claim_id,
+        min(other, 4) AS clone_of
+    FROM others
+    GROUP BY claim_id
 )
 
 SELECT
@@ -254,9 +290,7 @@ SELECT
         )
     ) AS clone_expected,
     named.near_patients::INTEGER AS clone_count,
-    list_transform(
-        list_filter(named.near_claims, LAMBDA near: near.patient <> named.patient), -- noqa: RF01
-        LAMBDA near: near.claim_id -- noqa: RF01
-    )[:4] AS clone_of,
+    first_others.clone_of,
     least(5 * (1 - named.expected_a_month), 1) AS clone_weight
 FROM named
+INNER JOIN first_others ON named.claim_id = first_others.claim_id
