@@ -119,6 +119,20 @@ def test_another_visit_soon_after_is_mostly_honest(compared: Callable[..., Claim
     assert not found(compared([*on_workdays(range(400)), *visits]))
 
 
+def test_expected_is_what_the_whole_case_mix_would_bring(compared: Callable[..., Claims]) -> None:
+    """Ten kinds of visits of which others split one in twenty; the facility splits five of one kind, and no other."""
+    codes = [f"Z-3-{10 + n}-0" for n in range(10)]
+    visits = [row | {"FKL19": codes[n // 4 % 10]} for n, row in enumerate(on_workdays(range(1600)))]
+    others = [
+        row | {"FKL19": code}
+        for n, code in enumerate(codes)
+        for m, at in enumerate(FACILITIES[1:])
+        for row in split_visits(2, at, 2000 + 20 * n + 4 * m, 2000 + 20 * n + 4 * m)
+    ]
+    own = [row | {"FKL19": codes[0]} for row in split_visits(5, first=1900)]
+    assert not found(compared([*visits, *others, *own]))
+
+
 def test_visits_on_the_day_of_admission(compared: Callable[..., Claims]) -> None:
     claims = compared([*on_workdays(range(400)), *admitted_at_the_clinic(5)])
     assert found(claims) == {claim_id(n, HERE) for n in (900, 902, 904, 906, 908)}

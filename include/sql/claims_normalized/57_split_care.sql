@@ -127,11 +127,11 @@ compared AS (
         by_case.facility_key,
         by_case.inacbg_base,
         by_case.claims,
-        coalesce(split_by_case.split, 0) AS split,
+        coalesce(split_by_case.split, 0) AS own_split,
         (sum(split_by_case.split) OVER alike)::BIGINT AS alike,
         (sum(by_case.claims) OVER alike)::BIGINT AS n,
         sum(split_by_case.split) OVER of_kind / sum(by_case.claims) OVER of_kind AS overall,
-        (coalesce(alike, 0) - split + kinds.drawn * overall) / (n - by_case.claims + kinds.drawn) AS share
+        (coalesce(alike, 0) - own_split + kinds.drawn * overall) / (n - by_case.claims + kinds.drawn) AS share
     FROM by_case
     INNER JOIN kinds ON by_case.service_type = kinds.service_type
     LEFT JOIN split_by_case
@@ -147,7 +147,7 @@ compared AS (
 rare AS (
     SELECT
         *,
-        sum(split) OVER here AS observed,
+        sum(own_split) OVER here AS observed,
         -- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
         sum((1e6 * claims * share)::BIGINT) OVER here / 1e6 AS expected
     FROM compared
