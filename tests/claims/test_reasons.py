@@ -144,7 +144,7 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [900],
         "upcoding",
         "keparahan berat padahal LOS 2 hari dengan 0 diagnosis sekunder: dari rawat inap A-4-14 seperti itu hanya "
-        "<0,1% yang wajar setinggi ini",
+        "<0,1% yang wajar seberat ini",
         "severity III after 2 days with 0 secondary diagnoses: of such stays of A-4-14 only <0.1% would be expected to "
         "be as severe",
     ),
@@ -205,11 +205,11 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [901],
         "repeat",
         "tagihan yang sama persis (pasien, faskes, INA-CBG, diagnosis A010 dan diagnosis sekunder, tindakan, nilai) "
-        "sudah diajukan dengan tanggal masuk 2 hari sebelumnya (klaim {others}); 1 dari 3 klaim dengan diagnosis dan "
+        "juga ada dengan tanggal masuk 2 hari sebelumnya (klaim {others}); 1 dari 3 klaim dengan diagnosis dan "
         "tindakan itu berulang persis dalam 3 hari",
         "the very same bill (patient, facility, INA-CBG, diagnosis A010 and secondary diagnoses, procedures, amount) "
-        "came for an admission 2 days before (claim {others}); 1 of 3 claims with that diagnosis and these procedures "
-        "is repeated exactly within 3 days",
+        "also exists for an admission 2 days before (claim {others}); 1 of 3 claims with that diagnosis and these "
+        "procedures is repeated exactly within 3 days",
     ),
     "repeat billing, at another price": (
         [
@@ -218,10 +218,10 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         ],
         [901],
         "repeat",
-        "pasien, diagnosis A010 dan tindakan yang sama sudah ditagih dengan tanggal masuk 3 hari sebelumnya (klaim "
+        "pasien, diagnosis A010 dan tindakan yang sama juga ditagih dengan tanggal masuk 3 hari sebelumnya (klaim "
         "{others}); 1 dari 3 klaim seperti itu berulang dalam 3 hari",
-        "same patient, diagnosis A010 and procedures were billed for an admission 3 days before (claim {others}); 1 of "
-        "3 such claims is repeated within 3 days",
+        "same patient, diagnosis A010 and procedures were also billed for an admission 3 days before (claim {others}); "
+        "1 of 3 such claims is repeated within 3 days",
     ),
     "more visits than fit into a week": (
         [*visits_on([7, 8, 9, 10, 11]), *on_workdays(range(1000, 1400))],

@@ -70,9 +70,24 @@ CREATE OR REPLACE TEMP MACRO only_en(share) AS if(is_rare(share), 'only ', '');
 
 -- The percentile rank of a share by mid-rank.
 CREATE OR REPLACE TEMP MACRO percentile_en(share) AS
-CASE WHEN share < 0.001 THEN '<0.1' WHEN share > 0.999 THEN '>99.9' ELSE printf('%.1f', 100 * share) END;
+CASE
+    WHEN share < 0.001 THEN 'below percentile 0.1'
+    WHEN share > 0.999 THEN 'above percentile 99.9'
+    ELSE 'percentile ' || printf('%.1f', 100 * share)
+END;
 
-CREATE OR REPLACE TEMP MACRO percentile_id(share) AS replace(percentile_en(share), '.', ',');
+CREATE OR REPLACE TEMP MACRO percentile_id(share) AS
+CASE
+    WHEN share < 0.001 THEN 'di bawah persentil ke-0,1'
+    WHEN share > 0.999 THEN 'di atas persentil ke-99,9'
+    ELSE 'persentil ke-' || replace(printf('%.1f', 100 * share), '.', ',')
+END;
+
+CREATE OR REPLACE TEMP MACRO about_en(share) AS
+if(share < 0.001, 'less than 0.1%', 'about ' || percent_en(share));
+
+CREATE OR REPLACE TEMP MACRO about_id(share) AS
+if(share < 0.001, 'kurang dari 0,1%', 'sekitar ' || percent_id(share));
 
 CREATE OR REPLACE TEMP MACRO count_en(number) AS format('{:,}', number::BIGINT);
 

@@ -9,25 +9,25 @@ CASE feature
     WHEN 'tariff' THEN 'tagihan ' || times_id(exp(tariff_ln), 1) || ' tarif INA-CBG-nya sendiri'
     WHEN 'day_price'
         THEN 'tagihan tanpa top-up per hari rawat ' || times_id(exp(day_price_ln), 1) || ' median klaim sejenis'
-    WHEN 'short_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
-    WHEN 'long_stay' THEN format('LOS {} hari, persentil ke-{} rawat inap sejenis', los, percentile_id(los_low))
-    WHEN 'severity' THEN 'sekitar ' || percent_id(severity) || ' rawat inap seperti itu wajar separah ini'
-    WHEN 'admission' THEN 'sekitar ' || percent_id(admission) || ' klaim dengan diagnosis itu ber-INA-CBG ini'
-    WHEN 'topup' THEN 'top-up seperti itu (kode dan nilai) ada pada sekitar ' || percent_id(topup) || ' klaim sejenis'
+    WHEN 'short_stay' THEN format('LOS {} hari, {} rawat inap sejenis', los, percentile_id(los_low))
+    WHEN 'long_stay' THEN format('LOS {} hari, {} rawat inap sejenis', los, percentile_id(los_low))
+    WHEN 'severity' THEN about_id(severity) || ' rawat inap seperti itu wajar separah ini'
+    WHEN 'admission' THEN about_id(admission) || ' klaim dengan diagnosis itu ber-INA-CBG ini'
+    WHEN 'topup' THEN 'top-up seperti itu (kode dan nilai) ada pada ' || about_id(topup) || ' klaim sejenis'
     WHEN 'comorbidity'
         THEN
             format(
-                '{} diagnosis sekunder, persentil ke-{} klaim sejenis', comorbidities, percentile_id(1 - comorbidity)
+                '{} diagnosis sekunder, {} klaim sejenis', comorbidities, percentile_id(1 - comorbidity)
             )
     WHEN
         'procedures'
-        THEN format('{} tindakan, persentil ke-{} klaim sejenis', procedures, percentile_id(1 - procedure))
+        THEN format('{} tindakan, {} klaim sejenis', procedures, percentile_id(1 - procedure))
     WHEN 'readmission'
         THEN
             format(
-                'masuk lagi {} hari setelah pulang, lazim pada sekitar {} rawat inap sejenis',
-                readmitted,
-                percent_id(readmission)
+                'masuk lagi {} pulang, lazim pada {} rawat inap sejenis',
+                if(readmitted = 0, 'pada hari', format('{} hari setelah', readmitted)),
+                about_id(readmission)
             )
 END;
 
@@ -43,24 +43,24 @@ CASE feature
         THEN format(
             'billed {} the median of similar claims per day of stay without top-ups', times_en(exp(day_price_ln), 1)
         )
-    WHEN 'short_stay' THEN format('LOS {}, percentile {} of similar stays', days_en(los), percentile_en(los_low))
-    WHEN 'long_stay' THEN format('LOS {}, percentile {} of similar stays', days_en(los), percentile_en(los_low))
-    WHEN 'severity' THEN 'so severe would be expected of about ' || percent_en(severity) || ' of such stays'
+    WHEN 'short_stay' THEN format('LOS {}, {} of similar stays', days_en(los), percentile_en(los_low))
+    WHEN 'long_stay' THEN format('LOS {}, {} of similar stays', days_en(los), percentile_en(los_low))
+    WHEN 'severity' THEN about_en(severity) || ' of such stays would be expected to be as severe'
     WHEN
         'admission'
-        THEN 'about ' || percent_en(admission) || ' of claims with that diagnosis have this INA-CBG'
-    WHEN 'topup' THEN 'a top-up (code and amount) as about ' || percent_en(topup) || ' of similar claims have'
+        THEN about_en(admission) || ' of claims with that diagnosis have this INA-CBG'
+    WHEN 'topup' THEN 'a top-up (code and amount) as ' || about_en(topup) || ' of similar claims have'
     WHEN 'comorbidity'
         THEN
             format(
-                '{} secondary {}, percentile {} of similar claims',
+                '{} secondary {}, {} of similar claims',
                 comorbidities,
                 plural_en(comorbidities, 'diagnosis', 'diagnoses'),
                 percentile_en(1 - comorbidity)
             )
     WHEN 'procedures'
         THEN format(
-            '{} {}, percentile {} of similar claims',
+            '{} {}, {} of similar claims',
             procedures,
             plural_en(procedures, 'procedure', 'procedures'),
             percentile_en(1 - procedure)
@@ -68,9 +68,9 @@ CASE feature
     WHEN 'readmission'
         THEN
             format(
-                'readmitted {} after a discharge, usual for about {} of similar stays',
-                days_en(readmitted),
-                percent_en(readmission)
+                'readmitted {} a discharge, usual for {} of similar stays',
+                if(readmitted = 0, 'on the day of', days_en(readmitted) || ' after'),
+                about_en(readmission)
             )
 END;
 

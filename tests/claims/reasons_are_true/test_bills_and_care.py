@@ -51,7 +51,9 @@ def test_the_bill_and_the_median_of_its_peers(night: pd.DataFrame) -> None:
         bill = row["amount_claimed"] / (figures["price_median"] + row["topup_amount"])
         peers_told = figures["price_level"] <= 2 and bill > 1.01
         above = row["amount_claimed"] > 1.01 * (row["inacbg_tariff"] + row["topup_amount"])
-        assert ("its own INA-CBG tariff" in said) == above
+        at = row["amount_claimed"] == row["inacbg_tariff"] + row["topup_amount"]
+        assert ("its own INA-CBG tariff" in said) == (above or at)
+        assert (", equal to its own" in said) == at
         assert peers_told or above
         assert ("the median of" in said) == peers_told
         if peers_told:

@@ -1,6 +1,6 @@
 -- Reasons of the channel inflated_bill: the bill against the peers' median, and against the claim's own tariff where it
--- is above that, its top-ups added to both. Peers of other INA-CBGs (price_level 3 and 4) and such as it does not
--- exceed are not named. Grain: one row per claim. Input: suspects.
+-- is above that, or just that (then the tariff is what to check), its top-ups added to both. Peers of other INA-CBGs
+-- (price_level 3 and 4) and such as it does not exceed are not named. Grain: one row per claim. Input: suspects.
 WITH described AS (
     SELECT
         *,
@@ -29,6 +29,7 @@ WITH described AS (
             inacbg_code
         ) AS peers_en,
         coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
+        coalesce(amount_claimed = inacbg_tariff + topup_amount, FALSE) AS at_tariff,
         price_level <= 2 AND amount_claimed > 1.01 * usual AS against_peers,
         above_tariff OR amount_claimed >= 1.1 * (price_median * exp(own_ln_ratio) + topup_amount) AS is_far
     FROM suspects
@@ -65,17 +66,17 @@ phrased AS (
             if(topup_amount > 0, format(' plus top-ups ({})', rupiah_en(usual)), '')
         ) AS by_peers_en,
         format(
-            '{}tarif INA-CBG-nya sendiri{} ({})',
-            above_id(exp(tariff_ln_ratio), 1),
+            'tarif INA-CBG-nya sendiri{} ({})',
             if(topup_amount > 0, ' dan top-up', ''),
             rupiah_id(inacbg_tariff + topup_amount)
-        ) AS by_tariff_id,
+        ) AS own_tariff_id,
+        above_id(exp(tariff_ln_ratio), 1) || own_tariff_id AS by_tariff_id,
         format(
-            '{}its own INA-CBG tariff{} ({})',
-            above_en(exp(tariff_ln_ratio), 1),
+            'its own INA-CBG tariff{} ({})',
             if(topup_amount > 0, ' and top-ups', ''),
             rupiah_en(inacbg_tariff + topup_amount)
-        ) AS by_tariff_en,
+        ) AS own_tariff_en,
+        above_en(exp(tariff_ln_ratio), 1) || own_tariff_en AS by_tariff_en,
         -- Counted in standard deviations, not by the ratios told before.
         is_far AND is_rare(bill_as_far / bill_n) AS tells_share,
         if(
@@ -112,14 +113,14 @@ SELECT
     format('tagihan {} = ', rupiah_id(amount_claimed))
     || CASE
         WHEN NOT against_peers THEN by_tariff_id
-        WHEN NOT above_tariff THEN by_peers_id
+        WHEN NOT above_tariff THEN by_peers_id || if(at_tariff, ', sama dengan ' || own_tariff_id, '')
         ELSE by_peers_id || ', ' || by_tariff_id
     END
     || how_usual_id || habit_id('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_id,
     format('billed {} = ', rupiah_en(amount_claimed))
     || CASE
         WHEN NOT against_peers THEN by_tariff_en
-        WHEN NOT above_tariff THEN by_peers_en
+        WHEN NOT above_tariff THEN by_peers_en || if(at_tariff, ', equal to ' || own_tariff_en, '')
         ELSE by_peers_en || ', ' || by_tariff_en
     END
     || how_usual_en || habit_en('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_en,

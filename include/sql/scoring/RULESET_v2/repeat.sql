@@ -42,9 +42,9 @@ SELECT
                 if(
                     repeat_identical,
                     'tagihan yang sama persis (pasien, faskes, INA-CBG, diagnosis {} dan diagnosis sekunder, tindakan, '
-                    || 'nilai) sudah diajukan {} (klaim {}); {}{} dari {} klaim dengan diagnosis dan tindakan itu '
+                    || 'nilai) juga ada {} (klaim {}); {}{} dari {} klaim dengan diagnosis dan tindakan itu '
                     || 'berulang persis dalam 3 hari',
-                    'pasien, diagnosis {} dan tindakan yang sama sudah ditagih {} (klaim {}); {}{} dari {} klaim '
+                    'pasien, diagnosis {} dan tindakan yang sama juga ditagih {} (klaim {}); {}{} dari {} klaim '
                     || 'seperti itu berulang dalam 3 hari'
                 ),
                 primary_diagnosis,
@@ -74,10 +74,10 @@ SELECT
                 if(
                     repeat_identical,
                     'the very same bill (patient, facility, INA-CBG, diagnosis {} and secondary diagnoses, procedures, '
-                    || 'amount) came {} (claim {}); {}{} of {} claims with that diagnosis and these procedures {} '
-                    || 'repeated exactly within 3 days',
-                    'same patient, diagnosis {} and procedures were billed {} (claim {}); {}{} of {} such claims {} '
-                    || 'repeated within 3 days'
+                    || 'amount) also exists {} (claim {}); {}{} of {} claims with that diagnosis and these procedures '
+                    || '{} repeated exactly within 3 days',
+                    'same patient, diagnosis {} and procedures were also billed {} (claim {}); {}{} of {} such claims '
+                    || '{} repeated within 3 days'
                 ),
                 primary_diagnosis,
                 when_en,

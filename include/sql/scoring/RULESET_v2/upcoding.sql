@@ -19,7 +19,7 @@ SELECT
             THEN
                 format(
                     'keparahan {}{} dengan {} diagnosis sekunder: dari rawat inap {} seperti itu {}{} yang wajar '
-                    'setinggi ini',
+                    'seberat ini',
                     severity_group,
                     if(
                         usual_exit,
