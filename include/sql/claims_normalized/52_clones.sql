@@ -238,10 +238,10 @@ counted AS (
 bounds AS (
     SELECT
         *,
-        row_number() OVER (of_31_days ORDER BY day, claim_id) = 1
-        OR row_number() OVER (of_31_days ORDER BY day DESC, claim_id DESC) = 1 AS is_bound
+        coalesce(lag(day // 31) OVER of_patient <> day // 31, TRUE)
+        OR coalesce(lead(day // 31) OVER of_patient <> day // 31, TRUE) AS is_bound
     FROM counted
-    WINDOW of_31_days AS (PARTITION BY bill, patient, day // 31)
+    WINDOW of_patient AS (PARTITION BY bill, patient ORDER BY day, claim_id)
 ),
 
 named AS (
