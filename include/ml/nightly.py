@@ -33,7 +33,7 @@ from ml.settings import Settings
 log = logging.getLogger(__name__)
 
 WORK_KEPT = timedelta(days=2)
-WORK_OF_RUNS = ("etl/*", "scoring/*", "gate/scoring-*", "training-*", "evaluation/own-files-*")
+WORK_OF_RUNS = ("etl/*", "scoring/*", "gate/scoring-*", "training-*", "evaluation/own-files-*", "qc-*")
 
 
 class QualityError(RuntimeError):
@@ -191,6 +191,7 @@ def check_quality(
         expected_rows=expected_rows,
         run_id=run_id,
         settings=settings,
+        withdrawn=store.withdrawn,
     )
     store.record_qc(release_id, passed=result.passed, log=result.log.name)
     tell(result)

@@ -236,21 +236,36 @@ def test_without_a_passed_qc_a_failed_run_is_taken_back(
     assert live_id(store) == older.published.release_id
 
 
+def test_qc_compares_with_what_readers_see_again_after_a_rollback(
+    settings: Settings, store: ReleaseStore, publish: Publish
+) -> None:
+    nights = []
+    for name in ("first", "second", "third"):
+        nights.append(publish(name))
+        summary = check(settings, nights[-1])
+        if name == "second":
+            assert summary["changes"]["previous_release_id"] == nights[0].published.release_id
+            store.rollback(nights[0].published.release_id, reason="an export had everything twice", who="operator")
+    assert summary["changes"]["previous_release_id"] == nights[0].published.release_id
+
+
 # --- the work folder
 
 
 def test_sweeping_drops_what_is_old_and_bears_what_vanishes(settings: Settings) -> None:
     old, new, vanished = (settings.work / "etl" / name for name in ("old", "new", "vanished"))
     own_files = settings.work / "evaluation" / "own-files-killed"
+    qc = settings.work / "qc-killed"
+    qc.mkdir(parents=True)
     old.mkdir(parents=True)
     new.mkdir()
     own_files.mkdir(parents=True)
     vanished.symlink_to("nowhere")  # stat() fails as it does on a folder that is gone since the listing
     long_ago = (now() - nightly.WORK_KEPT - timedelta(hours=1)).timestamp()
-    for folder in (old, own_files):
+    for folder in (old, own_files, qc):
         os.utime(folder, (long_ago, long_ago))
     nightly.recover(settings, "night")
-    assert (old.exists(), own_files.exists(), new.exists()) == (False, False, True)
+    assert [folder.exists() for folder in (old, own_files, qc, new)] == [False, False, False, True]
 
 
 def trained_anew(settings: Settings) -> str:

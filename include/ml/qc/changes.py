@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,17 +20,27 @@ class Previous:
     claim_ids: frozenset[str]  # its top-K
 
 
-def find_previous(logs_dir: Path, *, release_id: str, data_date: date | None) -> Previous | None:
+def find_previous(
+    logs_dir: Path, *, release_id: str, data_date: date | None, withdrawn: Callable[[str], bool] = lambda _: False
+) -> Previous | None:
     """Return the log of what readers saw before a release, or None if there is none.
 
     That is the passed log of the latest data date not after the release's own. Failed logs do not count (what they
-    describe was taken back), nor do logs of the same release: a repeated QC would find that nothing changed.
+    describe was taken back), nor do those of releases that were withdrawn later, nor logs of the same release: a
+    repeated QC would find that nothing changed.
+
+    Args:
+        logs_dir: folder of the QC logs.
+        release_id: the release to compare.
+        data_date: its data date.
+        withdrawn: tells of a release id whether readers were taken off it.
     """
     snapshots, _ = read_snapshots(logs_dir)
     candidates = [snapshot for snapshot in snapshots if _comparable(snapshot, release_id, data_date)]
-    if not candidates:
+    newest_first = sorted(candidates, key=lambda snapshot: snapshot.recency, reverse=True)
+    chosen = next((each for each in newest_first if not withdrawn(str(each.summary.get("release_id")))), None)
+    if chosen is None:
         return None
-    chosen = max(candidates, key=lambda snapshot: snapshot.recency)
     records = read_log(chosen.log)["top_records"]
     return Previous(chosen.log.name, chosen.summary, frozenset(str(record.get("claim_id")) for record in records))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
@@ -46,6 +46,7 @@ def run_quality_check(
     expected_rows: int,
     run_id: str,
     settings: Settings,
+    withdrawn: Callable[[str], bool] = lambda _: False,
     now: datetime | None = None,
 ) -> QcResult:
     """Look at a release exactly as its readers see it, and write the QC log `ml_scores_qc_<stamp>.json`.
@@ -60,6 +61,7 @@ def run_quality_check(
         expected_rows: claims that were scored.
         run_id: run that published the release, for the log.
         settings: limits of the drift warnings, and of DuckDB.
+        withdrawn: tells of a release id whether readers were taken off it; its log is not compared with.
         now: moment of the look, by default the present.
 
     Returns:
@@ -71,7 +73,9 @@ def run_quality_check(
     """
     with open_release(release_dir, settings) as release:
         facts = release.facts(top_k)
-        previous = find_previous(logs_dir, release_id=release_id, data_date=facts.scores["data_date"])
+        previous = find_previous(
+            logs_dir, release_id=release_id, data_date=facts.scores["data_date"], withdrawn=withdrawn
+        )
         figures = {"release_id": release_id, "run_id": run_id, **_figures(facts, top_k)}
         figures["changes"] = changes(previous, figures, [record["claim_id"] for record in facts.top_records])
         whole = _release_frame(facts, figures, expected_rows, settings)
