@@ -295,14 +295,14 @@ def test_a_run_that_began_late_keeps_the_deadline_back_for_a_while(
     assert deadline_story(settings, book, NEXT, now() + timedelta(hours=3)) is not None
 
 
-def test_damage_of_what_is_live_is_told_at_any_hour_once(
+def test_damage_of_what_is_live_is_told_at_any_hour_once_a_night(
     settings: Settings, book: AlertBook, store: ReleaseStore, publish: Publish
 ) -> None:
     release = store.get(publish("before", day=NIGHT).release_id)
     (release.path / "manifest.json").chmod(0o644)
     (release.path / "manifest.json").write_text("{")
-    stories = [deadline_story(settings, book, day, now()) for day in (NIGHT, NEXT)]
-    assert {story.key for story in stories if story} == {f"damaged|{release.id}"}
+    stories = [deadline_story(settings, book, day, now()) for day in (NIGHT, NIGHT, NEXT)]
+    assert [story.key for story in stories if story] == [f"damaged|{release.id}|{day}" for day in (NIGHT, NIGHT, NEXT)]
     assert all(story and story.urgent for story in stories)
 
 

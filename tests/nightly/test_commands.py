@@ -162,7 +162,7 @@ def test_showing_keeps_to_the_limits_of_the_settings(
     }
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_between_switch_and_qc_takes_the_release_back(
     publish: Publish,
     store: ReleaseStore,

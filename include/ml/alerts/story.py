@@ -167,7 +167,7 @@ def deadline_story(settings: Settings, book: AlertBook, data_date: date, moment:
     nights = incidents.in_a_row({night for night in nights if night > (readers.data_date or date.min)}, data_date)
     return Story(
         kind=AlertKind.DEADLINE,
-        key=f"damaged|{readers.release_id}" if readers.problem else f"deadline|{data_date}",
+        key=f"damaged|{readers.release_id}|{data_date}" if readers.problem else f"deadline|{data_date}",
         dag_id=SCORING_DAG,
         run_id=None,
         attempt=0,

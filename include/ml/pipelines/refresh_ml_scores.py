@@ -59,15 +59,19 @@ def main(
 
 @contextmanager
 def _signals_raise() -> Iterator[list[signal.Signals]]:
-    """Turn SIGTERM (cron's timeout) and SIGINT (Ctrl-C) into an error, and keep in a list which of them came."""
+    """Turn SIGTERM (cron's timeout), SIGINT (Ctrl-C) and SIGHUP (a closed terminal) into an error; list what came."""
     received: list[signal.Signals] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
         received.append(signal.Signals(number))
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # timeout(1) sends it twice; the restore shall end
+        for again in (signal.SIGTERM, signal.SIGHUP):  # timeout(1) sends it twice; the restore shall end
+            signal.signal(again, signal.SIG_IGN)
         raise StoppedError(f"stopped by {received[-1].name}")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    stopping = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+        stopping.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in stopping}
     try:
         yield received
     finally:
