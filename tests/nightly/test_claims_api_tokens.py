@@ -29,6 +29,7 @@ def tokens_that_must_not_let_in() -> dict[str, str | None]:
         "not signed": jwt.encode(good, None, algorithm="none"),
         "of another algorithm": jwt.encode(good, SECRET * 2, algorithm="HS512"),
         "without end": jwt.encode({"sub": "auditor-1"}, SECRET, algorithm="HS256"),
+        "of an empty name": jwt.encode({**good, "sub": " "}, SECRET, algorithm="HS256"),
         "of nobody": jwt.encode({"exp": now + timedelta(hours=1)}, SECRET, algorithm="HS256"),
         "not yet valid": jwt.encode({**good, "nbf": now + timedelta(minutes=3)}, SECRET, algorithm="HS256"),
         "just expired": make_token(SECRET, "auditor-1", timedelta(minutes=1), now - timedelta(minutes=3)),

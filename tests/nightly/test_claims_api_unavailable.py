@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from ml.release import ReleaseStore
 from ml.serving import reader
+from ml.settings import Settings
 from tests.nightly.claims_api import RUNBOOK, Served, got
 from tests.nightly.conftest import Publish
 
@@ -86,3 +87,29 @@ def test_few_requests_read_at_a_time_and_the_others_hold_up_neither_health_nor_r
     assert set(statuses) == {200, 503}
     assert {answer.headers["Retry-After"] for answer in busy} == {"5"}
     assert "others wait" in busy[0].json()["detail"]
+
+
+def test_a_journal_that_cannot_be_read_is_told_in_the_log(
+    client: TestClient, publish: Publish, store: ReleaseStore, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish("night", qc=True)
+    releases = settings.instance_dir / "releases"
+    journal = releases / "journal.jsonl"
+    journal.rename(journal.with_suffix(".aside"))
+    journal.mkdir()
+    detail = got(client, RUNBOOK, 503)["detail"]
+    assert str(releases) not in detail
+    assert "Is a directory" in caplog.text
+
+
+def test_a_list_that_does_not_fit_into_a_requests_memory_is_no_damage(
+    client: TestClient, publish: Publish, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish("night", qc=True)
+
+    def does_not_fit(*_: object, **__: object) -> None:
+        raise duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block")
+
+    monkeypatch.setattr(reader.Ask, "__call__", does_not_fit)
+    assert "narrow the filters" in got(client, RUNBOOK, 422)["detail"]
+    assert "verify" not in caplog.text

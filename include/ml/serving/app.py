@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from ml.nightly import store_of
-from ml.serving.reader import BusyError, NoReleaseError, NoSuchReleaseError, NotReadableError
+from ml.serving.reader import BusyError, NoReleaseError, NoSuchReleaseError, NotReadableError, TooManyClaimsError
 from ml.serving.routes import Instance, guarded_routes, open_routes
 from ml.settings import Settings, SettingsError
 
@@ -48,6 +48,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(guarded_routes)
     app.middleware("http")(_log_access)
     app.exception_handler(NotReadableError)(_not_readable)
+    app.exception_handler(OSError)(_not_readable)  # the disk, or what lies where the journal should
+    app.exception_handler(TooManyClaimsError)(_too_many_claims)
     app.exception_handler(NoSuchReleaseError)(_no_such_release)
     app.exception_handler(BusyError)(_busy)
     return app
@@ -63,6 +65,11 @@ def _not_readable(request: Request, error: Exception) -> JSONResponse:
 def _no_such_release(request: Request, error: Exception) -> JSONResponse:
     del request
     return JSONResponse({"detail": str(error)}, 410)
+
+
+def _too_many_claims(request: Request, error: Exception) -> JSONResponse:
+    log.warning("%s: %s", _as_sent(request), error)
+    return JSONResponse({"detail": str(error)}, 422)
 
 
 def _busy(request: Request, error: Exception) -> JSONResponse:

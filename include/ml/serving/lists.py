@@ -16,7 +16,7 @@ def claims(
     """Return how many claims match, and a page of them, without the first `read_rows` of the same list in a release.
 
     Raises:
-        NotReadableError, NoSuchReleaseError, BusyError: see `reading`.
+        NotReadableError, NoSuchReleaseError, BusyError, TooManyClaimsError: see `reading`.
     """
     filters = query.model_dump(exclude={"page", "page_size", "release", "read_release", "read_rows", "sort"})
     order = {"sort": query.sort}
@@ -29,6 +29,8 @@ def claims(
     with reading(store, release) as ask:
         ask("already_read", claim_ids=already_read)
         [counted] = ask("count_high_risk_claims", **filters)
+        if query.skipped >= counted["total"]:
+            return counted["total"], []
         page = ask("high_risk_claim_ids", **filters, **order, page_size=query.page_size, skipped=query.skipped)
         return counted["total"], _claims_at(ask, [row["place"] for row in page])
 

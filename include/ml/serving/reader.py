@@ -46,6 +46,10 @@ class BusyError(RuntimeError):
     """Too many requests are being read."""
 
 
+class TooManyClaimsError(ValueError):
+    """A page so far down that MEMORY_LIMIT does not hold what stands before it."""
+
+
 class NoSuchReleaseError(LookupError):
     """A reader named a release that is not there, or that is not to be read any more."""
 
@@ -110,12 +114,17 @@ def reading(store: ReleaseStore, release: Release, parameter: str = "release") -
         NotReadableError: the live release's file is damaged, or of an earlier version without a column.
         NoSuchReleaseError: another release was collected meanwhile, or cannot be read.
         BusyError: no place became free in time.
+        TooManyClaimsError: what was asked for takes more memory than a request may.
     """
     if not _places.acquire(timeout=PATIENCE_SECONDS):
         raise BusyError(f"{PLACES} requests are being read and others wait; try again.")
     try:
         with opened(release.database, memory_limit=MEMORY_LIMIT, threads=THREADS) as connection:
             yield Ask(connection)
+    except duckdb.OutOfMemoryException as error:
+        raise TooManyClaimsError(
+            "page: too far down so long a list; ask for an earlier page, or narrow the filters (min_risk, ...)"
+        ) from error
     except (duckdb.Error, ValidationError, OSError) as error:
         if store.live_id() != release.id:  # between its choice and now it may have been collected
             log.warning("%s: %s", release.id, error)

@@ -51,4 +51,6 @@ def subject_of(token: str, secret: str) -> str:
         )
     except jwt.InvalidTokenError as error:
         raise TokenError(_WHY.get(type(error), "it is no JWT signed with HS256")) from None
+    if not str(claims["sub"]).strip():  # the access log would name nobody
+        raise TokenError(_WHY[jwt.MissingRequiredClaimError])
     return str(claims["sub"])
