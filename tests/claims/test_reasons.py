@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +16,6 @@ from ml.model.training import train
 from ml.rules import load_ruleset
 from ml.scoring.score import score_claims
 from ml.settings import Settings
-from ml.sql import sql_text
 from tests.claims.conftest import (
     ANTENATAL,
     DATA_DATE,
@@ -370,26 +368,3 @@ def test_claims_whose_id_names_no_facility_speak_of_a_group(judged: Callable[[Ro
     assert "; di kelompok faskes ini 4 klaim kembar" in reason["text_id"]
     assert "3 other patients at this facility group were billed exactly the same" in reason["text_en"]
     assert "; at this facility group 4 clones" in reason["text_en"]
-
-
-@pytest.mark.parametrize(
-    ("sentence", "of_a_group"),
-    [
-        ("id:rawat inap di faskes yang sama", "rawat inap di kelompok faskes yang sama"),
-        ("id:tarif faskes ini biasanya 1,2x", "tarif kelompok faskes ini biasanya 1,2x"),
-        ("id:faskes 3374-9-1-7: 5 dari 9; peringkat 2 dari 30 faskes",
-         "kelompok faskes 3374-9-1-7: 5 dari 9; peringkat 2 dari 30 faskes"),
-        ("id:di faskes lain hanya 8", "di faskes lain hanya 8"),
-        ("en:this facility's tariff; at the same facility", "this facility group's tariff; at the same facility group"),
-        ("en:facility 3374-9-1-7: 5 of 9; rank 2 of 30 facilities",
-         "facility group 3374-9-1-7: 5 of 9; rank 2 of 30 facilities"),
-        ("en:at other facilities only 8", "at other facilities only 8"),
-    ],
-)  # fmt: skip
-def test_what_names_the_facility_names_the_group_where_the_id_has_none(sentence: str, of_a_group: str) -> None:
-    language, _, words = sentence.partition(":")
-    with duckdb.connect() as connection:
-        connection.execute(sql_text("scoring/00_macros.sql"))
-        told = f"SELECT facility_words_{language}(?, ?)"
-        assert connection.execute(told, [words, "claim_id"]).fetchone() == (words,)
-        assert connection.execute(told, [words, "composite"]).fetchone() == (of_a_group,)

@@ -28,7 +28,6 @@ from ml.scoring.by_channels import (
     SCORES_SCHEMA,
     ChangedClaimsError,
     ScoringRun,
-    _reasons_connection,
     columns_of,
     score_batches,
     write_scores,
@@ -220,43 +219,6 @@ def test_claims_that_are_rewritten_meanwhile_are_not_mixed(tmp_path, model, monk
         ChangedClaimsError, match=r"claims\.parquet was rewritten while it was being scored: score again"
     ):
         scored(tmp_path, claims_table(ODD), model)
-
-
-@pytest.mark.parametrize(
-    ("feature", "figures", "text_id", "text_en"),
-    [
-        ("price", {}, "tagihan tanpa top-up 3,0x median klaim sejenis",
-         "billed 3.0x the median of similar claims without top-ups"),
-        ("topup", {}, "top-up seperti itu (kode dan nilai) ada pada sekitar 0,2% klaim sejenis",
-         "a top-up (code and amount) as about 0.2% of similar claims have"),
-        ("severity", {"severity": 0.0002}, "kurang dari 0,1% rawat inap seperti itu wajar separah ini",
-         "less than 0.1% of such stays would be expected to be as severe"),
-        ("long_stay", {"los_low": 0.93}, "LOS 3 hari, persentil ke-93,0 rawat inap sejenis",
-         "LOS 3 days, percentile 93.0 of similar stays"),
-        ("long_stay", {"los_low": 0.9995}, "LOS 3 hari, di atas persentil ke-99,9 rawat inap sejenis",
-         "LOS 3 days, above percentile 99.9 of similar stays"),
-        ("short_stay", {"los_low": 0.0005}, "LOS 3 hari, di bawah persentil ke-0,1 rawat inap sejenis",
-         "LOS 3 days, below percentile 0.1 of similar stays"),
-        ("readmission", {}, "masuk lagi 3 hari setelah pulang, lazim pada sekitar 10,0% rawat inap sejenis",
-         "readmitted 3 days after a discharge, usual for about 10.0% of similar stays"),
-        ("readmission", {"readmitted": 0}, "masuk lagi pada hari pulang, lazim pada sekitar 10,0% rawat inap sejenis",
-         "readmitted on the day of a discharge, usual for about 10.0% of similar stays"),
-    ],
-)  # fmt: skip
-def test_what_an_odd_figure_is_compared_with(
-    feature: str, figures: dict[str, float], text_id: str, text_en: str
-) -> None:
-    usual = {
-        "price_ln": np.log(3), "tariff_ln": np.log(2), "day_price_ln": np.log(2), "los": 3, "los_low": 0.5,
-        "severity": 0.1, "admission": 0.1, "topup": 0.002, "comorbidities": 1, "comorbidity": 0.5, "procedures": 1,
-        "procedure": 0.5, "readmitted": 3, "readmission": 0.1,
-    }  # fmt: skip
-    given = ", ".join(str(figure) for figure in (usual | figures).values())
-    with _reasons_connection() as connection:
-        found = connection.execute(
-            f"SELECT anomaly_words_id('{feature}', {given}), anomaly_words_en('{feature}', {given})"
-        ).fetchone()
-    assert found == (text_id, text_en)
 
 
 def test_a_part_without_claims_has_scores_without_rows(tmp_path, model) -> None:
