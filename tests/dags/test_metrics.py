@@ -57,7 +57,8 @@ def quality_of(passed, warnings):
 release = SimpleNamespace(manifest=SimpleNamespace(data_date=date(2026, 3, 10)), path=Path("."), id="release-1")
 nightly.publish = publish
 nightly.store_of = lambda settings: SimpleNamespace(
-    live=lambda: release, get=lambda release_id: release, record_qc=lambda *_, **__: None
+    live=lambda: release, get=lambda release_id: release, record_qc=lambda *_, **__: None,
+    withdrawn=lambda release_id: False,
 )
 published = {
     "folder": "here", "rows": 1234, "data_date": "2026-03-10", "release_id": "release-1", "switched": True

@@ -179,13 +179,29 @@ def test_a_signal_between_switch_and_qc_takes_the_release_back(
         signal.raise_signal(number)
 
     monkeypatch.setattr(nightly, "check_quality", stopped)
+    outside = signal.getsignal(number)
+    if number is signal.SIGHUP:  # ignored where these tests are run by nohup
+        signal.signal(number, signal.SIG_DFL)
     before = signal.getsignal(number)
-    exit_code, said = ended(capsys, refresh_ml_scores.main)
+    try:
+        exit_code, said = ended(capsys, refresh_ml_scores.main)
+    finally:
+        after = signal.signal(number, outside)
     assert exit_code == code
     assert f"stopped by {number.name}" in said
     assert switched_to != [good.published.release_id], "the signal came after the switch"
     assert live_id(store) == good.published.release_id
-    assert signal.getsignal(number) is before
+    assert after is before
+
+
+def test_nohup_stays_ignored(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish("good", qc=True)
+    monkeypatch.setattr(nightly, "check_quality", lambda *_, **__: signal.raise_signal(signal.SIGHUP))
+    outside = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        refresh_ml_scores.main()
+    finally:
+        assert signal.signal(signal.SIGHUP, outside) is signal.SIG_IGN
 
 
 def test_a_second_sigterm_does_not_stop_the_restore(
