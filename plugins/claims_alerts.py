@@ -113,9 +113,10 @@ def tell_failed_run(
 def tell_good_run(settings: Settings, book: AlertBook, run: RunKey, day: date | None) -> None:
     """Note a good attempt of a run; tell people if it ends an incident, or if its QC warned."""
     from ml.alerts import Event, Kind, success_story
-    from ml.alerts.facts import newest_snapshot, warnings_of
+    from ml.alerts.facts import outcome_of, qc_of, warnings_of
 
-    warnings = warnings_of(newest_snapshot(settings, run_id=run.run_id)) if run.dag_id == SCORING_DAG else ()
+    made = outcome_of(settings, run.run_id).release_id if run.dag_id == SCORING_DAG else None
+    warnings = warnings_of(qc_of(settings, made))
     story = success_story(settings, book, run, day, warnings=warnings)
     book.note(Event(kind=Kind.SUCCEEDED, dag_id=run.dag_id, run_id=run.run_id, attempt=run.attempt, data_date=day))
     if story:
@@ -158,11 +159,13 @@ def _send(settings: Settings, book: AlertBook, alert: Alert, told: Event, *, fir
     key = str(told.key)
     channels = claims_channels.available(settings, log_missing=first)
     mine = {name: send for name, send in channels.items() if book.claim(key, name)}
-    for name, outcome in claims_channels.send_all(mine, alert).items():
+    outcomes = claims_channels.send_all(mine, alert)
+    for name, outcome in outcomes.items():
         if outcome is not None:  # without an answer the right lapses by itself
             book.settle(key, name, sent=outcome)
-        if outcome is not False and not any(event.key == key for event in book.events()):
-            book.note(told)
+    reached = not channels or any(outcome is not False for outcome in outcomes.values())  # the log alone, without any
+    if reached and not any(event.key == key for event in book.events()):
+        book.note(told)
 
 
 def watch(context: Any) -> None:

@@ -9,6 +9,7 @@ from ml.alerts.facts import Fate
 from ml.alerts.incidents import AlertKind
 from ml.alerts.story import told
 from ml.clock import now
+from ml.nightly import store_of
 from ml.qc.logs import write_log
 from ml.release import ReleaseStore
 from ml.settings import Settings
@@ -16,10 +17,11 @@ from tests.alerts.conftest import NIGHT, Note
 from tests.release.conftest import Publish
 
 
-def look(settings: Settings, run_id: str, release_id: str, *, mean: int) -> None:
-    """QC has looked at a release, and writes its log."""
+def look(settings: Settings, run_id: str, release_id: str, *, mean: int, passed: bool = True) -> None:
+    """QC has looked at a release: it writes its log, and its verdict with the release."""
     facts = {"run_id": run_id, "release_id": release_id, "total_rows": 300, "top_k": 50}
-    write_log(settings.logs, now(), {"summary": facts | {"amount_claimed_top_k_mean": mean}})
+    log, _ = write_log(settings.logs, now(), {"summary": facts | {"amount_claimed_top_k_mean": mean}})
+    store_of(settings).record_qc(release_id, passed=passed, log=log.name)
 
 
 def fails(settings: Settings, book: AlertBook, note: Note, attempt: int, task_id: str) -> Story:
@@ -44,7 +46,7 @@ def taken_back(
     look(settings, "before", before, mean=1_000)
     note(Kind.BEGUN, run_id="night")
     night = publish("night", qc=False).release_id
-    look(settings, "night", night, mean=2_000)
+    look(settings, "night", night, mean=2_000, passed=False)
     store.restore("night", reason="test")
     story = fails(settings, book, note, 0, "quality_check")
     assert story.outcome is not None
@@ -78,7 +80,7 @@ def test_what_the_attempt_itself_published_is_told(
     assert killed.outcome is not None
     assert (killed.outcome.fate, killed.outcome.release_id) == (Fate.TAKEN_BACK, again)
     assert not killed.of_run, "its QC has written no log"
-    look(settings, "night", again, mean=3_000)
+    look(settings, "night", again, mean=3_000, passed=False)
     assert "Rp 3.000" in text_of(fails(settings, book, note, 1, "quality_check"))
     assert taken_back["night"] != again
 

@@ -39,6 +39,9 @@ if "bare" in sys.argv:
     run.dag_id, task.task_id = "claims_scores_rollback", "show_effect"
     claims_alerts.note_failure(context | {"exception": ValueError("it is damaged")})
     claims_alerts.tell_failure(context)
+if "recovered" in sys.argv:
+    from ml.alerts import RunKey
+    claims_alerts.tell_good_run(settings, book, RunKey("claims_normalized", "run-2"), date(2026, 11, 25))
 if "again" in sys.argv:
     claims_alerts.send_again(settings, book)  # as the watchdog does
 print("RESULT", json.dumps({
@@ -107,12 +110,14 @@ def test_each_channel_gets_one_alert_however_often_it_is_told(tmp_path: Path) ->
 
 
 def test_without_connections_there_is_a_line_in_the_log_and_no_error(tmp_path: Path) -> None:
-    result, log = tell(tmp_path, times=2, CLAIMS_ALERT_EMAILS="oncall@claims.invalid")
-    assert log.count("there is no connection smtp_default: no e-mail is sent") == 1
-    assert log.count("there is no connection slack_default") == 1
+    result, log = tell(tmp_path, "bare", "recovered", times=2, CLAIMS_ALERT_EMAILS="oncall@claims.invalid")
+    told = [event[0] for event in result["events"]].count("told")
+    assert told == 4, "three failures, and that the ETL's is over"
+    assert log.count("there is no connection smtp_default: no e-mail is sent") == told
+    assert log.count("there is no connection slack_default") == told
     assert log.count("[GAGAL] Skor risiko klaim") == 1, "the alert itself stands in the log"
+    assert log.count("[PULIH] ETL klaim") == 1
     assert "Traceback" not in log
-    assert "told" not in [event[0] for event in result["events"]]
 
 
 def test_without_recipients_no_mail_is_tried(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from enum import Enum
 
 from ml.nightly import store_of
 from ml.qc import QcError
-from ml.qc.logs import Snapshot, read_log, read_snapshots
+from ml.qc.logs import Snapshot, read_log, read_snapshot
 from ml.release import ReleaseError, ReleaseStore
 from ml.release.journal import Event as Step
 from ml.release.journal import Record
@@ -137,16 +137,19 @@ def was_live_and_good(settings: Settings, data_date: date) -> bool:
         return False
 
 
-def newest_snapshot(settings: Settings, *, run_id: str | None = None, release_id: str | None = None) -> Snapshot | None:
-    """Return the newest QC log of a run or of a release; None when there is none or the logs cannot be read."""
-    try:
-        snapshots, _ = read_snapshots(settings.logs)
-    except (OSError, QcError):
-        log.exception("the QC logs cannot be read")
+def qc_of(settings: Settings, release_id: str | None) -> Snapshot | None:
+    """Return the QC log of a release's last verdict; None when there is none, or it cannot be read.
+
+    By its name in the journal: to look through the logs of a year would take longer than a callback has.
+    """
+    if release_id is None:
         return None
-    of = {key: value for key, value in (("run_id", run_id), ("release_id", release_id)) if value}
-    found = [item for item in snapshots if all(item.summary.get(key) == value for key, value in of.items())]
-    return found[-1] if of and found else None
+    try:
+        name = store_of(settings).qc_log(release_id)
+        return read_snapshot(settings.logs / name) if name else None
+    except (ReleaseError, OSError, QcError):
+        log.exception("the QC log of %s cannot be read", release_id)
+        return None
 
 
 def warnings_of(snapshot: Snapshot | None) -> tuple[str, ...]:

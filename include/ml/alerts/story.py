@@ -11,8 +11,8 @@ from ml.alerts.facts import (
     Fate,
     Outcome,
     ReaderView,
-    newest_snapshot,
     outcome_of,
+    qc_of,
     reader_view,
     rollback_outcome,
     was_live_and_good,
@@ -73,7 +73,7 @@ def failure_story(settings: Settings, book: AlertBook, run: RunKey, data_date: d
     outcome = _outcome(settings, run, None if task_id == SUMMARY_TASK else incidents.begun_at(events, run))
     # By the release and not by the run: the newest log of a run that was cleared may be of the attempt before.
     made = outcome.release_id if outcome and run.dag_id == SCORING_DAG else None
-    snapshot = newest_snapshot(settings, release_id=made)
+    snapshot = qc_of(settings, made)
     readers = reader_view(settings)
     return Story(
         kind=AlertKind.STILL if len(nights) > 1 else AlertKind.FAILED,
@@ -88,7 +88,7 @@ def failure_story(settings: Settings, book: AlertBook, run: RunKey, data_date: d
         since=min(nights, default=None),
         readers=readers,
         outcome=outcome,
-        snapshot=snapshot or newest_snapshot(settings, release_id=readers.release_id),
+        snapshot=snapshot or qc_of(settings, readers.release_id),
         of_run=snapshot is not None,
         waiting_run=incidents.waiting_run_of(events, run.dag_id, data_date),
     )
@@ -134,7 +134,7 @@ def success_story(
         since=min(nights, default=None),
         readers=readers,
         outcome=outcome,
-        snapshot=newest_snapshot(settings, release_id=readers.release_id),
+        snapshot=qc_of(settings, readers.release_id),
         warnings=warnings if seen else (),
         waiting_run=incidents.waiting_run_of(events, run.dag_id, data_date),
     )
@@ -176,7 +176,7 @@ def deadline_story(settings: Settings, book: AlertBook, data_date: date, moment:
         nights=len(nights),
         since=min(nights),
         readers=readers,
-        snapshot=newest_snapshot(settings, release_id=readers.release_id),
+        snapshot=qc_of(settings, readers.release_id),
     )
 
 

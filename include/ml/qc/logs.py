@@ -126,6 +126,23 @@ def read_log(log: Path) -> dict[str, Any]:
     return {**content, "top_records": records}
 
 
+def read_snapshot(log: Path) -> Snapshot:
+    """Return what one QC log says, without its records.
+
+    Raises:
+        QcError: as `read_log`.
+    """
+    content = read_log(log)
+    records = content["top_records"]
+    return Snapshot(
+        log=log,
+        stamp=log.stem.removeprefix("ml_scores_qc_"),
+        summary=content["summary"],
+        counts=count_in_top_k(records),
+        top_record_count=len(records),
+    )
+
+
 def read_snapshots(logs_dir: Path, *, besides: Path | None = None) -> tuple[list[Snapshot], dict[str, str]]:
     """Return the logs of a folder, oldest first, and for every JSON file that is no QC log the reason.
 
@@ -140,7 +157,7 @@ def read_snapshots(logs_dir: Path, *, besides: Path | None = None) -> tuple[list
         if path.resolve() in summaries:
             continue
         try:
-            snapshots.append(_snapshot(path, read_log(path)))
+            snapshots.append(read_snapshot(path))
         except QcError as error:
             skipped[path.name] = str(error)
     return sorted(snapshots, key=lambda snapshot: snapshot.stamp), skipped
@@ -179,17 +196,6 @@ def _reserved(log: Path) -> bool:
         _temporary(log).unlink()
         return False
     return True
-
-
-def _snapshot(path: Path, content: dict[str, Any]) -> Snapshot:
-    records = content["top_records"]
-    return Snapshot(
-        log=path,
-        stamp=path.stem.removeprefix("ml_scores_qc_"),
-        summary=content["summary"],
-        counts=count_in_top_k(records),
-        top_record_count=len(records),
-    )
 
 
 def _write(target: Path, temporary: Path, content: Mapping[str, Any]) -> None:

@@ -74,6 +74,11 @@ class ReleaseStore:
         """Return the last QC outcome of a release; None when none was recorded."""
         return self._room.journal.read().qc_passed(release_id)
 
+    def qc_log(self, release_id: str) -> str | None:
+        """Return the name of the log of a release's last QC; None when none was recorded."""
+        record = self._room.journal.read().qc(release_id)
+        return record.log if record else None
+
     def withdrawn(self, release_id: str) -> bool:
         """Return whether readers were taken off a release: given up, QC failed, or an operator went back from it."""
         return self._room.journal.read().withdrawn(release_id)
