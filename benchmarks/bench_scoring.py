@@ -28,7 +28,7 @@ WORDS = ["severity_group", "facility_class", "province_name", "service_type"]
 PEERS = ["primary_diagnosis", "severity_group", "facility_class", "province_name"]
 SAME_CARE = ["patient_key", "primary_diagnosis", "procedure_codes"]
 OURS_ALONE = (
-    r"(evidence_|habit_|narrow_|own_ln|price_|tariff_ln|stay_|los_share|usual_exit|severity_(share|expected)|admission"
+    r"(evidence_|habit_|narrow_|own_ln|price_|tariff_ln|stay_|los_share|usual_exit|severity_(share|alike|n$)|admission"
     r"|topup_(share|code$|code_amount|diagnosis|procedure|alike|n$|usual_amount|with_code)|bill_|repeat_|week_|fragment_|overlap_|clone_"
     r"|comorbidity_share|procedure_share|readmission_|day_price|excess_amount|upcoding_by|provider)"
 )

@@ -42,6 +42,7 @@ ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "tariff_ln_ratio": (pa.float64(), 0.0), "day_price_ln_ratio": (pa.float64(), 0.0),
     "bill_as_far": (pa.int32(), None), "bill_n": (pa.int32(), None), "bill_share": (pa.float64(), None),
     "stay_level": (pa.int8(), 1), "stay_n": (pa.int32(), 80), "stay_as_short": (pa.int32(), 40),
+    "severity_alike": (pa.int32(), 60), "severity_n": (pa.int32(), 120),
     "los_share_low": (pa.float64(), 0.5), "severity_share": (pa.float64(), 0.5), "topup_share": (pa.float64(), None),
     "topup_code": (pa.string(), None),
     "topup_diagnosis": (pa.string(), None), "topup_procedure": (pa.string(), None),

@@ -138,13 +138,17 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "top-up without a code of Rp1,000,000: only 1 of 601 claims of A-4-14 has one without a code",
     ),
     "upcoding": (
-        [*(heavy(n) for n in range(700, 740)), stay(900, FKL19="A-4-14-III", FKL04="2022-09-03")],
+        [
+            *(heavy(n) for n in range(700, 740)),
+            *(stay(n, FKL04="2022-09-03") for n in range(740, 780)),
+            stay(900, FKL19="A-4-14-III", FKL04="2022-09-03"),
+        ],
         [900],
         "upcoding",
         "keparahan berat padahal LOS 2 hari dengan 0 diagnosis sekunder: dari rawat inap A-4-14 seperti itu hanya "
-        "<0,1% yang wajar seberat ini",
+        "<0,1% yang wajar seberat ini (tercatat 1 dari 41 dengan LOS ≤2 hari dan tanpa diagnosis sekunder)",
         "severity III after 2 days with 0 secondary diagnoses: of such stays of A-4-14 only <0.1% would be expected to "
-        "be as severe",
+        "be as severe (1 of 41 with LOS ≤2 days and no secondary diagnosis is)",
     ),
     "upcoding by admission diagnosis": (
         [

@@ -14,6 +14,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/41_price_levels.sql",
         "claims_normalized/42_price_peers.sql",
         "claims_normalized/43_stay_peers.sql",
+        "claims_normalized/44_severity_counts.sql",
         "claims_normalized/44_severity_peers.sql",
         "claims_normalized/45_admission_peers.sql",
         "claims_normalized/46_topup_peers.sql",

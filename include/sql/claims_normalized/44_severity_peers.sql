@@ -99,19 +99,15 @@ of_base AS (
         sum(stays) OVER up_to AS stays,
         sum(stays_1) OVER up_to AS stays_1,
         sum(stays_2) OVER up_to AS stays_2,
-        sum(stays_3) OVER up_to AS stays_3,
-        sum(stays_2 + 2 * stays_3) OVER whole / sum(stays) OVER whole AS severity_expected
+        sum(stays_3) OVER up_to AS stays_3
     FROM counted
-    WINDOW
-        whole AS (PARTITION BY inacbg_base),
-        up_to AS (PARTITION BY inacbg_base ORDER BY comorbidity_count)
+    WINDOW up_to AS (PARTITION BY inacbg_base ORDER BY comorbidity_count)
 ),
 
 priors AS (
     SELECT
         of_base.inacbg_base,
         of_base.comorbidity_count,
-        of_base.severity_expected,
         of_base.stays_1 + 20 * of_all.stays_1 / of_all.stays AS prior_1,
         of_base.stays_2 + 20 * of_all.stays_2 / of_all.stays AS prior_2,
         of_base.stays_3 + 20 * of_all.stays_3 / of_all.stays AS prior_3,
@@ -159,7 +155,6 @@ weighed AS (
         pivoted.inacbg_base,
         pivoted.comorbidity_count,
         pivoted.los,
-        priors.severity_expected,
         priors.prior_1,
         priors.prior_2,
         priors.prior_3,
@@ -180,8 +175,6 @@ SELECT
     weighed.comorbidity_count,
     weighed.los,
     levels.severity_level,
-    -- In steps above I: 0 for I, 1 for II, 2 for III.
-    weighed.severity_expected,
     CASE levels.severity_level
         WHEN 1 THEN 1.0
         WHEN 2 THEN (weighed.other_2 + weighed.weight_3) / (weighed.weight_1 + weighed.other_2 + weighed.weight_3)
@@ -194,6 +187,16 @@ SELECT
                 (weighed.other_prior_2 + weighed.prior_3)
                 / (weighed.prior_1 + weighed.other_prior_2 + weighed.prior_3)
         ELSE weighed.other_prior_3 / (weighed.prior_1 + weighed.prior_2 + weighed.other_prior_3)
-    END AS severity_share_any_stay
+    END AS severity_share_any_stay,
+    counts.stays::INTEGER AS severity_n,
+    [counts.stays, counts.from_2, counts.from_3][levels.severity_level]::INTEGER AS severity_alike,
+    counts.stays_any_stay::INTEGER AS severity_n_any_stay,
+    [counts.stays_any_stay, counts.from_2_any_stay, counts.from_3_any_stay][levels.severity_level]::INTEGER
+        AS severity_alike_any_stay
 FROM weighed
+INNER JOIN severity_counts AS counts
+    ON
+        weighed.inacbg_base = counts.inacbg_base
+        AND weighed.comorbidity_count = counts.comorbidity_count
+        AND weighed.los = counts.los
 CROSS JOIN levels

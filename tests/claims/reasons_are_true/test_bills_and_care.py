@@ -166,6 +166,11 @@ def test_severity_as_unlikely_as_said(night: pd.DataFrame) -> None:
             weight[level] = (alike + 20 * anywhere / len(up_to)) * fits
         share = sum(weight[level] for level in weight if level >= row["severity_level"]) / sum(weight.values())
         assert figures["severity_share"] == pytest.approx(share)
-        assert (" after " in told(row, "upcoding")) == usual_exit[row.name]
+        said = told(row, "upcoding")
+        assert (" after " in said) == usual_exit[row.name]
+        counted = up_to[(up_to["base"] == own["base"]) & ((up_to["los"] <= own["los"]) | (not usual_exit[row.name]))]
+        alike = (counted["severity_level"] >= row["severity_level"]).sum()
+        assert (figures["severity_alike"], figures["severity_n"]) == (alike, len(counted))
+        assert (f" ({alike:,} of {len(counted):,} with " in said) == (len(counted) >= 10)
         checked += 1
     assert checked > 20

@@ -4,7 +4,8 @@
 WITH described AS (
     SELECT
         *,
-        if(upcoding_by = 'severity', 'severity', 'dearer_code') AS its_habit
+        if(upcoding_by = 'severity', 'severity', 'dearer_code') AS its_habit,
+        severity_n >= 10 AS countable -- fewer say nothing
     FROM suspects
     WHERE surprise_upcoding >= $reason_from
 )
@@ -34,6 +35,17 @@ SELECT
                     inacbg_base(inacbg_code),
                     only_id(severity_share),
                     percent_id(severity_share)
+                )
+                || if(
+                    countable,
+                    format(
+                        ' (tercatat {} dari {} dengan {}{})',
+                        count_id(severity_alike),
+                        count_id(severity_n),
+                        if(usual_exit, format('LOS ≤{} hari dan ', los), ''),
+                        if(comorbidity_count = 0, 'tanpa', '≤' || comorbidity_count) || ' diagnosis sekunder'
+                    ),
+                    ''
                 )
         ELSE
             format(
@@ -67,6 +79,26 @@ SELECT
                     only_en(severity_share),
                     percent_en(severity_share)
                 )
+                || if(
+                    countable,
+                    format(
+                        ' ({} of {} with {}{} {})',
+                        count_en(severity_alike),
+                        count_en(severity_n),
+                        if(usual_exit, format('LOS ≤{} and ', days_en(los)), ''),
+                        if(
+                            comorbidity_count = 0,
+                            'no secondary diagnosis',
+                            format(
+                                '≤{} secondary {}',
+                                comorbidity_count,
+                                plural_en(comorbidity_count, 'diagnosis', 'diagnoses')
+                            )
+                        ),
+                        plural_en(severity_alike, 'is', 'are')
+                    ),
+                    ''
+                )
         ELSE
             format(
                 '{} with {}, billed as {}: {}{} of {} {} diagnosis {}; the median of {}, adjusted for class '
@@ -89,7 +121,7 @@ SELECT
             json_object(
                 'inacbg_base', inacbg_base(inacbg_code), 'severity_level', severity_level, 'los', los,
                 'usual_exit', usual_exit, 'comorbidity_count', comorbidity_count,
-                'severity_share', severity_share
+                'severity_share', severity_share, 'severity_alike', severity_alike, 'severity_n', severity_n
             ),
             json_object(
                 'inacbg_base', inacbg_base(inacbg_code),
