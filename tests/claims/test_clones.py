@@ -99,15 +99,19 @@ def test_a_batch_of_clones_is_no_excuse_for_itself(compared: Callable[..., Claim
     assert one["evidence_clone"] > 10
 
 
-def test_a_specialist_house_bills_alike_all_the_year_round(compared: Callable[..., Claims]) -> None:
+@pytest.mark.parametrize("new_tariff", [13, 7], ids=["one tariff", "another one from July on"])
+def test_a_specialist_house_bills_alike_all_the_year_round(compared: Callable[..., Claims], new_tariff: int) -> None:
     control = {"FKL18": "Z098", "FKL30": "9411 - mental status determination"}
     visits = [
-        claim(900 + n, **control, FKL03=f"2022-{1 + n // 3:02d}-{1 + n % 3:02d}", FKL04=f"2022-{1 + n // 3:02d}-10")
-        for n in range(36)
-    ]
+        claim(
+            900 + n, **control, FKL03=f"2022-{month:02d}-{1 + n % 6:02d}", FKL04=f"2022-{month:02d}-10",
+            FKL47="2500000" if month < new_tariff else "2700000",
+        )
+        for n, month in enumerate(1 + n // 6 for n in range(72))
+    ]  # fmt: skip
     elsewhere = [claim(n, FKL02=claim_id(n, 8188), FKL18="Z098", FKL30=f"{n} - x") for n in range(700, 800)]
     claims = compared([*crowd(), *visits, *elsewhere])
-    assert max(claims[claim_id(900 + n)]["evidence_clone"] for n in range(36)) < 1, "10 are a clone"
+    assert max(claims[claim_id(900 + n)]["evidence_clone"] for n in range(72)) < 1, "10 are a clone"
 
 
 @pytest.mark.parametrize("stray", [[], [claim(600, FKL03="2014-06-02", FKL04="2014-06-05", FKL30="9600 - x")]])

@@ -6,8 +6,9 @@
 -- those elsewhere (the rest of the country has that text with that frequency, as if half a claim of ten more had it:
 -- where nobody else treats that diagnosis, a batch is no excuse for itself). Which diagnoses a facility treats is its
 -- own.
--- At least as many as the facility itself bills alike further away: a batch of clones is a burst, the control visits of
--- a specialist house are steady. Further away: by more than a quarter of the file's time, 31 to 90 days, where more
+-- At least as many as the facility itself bills with the same care further away: a batch of clones is a burst, the
+-- control visits of a specialist house are steady, and so is a coder with fixed texts. At any amount, as a tariff may
+-- change (docs/adr/0038). Further away: by more than a quarter of the file's time, 31 to 90 days, where more
 -- than a sixth of that time, or 61 days, is left. Of a facility with 50 claims of that INA-CBG and diagnosis, of the
 -- time for which it treats them: it may have begun in October.
 -- Only where fewer than one is expected within a month on either side is it worth counting: most outpatient visits are
@@ -91,6 +92,7 @@ alike AS (
     SELECT
         care.claim_id,
         hash(care.patient_key) AS patient,
+        hash(care.facility_key, care.care_digest) AS own_text,
         hash(care.facility_key, care.care_digest, care.amount_claimed) AS bill,
         care.admission_date - DATE '2000-01-01' AS day,
         rare.* EXCLUDE (facility_key, care_digest, days_treated), -- noqa: RF02
@@ -128,10 +130,9 @@ days AS (
         bill,
         patient,
         day,
-        apart,
         coalesce(day - lag(day) OVER (PARTITION BY bill, patient ORDER BY day) > 60, TRUE) AS begins
     FROM suspects
-    GROUP BY bill, patient, day, apart
+    GROUP BY bill, patient, day
 ),
 
 numbered AS (
@@ -150,74 +151,70 @@ presences AS (
     GROUP BY bill, patient, presence
 ),
 
-patients AS (
-    SELECT
-        bill,
-        patient,
-        any_value(apart) AS apart,
-        min(day) AS first_day,
-        max(day) AS last_day
-    FROM days
-    GROUP BY bill, patient
-),
-
-events AS (
+near_events AS (
     SELECT
         bill,
         first_day - 30 AS day,
-        1 AS near,
-        0 AS far
+        1 AS near
     FROM presences
     UNION ALL
     SELECT
         bill,
         last_day + 31 AS day,
-        -1 AS near,
-        0 AS far
+        -1 AS near
     FROM presences
-    UNION ALL
-    SELECT
-        bill,
-        -1000000 AS day,
-        0 AS near,
-        1 AS far
-    FROM patients
-    UNION ALL -- not far while all of the patient's days are within reach
-    SELECT
-        bill,
-        last_day - apart AS day,
-        0 AS near,
-        -1 AS far
-    FROM patients
-    WHERE first_day + apart >= last_day - apart
-    UNION ALL
-    SELECT
-        bill,
-        first_day + apart + 1 AS day,
-        0 AS near,
-        1 AS far
-    FROM patients
-    WHERE first_day + apart >= last_day - apart
-),
-
-by_day AS (
-    SELECT
-        bill,
-        day,
-        sum(near) AS near,
-        sum(far) AS far
-    FROM events
-    GROUP BY bill, day
 ),
 
 running AS (
     SELECT
         bill,
         day,
-        sum(near) OVER so_far AS near,
-        sum(far) OVER so_far AS far
-    FROM by_day
-    WINDOW so_far AS (PARTITION BY bill ORDER BY day)
+        sum(sum(near)) OVER (PARTITION BY bill ORDER BY day) AS near
+    FROM near_events
+    GROUP BY bill, day
+),
+
+patients AS (
+    SELECT
+        alike.own_text,
+        alike.patient,
+        any_value(alike.apart) AS apart,
+        min(alike.day) AS first_day,
+        max(alike.day) AS last_day
+    FROM alike
+    SEMI JOIN suspects ON alike.own_text = suspects.own_text
+    GROUP BY alike.own_text, alike.patient
+),
+
+far_events AS (
+    SELECT
+        own_text,
+        -1000000 AS day,
+        1 AS far
+    FROM patients
+    UNION ALL -- not far while all of the patient's days are within reach
+    SELECT
+        own_text,
+        last_day - apart AS day,
+        -1 AS far
+    FROM patients
+    WHERE first_day + apart >= last_day - apart
+    UNION ALL
+    SELECT
+        own_text,
+        first_day + apart + 1 AS day,
+        1 AS far
+    FROM patients
+    WHERE first_day + apart >= last_day - apart
+),
+
+running_far AS (
+    SELECT
+        own_text,
+        day,
+        sum(sum(far)) OVER (PARTITION BY own_text ORDER BY day) AS far
+    FROM far_events
+    GROUP BY own_text, day
 ),
 
 -- The patient is near himself, and may be far.
@@ -225,12 +222,13 @@ counted AS (
     SELECT
         suspects.*,
         running.near - 1 AS near_patients,
-        running.far - (
+        running_far.far - (
             patients.first_day < suspects.day - suspects.apart OR patients.last_day > suspects.day + suspects.apart
         )::INTEGER AS far_patients
     FROM suspects
-    INNER JOIN patients ON suspects.bill = patients.bill AND suspects.patient = patients.patient
+    INNER JOIN patients ON suspects.own_text = patients.own_text AND suspects.patient = patients.patient
     ASOF JOIN running ON suspects.bill = running.bill AND suspects.day >= running.day
+    ASOF JOIN running_far ON suspects.own_text = running_far.own_text AND suspects.day >= running_far.day
     WHERE running.near > 1
 ),
 
