@@ -44,6 +44,33 @@ def test_a_bill_is_inflated_by_as_much_as_it_is_however_small_its_part_without_t
     assert odd["evidence_inflated_bill"] == pytest.approx(high_bill(math.log(1.1) / 0.05, odd["bill_share"]))
 
 
+def test_what_a_class_adds_differs_by_inacbg(compared: Callable[..., Claims]) -> None:
+    """One hospital of class A, whose tariffs are so much above or below the usual ones, and nobody to tell by how much."""
+    adds = [1.0, 0.9, 1.1, 1.2, 0.8, 1.3]
+
+    def stay(number: int, at: int, group: int, add: float = 1, **changes: str) -> dict[str, str]:
+        price = str(round(2_500_000 * add))
+        bill = {"FKL19": f"A-4-{10 + group}-I", "FKL32": price, "FKL47": price, "FKL30": f"{number} - x"}
+        return claim(number, FKL02=claim_id(number, at), **bill | changes)
+
+    usual = [stay(1000 + 40 * group + n, FACILITIES[n % 4], group) for group in range(6) for n in range(40)]
+    house = [
+        stay(3000 + 20 * group + n, 8888, group, add, FKL09="1") for group, add in enumerate(adds) for n in range(12)
+    ]
+    claims = compared([claim(0), *usual, *house])
+    dearest = claims[claim_id(3100, 8888)]
+    assert (dearest["facility_class"], dearest["price_level"], dearest["price_n"]) == ("RS Kelas A", 2, 52)
+    class_adds = math.log(1.0 * 1.1) / 2
+    misfits = sorted(abs(math.log(add) - class_adds) for add in adds)
+    spread = 1.4826 * (misfits[2] + misfits[3]) / 2
+    assert dearest["price_ln_spread"] == pytest.approx(spread)
+    assert dearest["price_ln_ratio"] == pytest.approx(math.log(1.3) - class_adds)
+    deviations = (math.log(1.3) - class_adds) / math.hypot(spread, 0.05) / 2
+    assert dearest["evidence_inflated_bill"] == pytest.approx(high_bill(deviations, dearest["bill_share"]))
+    assert dearest["evidence_inflated_bill"] < 1
+    assert claims[claim_id(1000, FACILITIES[0])]["price_ln_spread"] == 0, "among its like"
+
+
 def test_topups_are_no_inflation_but_unusual_ones_are_excess(compared: Callable[..., Claims]) -> None:
     topup = {"FKL44": "DD-05-II", "FKL46": "1000000", "FKL47": "3500000"}
     claims = compared([*crowd(), claim(900, **topup, FKL30="9999 - else")])

@@ -4,6 +4,9 @@
 --   2 same INA-CBG, 3 same case-mix group, case type and severity, 4 same severity; each after taking off what class,
 --     ward and region add (price_levels), which is put back at the end
 -- Levels 1 to 3 count from min_peers claims of at least 3 facilities on: a hospital is not its own peer.
+-- At level 2 the spread is also how far a class's groups of level 1 (from 10 claims on) remain from their INA-CBGs
+-- after that: what a class adds differs by INA-CBG, and of a class with few hospitals no other one tells by how much
+-- (docs/adr/0039).
 CREATE OR REPLACE TABLE price_peers AS
 WITH leveled AS (
     SELECT
@@ -35,7 +38,12 @@ measured AS (
         tariff_region,
         count(*)::INTEGER AS price_n,
         median(ln_price - ln_effect) AS ln_middle,
-        1.4826 * mad(ln_price - ln_effect) AS ln_spread
+        1.4826 * mad(ln_price - ln_effect) AS ln_spread,
+        price_level = 4
+        OR (
+            price_n >= (SELECT limits.min_peers FROM run_parameters AS limits)
+            AND count(DISTINCT facility_key) >= 3
+        ) AS is_enough
     FROM leveled
     GROUP BY
         GROUPING SETS (
@@ -44,12 +52,19 @@ measured AS (
             (severity_group, inacbg_group),
             (severity_group)
         )
-    HAVING
-        price_level = 4
-        OR (
-            count(*) >= (SELECT limits.min_peers FROM run_parameters AS limits)
-            AND count(DISTINCT facility_key) >= 3
-        )
+    HAVING is_enough OR (price_level = 1 AND price_n >= 10)
+),
+
+misfits AS (
+    SELECT
+        narrow.facility_class,
+        grouping(narrow.facility_class) = 1 AS of_all_classes,
+        1.4826 * median(abs(narrow.ln_middle - wide.ln_middle)) AS ln_misfit
+    FROM measured AS narrow
+    INNER JOIN measured AS wide ON narrow.inacbg_code = wide.inacbg_code
+    WHERE narrow.price_level = 1 AND wide.price_level = 2
+    GROUP BY GROUPING SETS ((narrow.facility_class), ())
+    HAVING of_all_classes OR count(*) >= 5
 ),
 
 wanted AS (
@@ -76,11 +91,17 @@ SELECT
     coalesce(level_1.price_n, level_2.price_n, level_3.price_n, level_4.price_n) AS price_n,
     coalesce(level_1.ln_middle, level_2.ln_middle, level_3.ln_middle, level_4.ln_middle)
     + wanted.ln_effect AS ln_middle,
-    coalesce(level_1.ln_spread, level_2.ln_spread, level_3.ln_spread, level_4.ln_spread) AS ln_spread
+    coalesce(
+        level_1.ln_spread,
+        sqrt(level_2.ln_spread ** 2 + coalesce(of_class.ln_misfit, of_all.ln_misfit, 0) ** 2),
+        level_3.ln_spread,
+        level_4.ln_spread
+    ) AS ln_spread
 FROM wanted
 LEFT JOIN measured AS level_1
     ON
         level_1.price_level = 1
+        AND level_1.is_enough
         AND wanted.inacbg_code = level_1.inacbg_code
         AND wanted.facility_class = level_1.facility_class
         AND wanted.ward_class IS NOT DISTINCT FROM level_1.ward_class
@@ -92,3 +113,5 @@ LEFT JOIN measured AS level_3
         AND wanted.severity_group = level_3.severity_group
         AND wanted.inacbg_group = level_3.inacbg_group
 LEFT JOIN measured AS level_4 ON level_4.price_level = 4 AND wanted.severity_group = level_4.severity_group
+LEFT JOIN misfits AS of_class ON wanted.facility_class = of_class.facility_class AND NOT of_class.of_all_classes
+LEFT JOIN misfits AS of_all ON of_all.of_all_classes
