@@ -45,7 +45,7 @@ def test_a_bill_is_inflated_by_as_much_as_it_is_however_small_its_part_without_t
 
 
 def test_what_a_class_adds_differs_by_inacbg(compared: Callable[..., Claims]) -> None:
-    """One hospital of class A, whose tariffs are so much above or below the usual ones, and nobody to tell by how much."""
+    """The only hospital of class A has tariffs so far above or below the usual ones; no other tells by how much."""
     adds = [1.0, 0.9, 1.1, 1.2, 0.8, 1.3]
 
     def stay(number: int, at: int, group: int, add: float = 1, **changes: str) -> dict[str, str]:
