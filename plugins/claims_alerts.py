@@ -158,12 +158,13 @@ def _send(settings: Settings, book: AlertBook, alert: Alert, told: Event, *, fir
 
     key = str(told.key)
     channels = claims_channels.available(settings, log_missing=first)
-    mine = {name: send for name, send in channels.items() if book.claim(key, name)}
+    mine = {name: send for name, send in channels.senders.items() if book.claim(key, name)}
     outcomes = claims_channels.send_all(mine, alert)
     for name, outcome in outcomes.items():
         if outcome is not None:  # without an answer the right lapses by itself
             book.settle(key, name, sent=outcome)
-    reached = not channels or any(outcome is not False for outcome in outcomes.values())  # the log alone, without any
+    log_alone = channels.all_known and not channels.senders
+    reached = log_alone or any(outcome is not False for outcome in outcomes.values())
     if reached and not any(event.key == key for event in book.events()):
         book.note(told)
 

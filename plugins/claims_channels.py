@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from ml.alerts import Alert
@@ -25,25 +25,44 @@ TOTAL_SECONDS = 10
 """For a channel to take an alert. All are asked at once: Airflow ends a callback after 20 s, with the restore in it."""
 
 
-def available(settings: Settings, *, log_missing: bool = True) -> dict[str, Callable[[Alert], None]]:
-    """Return how to send, by channel, for the channels whose connection exists; a line in the log for the others.
+class Channels(NamedTuple):
+    """How to send, by channel; `all_known`: every connection could be asked for, so that there are no others."""
+
+    senders: dict[str, Callable[[Alert], None]]
+    all_known: bool
+
+
+class _UnreachableError(RuntimeError):
+    """Airflow does not say whether a connection exists (the API server is down)."""
+
+
+def available(settings: Settings, *, log_missing: bool = True) -> Channels:
+    """Return the channels whose connection exists; a line in the log for the others.
 
     Connections are looked up here, in the caller's thread: Airflow answers such a question in one thread only.
     """
-    channels: dict[str, Callable[[Alert], None]] = {}
+    senders: dict[str, Callable[[Alert], None]] = {}
+    found: dict[str, Any] = {}
+    all_known = True
+    for conn_id in (SMTP_CONNECTION, SLACK_CONNECTION):
+        try:
+            found[conn_id] = _connection(conn_id)
+        except _UnreachableError:
+            log.exception("connection %s cannot be looked up", conn_id)
+            found[conn_id], all_known = None, False
     level = logging.INFO if log_missing else logging.DEBUG
     recipients = settings.alert_recipients
     if not recipients:
         log.log(level, "CLAIMS_ALERT_EMAILS is empty: no e-mail is sent")
-    elif (smtp := _connection(SMTP_CONNECTION)) is None:
+    elif (smtp := found[SMTP_CONNECTION]) is None:
         log.log(level, "there is no connection %s: no e-mail is sent", SMTP_CONNECTION)
     else:
-        channels["email"] = lambda alert: _send_email(smtp, recipients, alert)
-    if (slack := _connection(SLACK_CONNECTION)) is None:
+        senders["email"] = lambda alert: _send_email(smtp, recipients, alert)
+    if (slack := found[SLACK_CONNECTION]) is None:
         log.log(level, "there is no connection %s: nothing is sent to Slack", SLACK_CONNECTION)
     else:
-        channels["slack"] = lambda alert: _send_to_slack(slack, alert)
-    return channels
+        senders["slack"] = lambda alert: _send_to_slack(slack, alert)
+    return Channels(senders, all_known)
 
 
 def send_all(channels: dict[str, Callable[[Alert], None]], alert: Alert) -> dict[str, bool | None]:
@@ -73,7 +92,7 @@ def send_all(channels: dict[str, Callable[[Alert], None]], alert: Alert) -> dict
 
 
 def _connection(conn_id: str) -> Any | None:
-    """The connection, None when it does not exist or cannot be asked for (the API server is down)."""
+    """The connection, None when it does not exist."""
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -81,9 +100,8 @@ def _connection(conn_id: str) -> Any | None:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         return None
-    except Exception:
-        log.exception("connection %s cannot be looked up", conn_id)
-        return None
+    except Exception as error:
+        raise _UnreachableError(conn_id) from error
 
 
 def _send_email(connection: Any, recipients: list[str], alert: Alert) -> None:

@@ -17,11 +17,12 @@ from tests.alerts.conftest import NIGHT, Note
 from tests.release.conftest import Publish
 
 
-def look(settings: Settings, run_id: str, release_id: str, *, mean: int, passed: bool = True) -> None:
-    """QC has looked at a release: it writes its log, and its verdict with the release."""
+def look(settings: Settings, run_id: str, release_id: str, *, mean: int, passed: bool | None = True) -> None:
+    """QC has looked at a release: it writes its log, and its verdict with the release (None: it is killed before)."""
     facts = {"run_id": run_id, "release_id": release_id, "total_rows": 300, "top_k": 50}
     log, _ = write_log(settings.logs, now(), {"summary": facts | {"amount_claimed_top_k_mean": mean}})
-    store_of(settings).record_qc(release_id, passed=passed, log=log.name)
+    if passed is not None:
+        store_of(settings).record_qc(release_id, passed=passed, log=log.name)
 
 
 def fails(settings: Settings, book: AlertBook, note: Note, attempt: int, task_id: str) -> Story:
@@ -100,6 +101,19 @@ def test_what_readers_see_unchecked_is_told_whichever_attempt_made_it(
         fates.append(outcome.fate)
         store.restore("night", reason="test")
     assert fates == [Fate.UNCHECKED, Fate.TAKEN_BACK]
+
+
+def test_a_qc_that_was_killed_before_its_verdict_is_told_by_its_log(
+    settings: Settings, book: AlertBook, note: Note, publish: Publish
+) -> None:
+    look(settings, "before", publish("before").release_id, mean=1_000)
+    note(Kind.BEGUN, run_id="night")
+    night = publish("night", qc=None).release_id
+    look(settings, "night", night, mean=2_000, passed=None)
+    story = fails(settings, book, note, 0, "quality_check")
+    assert story.outcome is not None
+    assert (story.outcome.fate, story.of_run) == (Fate.UNCHECKED, True)
+    assert "Rp 2.000" in text_of(story)
 
 
 @pytest.mark.parametrize(("task_id", "fate"), [("score_claims", Fate.NONE), ("qc_summary", Fate.STAYS)])

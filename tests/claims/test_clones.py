@@ -114,6 +114,35 @@ def test_a_specialist_house_bills_alike_all_the_year_round(compared: Callable[..
     assert max(claims[claim_id(900 + n)]["evidence_clone"] for n in range(72)) < 1, "10 are a clone"
 
 
+def test_a_burst_stands_out_where_the_same_care_has_other_amounts_too(compared: Callable[..., Claims]) -> None:
+    """Two a month at each of six amounts (ward classes, top-ups), and in June twelve more at one of them."""
+    care = {"FKL18": "M545", "FKL30": "9339 - other physical therapy"}
+
+    def visit(number: int, month: int, day: int, amount: int) -> dict[str, str]:
+        at = f"2022-{month:02d}-{day:02d}"
+        bill = {"FKL32": f"{amount}", "FKL47": f"{amount}"}
+        return outpatient(number, at=str(FACILITIES[0]), **care | bill, FKL03=at, FKL04=at)
+
+    steady = [
+        visit(1000 + 12 * month + 2 * kind + n, month, 3 + 12 * n, 190_000 + 10_000 * kind)
+        for month in range(1, 13) for kind in range(6) for n in range(2)
+    ]  # fmt: skip
+    burst = [visit(2000 + n, 6, 10 + n, 190_000) for n in range(12)]
+    start = date(2022, 1, 1)
+    elsewhere = [
+        outpatient(
+            3000 + n, at=str(FACILITIES[1]), FKL18="M545",
+            FKL03=f"{start + timedelta(n % 365)}", FKL04=f"{start + timedelta(n % 365)}",
+        )
+        for n in range(2190)
+    ]  # fmt: skip
+    claims = compared([claim(0), *steady, *burst, *elsewhere])
+    copies = [claims[visit["FKL02"]] for visit in burst]
+    assert min(row["clone_count"] / row["clone_expected"] for row in copies) > 1.8
+    assert min(row["evidence_clone"] for row in copies) > 1
+    assert max(claims[visit["FKL02"]]["evidence_clone"] for visit in steady[:12]) < 1
+
+
 @pytest.mark.parametrize("stray", [[], [claim(600, FKL03="2014-06-02", FKL04="2014-06-05", FKL30="9600 - x")]])
 def test_a_stray_date_does_not_make_a_year_of_many(compared: Callable[..., Claims], stray: Rows) -> None:
     control = {"FKL18": "Z098", "FKL30": "9411 - mental status determination"}

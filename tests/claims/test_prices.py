@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.claims.conftest import FACILITIES, Claims, claim, claim_id, crowd, others, outpatient
+from tests.claims.conftest import FACILITIES, Claims, Rows, claim, claim_id, crowd, others, outpatient
 
 
 def high_bill(deviations: float, share: float) -> float:
@@ -44,31 +46,78 @@ def test_a_bill_is_inflated_by_as_much_as_it_is_however_small_its_part_without_t
     assert odd["evidence_inflated_bill"] == pytest.approx(high_bill(math.log(1.1) / 0.05, odd["bill_share"]))
 
 
+ADDS = [1.0, 0.9, 1.1, 1.2, 0.8, 1.3]
+"""What class A adds to the tariff of six INA-CBGs."""
+
+
+def stay_of_group(number: int, at: int, group: int, *, add: float = 1, **changes: str) -> dict[str, str]:
+    """A stay with one of six INA-CBGs, at its tariff."""
+    price = str(round(2_500_000 * add))
+    bill = {"FKL19": f"A-4-{10 + group}-I", "FKL32": price, "FKL47": price, "FKL30": f"{number} - x"}
+    return claim(number, FKL02=claim_id(number, at), **bill | changes)
+
+
+def usual_and_house(groups: int, in_each: int, *, class_b: bool = False) -> Rows:
+    """Stays of four facilities, and the only hospital of class A; `class_b`: class B has such factors, too."""
+    usual = [stay_of_group(1000 + 40 * group + n, FACILITIES[n % 4], group) for group in range(6) for n in range(40)]
+    house = [
+        stay_of_group(3000 + 20 * group + n, 8888, group, add=ADDS[group], FKL09="1")
+        for group in range(6 - groups, 6)
+        for n in range(in_each)
+    ]
+    of_b = [
+        stay_of_group(4000 + 20 * group + n, 9000 + n % 4, group, add=add, FKL09="2")
+        for group, add in enumerate(ADDS) for n in range(12) if class_b
+    ]  # fmt: skip
+    return [claim(0), *usual, *house, *of_b]
+
+
+def distances(adds: list[float]) -> list[float]:
+    """How far a class is from each INA-CBG, its level (the median of what it adds) taken off."""
+    level = statistics.median(math.log(add) for add in adds)
+    return [abs(math.log(add) - level) for add in adds]
+
+
+def evidence_at_its_tariff(row: dict[str, Any], misfits: list[float]) -> float:
+    """What the bill of a stay at its own tariff says against peers of other classes."""
+    spread = math.hypot(1.4826 * statistics.median(misfits), 0.05)
+    return high_bill(row["price_ln_ratio"] / spread / 2, row["bill_share"])
+
+
 def test_what_a_class_adds_differs_by_inacbg(compared: Callable[..., Claims]) -> None:
     """The only hospital of class A has tariffs so far above or below the usual ones; no other tells by how much."""
-    adds = [1.0, 0.9, 1.1, 1.2, 0.8, 1.3]
-
-    def stay(number: int, at: int, group: int, add: float = 1, **changes: str) -> dict[str, str]:
-        price = str(round(2_500_000 * add))
-        bill = {"FKL19": f"A-4-{10 + group}-I", "FKL32": price, "FKL47": price, "FKL30": f"{number} - x"}
-        return claim(number, FKL02=claim_id(number, at), **bill | changes)
-
-    usual = [stay(1000 + 40 * group + n, FACILITIES[n % 4], group) for group in range(6) for n in range(40)]
-    house = [
-        stay(3000 + 20 * group + n, 8888, group, add, FKL09="1") for group, add in enumerate(adds) for n in range(12)
-    ]
-    claims = compared([claim(0), *usual, *house])
-    dearest = claims[claim_id(3100, 8888)]
+    dearest = compared(usual_and_house(6, 12))[claim_id(3100, 8888)]
     assert (dearest["facility_class"], dearest["price_level"], dearest["price_n"]) == ("RS Kelas A", 2, 52)
-    class_adds = math.log(1.0 * 1.1) / 2
-    misfits = sorted(abs(math.log(add) - class_adds) for add in adds)
-    spread = 1.4826 * (misfits[2] + misfits[3]) / 2
-    assert dearest["price_ln_spread"] == pytest.approx(spread)
-    assert dearest["price_ln_ratio"] == pytest.approx(math.log(1.3) - class_adds)
-    deviations = (math.log(1.3) - class_adds) / math.hypot(spread, 0.05) / 2
-    assert dearest["evidence_inflated_bill"] == pytest.approx(high_bill(deviations, dearest["bill_share"]))
-    assert dearest["evidence_inflated_bill"] < 1
-    assert claims[claim_id(1000, FACILITIES[0])]["price_ln_spread"] == 0, "among its like"
+    assert dearest["price_ln_ratio"] == pytest.approx(math.log(1.3) - math.log(1.0 * 1.1) / 2)
+    evidence = evidence_at_its_tariff(dearest, distances(ADDS))
+    assert dearest["evidence_inflated_bill"] == pytest.approx(evidence)
+    assert evidence < 1
+
+
+def test_a_bill_above_its_own_tariff_is_so_whatever_its_class_adds(compared: Callable[..., Claims]) -> None:
+    *rest, last = usual_and_house(6, 12)
+    odd = compared([*rest, last | {"FKL47": "4062500"}])[last["FKL02"]]
+    assert odd["price_level"] == 2
+    by_its_tariff = high_bill(math.log(1.25) / 0.05, odd["bill_share"])
+    assert odd["evidence_inflated_bill"] == pytest.approx(by_its_tariff)
+
+
+@pytest.mark.parametrize(
+    ("groups", "in_each", "class_b", "misfits"),
+    [
+        (5, 10, False, distances(ADDS[1:])),
+        (5, 9, False, [0.0]),
+        (4, 10, False, [0.0] * 6 + distances(ADDS[2:])),
+        (4, 10, True, [0.0] * 6 + distances(ADDS[2:]) + distances(ADDS)),
+    ],
+    ids=["five groups", "of nine claims", "four groups", "four groups, and six of class B"],
+)
+def test_a_class_is_judged_by_five_groups_of_ten_claims_or_as_all_classes_are(
+    compared: Callable[..., Claims], groups: int, in_each: int, class_b: bool, misfits: list[float]
+) -> None:
+    dearest = compared(usual_and_house(groups, in_each, class_b=class_b), CLAIMS_MIN_PEERS="30")[claim_id(3100, 8888)]
+    assert dearest["price_level"] == 2
+    assert dearest["evidence_inflated_bill"] == pytest.approx(evidence_at_its_tariff(dearest, misfits))
 
 
 def test_topups_are_no_inflation_but_unusual_ones_are_excess(compared: Callable[..., Claims]) -> None:

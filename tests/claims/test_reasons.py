@@ -148,7 +148,19 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "keparahan berat padahal LOS 2 hari dengan 0 diagnosis sekunder: dari rawat inap A-4-14 seperti itu hanya "
         "<0,1% yang wajar seberat ini (tercatat 1 dari 41 dengan LOS ≤2 hari dan tanpa diagnosis sekunder)",
         "severity III after 2 days with 0 secondary diagnoses: of such stays of A-4-14 only <0.1% would be expected to "
-        "be as severe (1 of 41 with LOS ≤2 days and no secondary diagnosis is)",
+        "be as severe (recorded: 1 of 41 with LOS ≤2 days and no secondary diagnosis)",
+    ),
+    "upcoding of one who died": (
+        [
+            *(heavy(n) for n in range(700, 740)),
+            stay(900, FKL19="A-4-14-III", FKL04="2022-09-03", FKL14="4"),
+        ],
+        [900],
+        "upcoding",
+        "keparahan berat dengan 0 diagnosis sekunder: dari rawat inap A-4-14 seperti itu hanya 6,3% yang wajar seberat "
+        "ini (tercatat 41 dari 640 tanpa diagnosis sekunder)",
+        "severity III with 0 secondary diagnoses: of such stays of A-4-14 only 6.3% would be expected to be as severe "
+        "(recorded: 41 of 640 with no secondary diagnosis)",
     ),
     "upcoding by admission diagnosis": (
         [

@@ -26,6 +26,13 @@ from ml.settings import load_settings_leniently
 run = SimpleNamespace(dag_id="claims_risk_scoring", run_id="run-1", clear_number=0, logical_date=None, run_after=None)
 task = SimpleNamespace(task_id="score_claims", try_number=3)
 context = {"dag_run": run, "ti": task, "params": {"data_date": "2026-11-25"}, "exception": ValueError("row 7 is bad")}
+if "unreachable" in sys.argv:
+    from airflow.sdk import BaseHook
+
+    def refuse(conn_id):
+        raise ConnectionError("no API server")
+
+    BaseHook.get_connection = refuse
 claims_alerts.note_begun(context)
 claims_alerts.note_failure(context)
 begun = time.monotonic()
@@ -118,6 +125,14 @@ def test_without_connections_there_is_a_line_in_the_log_and_no_error(tmp_path: P
     assert log.count("[GAGAL] Skor risiko klaim") == 1, "the alert itself stands in the log"
     assert log.count("[PULIH] ETL klaim") == 1
     assert "Traceback" not in log
+
+
+def test_a_channel_that_cannot_be_looked_up_is_not_taken_for_none(tmp_path: Path) -> None:
+    """The API server is down: a night that nobody was told of must not count as told."""
+    result, log = tell(tmp_path, "unreachable")
+    assert "connection slack_default cannot be looked up" in log
+    assert log.count("[GAGAL] Skor risiko klaim") == 1
+    assert "told" not in [event[0] for event in result["events"]]
 
 
 def test_without_recipients_no_mail_is_tried(tmp_path: Path) -> None:

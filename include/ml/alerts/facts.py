@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 
+from ml.clock import stamp
 from ml.nightly import store_of
 from ml.qc import QcError
-from ml.qc.logs import Snapshot, read_log, read_snapshot
+from ml.qc.logs import Snapshot, read_log, read_snapshot, snapshots_since
 from ml.release import ReleaseError, ReleaseStore
 from ml.release.journal import Event as Step
 from ml.release.journal import Record
+from ml.release.manifest import created_at_of_id
 from ml.rollback import through_airflow
 from ml.settings import Settings
 
@@ -138,15 +140,21 @@ def was_live_and_good(settings: Settings, data_date: date) -> bool:
 
 
 def qc_of(settings: Settings, release_id: str | None) -> Snapshot | None:
-    """Return the QC log of a release's last verdict; None when there is none, or it cannot be read.
+    """Return the log of a release's last QC; None when there is none, or it cannot be read.
 
-    By its name in the journal: to look through the logs of a year would take longer than a callback has.
+    By its name in the journal; where QC did not come to record it, among the logs since the release was made. To look
+    through those of a year would take longer than a callback has.
     """
     if release_id is None:
         return None
     try:
         name = store_of(settings).qc_log(release_id)
-        return read_snapshot(settings.logs / name) if name else None
+        if name is not None:
+            return read_snapshot(settings.logs / name)
+        since = stamp(created_at_of_id(release_id).replace(microsecond=0))
+        return next(
+            (log for log in snapshots_since(settings.logs, since) if log.summary.get("release_id") == release_id), None
+        )
     except (ReleaseError, OSError, QcError):
         log.exception("the QC log of %s cannot be read", release_id)
         return None

@@ -7,7 +7,8 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -161,6 +162,14 @@ def read_snapshots(logs_dir: Path, *, besides: Path | None = None) -> tuple[list
         except QcError as error:
             skipped[path.name] = str(error)
     return sorted(snapshots, key=lambda snapshot: snapshot.stamp), skipped
+
+
+def snapshots_since(logs_dir: Path, since: str) -> Iterator[Snapshot]:
+    """Read the logs stamped at a moment (`YYYYMMDDTHHMMSSZ`) or later, newest first; what is no QC log is left out."""
+    for path in sorted(logs_dir.glob("*.json"), reverse=True):
+        if is_log_name(path.name) and path.stem.removeprefix("ml_scores_qc_") >= since:
+            with suppress(QcError):
+                yield read_snapshot(path)
 
 
 def collect_logs(logs_dir: Path, before: datetime) -> list[str]:

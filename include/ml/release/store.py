@@ -61,7 +61,7 @@ class ReleaseStore:
         return publish.publish(self._room, candidate, token, moment.astimezone(UTC))
 
     def record_qc(self, release_id: str, *, passed: bool, log: str | None) -> None:
-        """Note in the journal how the QC of a release went, and the path of its log; the last outcome counts.
+        """Note in the journal how the QC of a release went, and the name of its log; the last outcome counts.
 
         Raises:
             ReleaseError: there is no such release.

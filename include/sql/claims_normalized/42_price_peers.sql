@@ -4,9 +4,10 @@
 --   2 same INA-CBG, 3 same case-mix group, case type and severity, 4 same severity; each after taking off what class,
 --     ward and region add (price_levels), which is put back at the end
 -- Levels 1 to 3 count from min_peers claims of at least 3 facilities on: a hospital is not its own peer.
--- At level 2 the spread is also how far a class's groups of level 1 (from 10 claims on) remain from their INA-CBGs
--- after that: what a class adds differs by INA-CBG, and of a class with few hospitals no other one tells by how much
--- (docs/adr/0039).
+-- ln_misfit: at level 2, how far a class's groups of level 1 remain from their INA-CBGs after that (1.4826 x the median
+-- distance; of all classes where it has fewer than 5 such groups). What a class adds differs by INA-CBG, and of a class
+-- with few hospitals no other one tells by how much (docs/adr/0039); so here groups of 10 claims count, of however few
+-- facilities.
 CREATE OR REPLACE TABLE price_peers AS
 WITH leveled AS (
     SELECT
@@ -52,7 +53,7 @@ measured AS (
             (severity_group, inacbg_group),
             (severity_group)
         )
-    HAVING is_enough OR (price_level = 1 AND price_n >= 10)
+    HAVING is_enough OR (price_level = 1 AND price_n >= 10) -- the latter for ln_misfit alone
 ),
 
 misfits AS (
@@ -62,7 +63,7 @@ misfits AS (
         1.4826 * median(abs(narrow.ln_middle - wide.ln_middle)) AS ln_misfit
     FROM measured AS narrow
     INNER JOIN measured AS wide ON narrow.inacbg_code = wide.inacbg_code
-    WHERE narrow.price_level = 1 AND wide.price_level = 2
+    WHERE narrow.price_level = 1 AND narrow.price_n >= 10 AND wide.price_level = 2
     GROUP BY GROUPING SETS ((narrow.facility_class), ())
     HAVING of_all_classes OR count(*) >= 5
 ),
@@ -91,12 +92,12 @@ SELECT
     coalesce(level_1.price_n, level_2.price_n, level_3.price_n, level_4.price_n) AS price_n,
     coalesce(level_1.ln_middle, level_2.ln_middle, level_3.ln_middle, level_4.ln_middle)
     + wanted.ln_effect AS ln_middle,
-    coalesce(
-        level_1.ln_spread,
-        sqrt(level_2.ln_spread ** 2 + coalesce(of_class.ln_misfit, of_all.ln_misfit, 0) ** 2),
-        level_3.ln_spread,
-        level_4.ln_spread
-    ) AS ln_spread
+    coalesce(level_1.ln_spread, level_2.ln_spread, level_3.ln_spread, level_4.ln_spread) AS ln_spread,
+    CASE
+        WHEN level_1.price_level IS NULL AND level_2.price_level IS NOT NULL
+            THEN coalesce(of_class.ln_misfit, of_all.ln_misfit, 0)
+        ELSE 0
+    END AS ln_misfit
 FROM wanted
 LEFT JOIN measured AS level_1
     ON

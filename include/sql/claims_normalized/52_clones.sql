@@ -2,234 +2,162 @@
 -- Grain: one row per claim that has such others. clone_count: other patients' claims admitted up to 30 days before or
 -- after with the same INA-CBG, diagnoses, procedures and amount; clone_of: one claim id each of up to four of those
 -- patients.
--- clone_expected: how many there would be if the facility's patients with that INA-CBG and primary diagnosis were like
--- those elsewhere (the rest of the country has that text with that frequency, as if half a claim of ten more had it:
--- where nobody else treats that diagnosis, a batch is no excuse for itself). Which diagnoses a facility treats is its
--- own.
--- At least as many as the facility itself bills with the same care further away: a batch of clones is a burst, the
--- control visits of a specialist house are steady, and so is a coder with fixed texts. At any amount, as a tariff may
--- change (docs/adr/0038). Further away: by more than a quarter of the file's time, 31 to 90 days, where more
--- than a sixth of that time, or 61 days, is left. Of a facility with 50 claims of that INA-CBG and diagnosis, of the
--- time for which it treats them: it may have begun in October.
--- Only where fewer than one is expected within a month on either side is it worth counting: most outpatient visits are
--- honestly alike. clone_weight (0..1) falls from 0.8 on of what other facilities lead one to expect, so that a day more
--- of claims makes no leap.
+-- clone_expected: what other facilities lead one to expect (52_alike_bills.sql), and at least as many as the facility
+-- itself bills alike further away: a batch of clones is a burst, the control visits of a specialist house are steady,
+-- and so is a coder with fixed texts. And at least as many as it bills there with that care at any amount, without
+-- those that stand near at other amounts: a tariff may change (docs/adr/0038).
+-- clone_weight (0..1) falls from 0.8 on of what other facilities lead one to expect, so that a day more of claims makes
+-- no leap.
 CREATE OR REPLACE TABLE clones AS
-WITH texts AS (
-    SELECT
-        facility_key,
-        care_digest,
-        any_value(hash(inacbg_code, primary_diagnosis)) AS treated, -- both are in care_digest
-        count(*) AS own_alike,
-        min(admission_date) AS since,
-        max(admission_date) AS until,
-        min(patient_key) <> max(patient_key) AS of_several
-    FROM care
-    GROUP BY facility_key, care_digest
-),
-
--- The days of the file; without the first and the last hundredth of its claims, as one stray date would make it years.
-period AS (
-    SELECT
-        quantile_disc(admission_date, 0.01) AS first_day,
-        quantile_disc(admission_date, 0.99) AS last_day,
-        last_day - first_day + 1 AS days
-    FROM care
-),
-
-by_code AS (
-    SELECT
-        treated,
-        sum(own_alike)::BIGINT AS claims
-    FROM texts
-    GROUP BY treated
-),
-
-by_own_code AS (
-    SELECT
-        treated,
-        facility_key,
-        sum(own_alike)::BIGINT AS claims,
-        min(since) AS since,
-        max(until) AS until
-    FROM texts
-    GROUP BY treated, facility_key
-),
-
-by_text AS (
-    SELECT
-        care_digest,
-        sum(own_alike)::BIGINT AS claims
-    FROM texts
-    GROUP BY care_digest
-),
-
-rare AS (
-    SELECT
-        texts.facility_key,
-        texts.care_digest,
-        by_own_code.claims / period.days
-        * (by_text.claims - texts.own_alike + 0.5)
-        / (by_code.claims - by_own_code.claims + 10) AS expected_a_day,
-        expected_a_day * least(61, period.days) AS expected_a_month,
-        if(by_own_code.claims >= 50, greatest(by_own_code.since, period.first_day), period.first_day)
-        - DATE '2000-01-01' AS from_day,
-        if(by_own_code.claims >= 50, least(by_own_code.until, period.last_day), period.last_day)
-        - DATE '2000-01-01' AS to_day,
-        to_day - from_day + 1 AS days_treated,
-        greatest(least(90, days_treated // 4), 31) AS apart,
-        greatest(least(61, days_treated / 6), 0) AS least_far_days
-    FROM texts
-    CROSS JOIN period
-    INNER JOIN by_code ON texts.treated = by_code.treated
-    INNER JOIN by_own_code ON texts.treated = by_own_code.treated AND texts.facility_key = by_own_code.facility_key
-    INNER JOIN by_text ON texts.care_digest = by_text.care_digest
-    WHERE texts.of_several AND expected_a_month < 1
-),
-
--- Hashes of patients and bills, as at 12 million claims the texts took tens of GB on disk; days as numbers.
-alike AS (
-    SELECT
-        care.claim_id,
-        hash(care.patient_key) AS patient,
-        hash(care.facility_key, care.care_digest) AS own_text,
-        hash(care.facility_key, care.care_digest, care.amount_claimed) AS bill,
-        care.admission_date - DATE '2000-01-01' AS day,
-        rare.* EXCLUDE (facility_key, care_digest, days_treated), -- noqa: RF02
-        -- Fewer at the file's ends, but the claim's own month.
-        greatest(
-            least(care.admission_date + 30, period.last_day) - greatest(care.admission_date - 30, period.first_day) + 1,
-            least(31, period.days)
-        ) AS near_days,
-        greatest(day - rare.apart - rare.from_day, 0) + greatest(rare.to_day - day - rare.apart, 0) AS far_days
-    FROM care
-    CROSS JOIN period
-    INNER JOIN rare ON care.facility_key = rare.facility_key AND care.care_digest = rare.care_digest
-),
-
--- Where any two patients are within a month, two that follow each other are.
-followed AS (
+WITH followed AS ( -- where any two patients are within a month, two that follow each other are
     SELECT
         bill,
         day - lag(day) OVER in_turn <= 30 AND patient <> lag(patient) OVER in_turn AS near
-    FROM alike
+    FROM alike_bills
     WINDOW in_turn AS (PARTITION BY bill ORDER BY day, patient)
 ),
 
 suspects AS (
-    SELECT alike.*
-    FROM alike
-    SEMI JOIN followed ON alike.bill = followed.bill AND followed.near
+    SELECT alike_bills.*
+    FROM alike_bills
+    SEMI JOIN followed ON alike_bills.bill = followed.bill AND followed.near
 ),
 
 -- Who is near or far is counted by events along the days, not by a join of bills with themselves: of 20,000 equal bills
 -- that made 400 million pairs. A patient's days up to 60 apart are one presence: from 30 days before the first to 30
 -- after the last he is near.
-days AS (
+alikes AS (
     SELECT
-        bill,
+        bill AS alike_by,
         patient,
         day,
-        coalesce(day - lag(day) OVER (PARTITION BY bill, patient ORDER BY day) > 60, TRUE) AS begins
+        apart
     FROM suspects
-    GROUP BY bill, patient, day
+    UNION ALL
+    SELECT
+        alike_bills.own_text AS alike_by,
+        alike_bills.patient,
+        alike_bills.day,
+        alike_bills.apart
+    FROM alike_bills
+    SEMI JOIN suspects ON alike_bills.own_text = suspects.own_text
+),
+
+days AS (
+    SELECT
+        alike_by,
+        patient,
+        day,
+        apart,
+        coalesce(day - lag(day) OVER (PARTITION BY alike_by, patient ORDER BY day) > 60, TRUE) AS begins
+    FROM alikes
+    GROUP BY alike_by, patient, day, apart
 ),
 
 numbered AS (
     SELECT
         *,
-        count(*) FILTER (begins) OVER (PARTITION BY bill, patient ORDER BY day) AS presence
+        count(*) FILTER (begins) OVER (PARTITION BY alike_by, patient ORDER BY day) AS presence
     FROM days
 ),
 
 presences AS (
     SELECT
-        bill,
+        alike_by,
         min(day) AS first_day,
         max(day) AS last_day
     FROM numbered
-    GROUP BY bill, patient, presence
-),
-
-near_events AS (
-    SELECT
-        bill,
-        first_day - 30 AS day,
-        1 AS near
-    FROM presences
-    UNION ALL
-    SELECT
-        bill,
-        last_day + 31 AS day,
-        -1 AS near
-    FROM presences
-),
-
-running AS (
-    SELECT
-        bill,
-        day,
-        sum(sum(near)) OVER (PARTITION BY bill ORDER BY day) AS near
-    FROM near_events
-    GROUP BY bill, day
+    GROUP BY alike_by, patient, presence
 ),
 
 patients AS (
     SELECT
-        alike.own_text,
-        alike.patient,
-        any_value(alike.apart) AS apart,
-        min(alike.day) AS first_day,
-        max(alike.day) AS last_day
-    FROM alike
-    SEMI JOIN suspects ON alike.own_text = suspects.own_text
-    GROUP BY alike.own_text, alike.patient
+        alike_by,
+        patient,
+        any_value(apart) AS apart,
+        min(day) AS first_day,
+        max(day) AS last_day
+    FROM days
+    GROUP BY alike_by, patient
 ),
 
-far_events AS (
+events AS (
     SELECT
-        own_text,
+        alike_by,
+        first_day - 30 AS day,
+        1 AS near,
+        0 AS far
+    FROM presences
+    UNION ALL
+    SELECT
+        alike_by,
+        last_day + 31 AS day,
+        -1 AS near,
+        0 AS far
+    FROM presences
+    UNION ALL
+    SELECT
+        alike_by,
         -1000000 AS day,
+        0 AS near,
         1 AS far
     FROM patients
     UNION ALL -- not far while all of the patient's days are within reach
     SELECT
-        own_text,
+        alike_by,
         last_day - apart AS day,
+        0 AS near,
         -1 AS far
     FROM patients
     WHERE first_day + apart >= last_day - apart
     UNION ALL
     SELECT
-        own_text,
+        alike_by,
         first_day + apart + 1 AS day,
+        0 AS near,
         1 AS far
     FROM patients
     WHERE first_day + apart >= last_day - apart
 ),
 
-running_far AS (
+by_day AS (
     SELECT
-        own_text,
+        alike_by,
         day,
-        sum(sum(far)) OVER (PARTITION BY own_text ORDER BY day) AS far
-    FROM far_events
-    GROUP BY own_text, day
+        sum(near) AS near,
+        sum(far) AS far
+    FROM events
+    GROUP BY alike_by, day
+),
+
+running AS (
+    SELECT
+        alike_by,
+        day,
+        sum(near) OVER so_far AS near,
+        sum(far) OVER so_far AS far
+    FROM by_day
+    WINDOW so_far AS (PARTITION BY alike_by ORDER BY day)
 ),
 
 -- The patient is near himself, and may be far.
 counted AS (
     SELECT
         suspects.*,
-        running.near - 1 AS near_patients,
-        running_far.far - (
-            patients.first_day < suspects.day - suspects.apart OR patients.last_day > suspects.day + suspects.apart
-        )::INTEGER AS far_patients
+        by_bill.near - 1 AS near_patients,
+        by_text.near - by_bill.near AS near_at_other_amounts,
+        by_bill.far - (
+            of_bill.first_day < suspects.day - suspects.apart OR of_bill.last_day > suspects.day + suspects.apart
+        )::INTEGER AS far_patients,
+        by_text.far - (
+            of_text.first_day < suspects.day - suspects.apart OR of_text.last_day > suspects.day + suspects.apart
+        )::INTEGER AS far_with_text
     FROM suspects
-    INNER JOIN patients ON suspects.own_text = patients.own_text AND suspects.patient = patients.patient
-    ASOF JOIN running ON suspects.bill = running.bill AND suspects.day >= running.day
-    ASOF JOIN running_far ON suspects.own_text = running_far.own_text AND suspects.day >= running_far.day
-    WHERE running.near > 1
+    INNER JOIN patients AS of_bill ON suspects.bill = of_bill.alike_by AND suspects.patient = of_bill.patient
+    INNER JOIN patients AS of_text ON suspects.own_text = of_text.alike_by AND suspects.patient = of_text.patient
+    ASOF JOIN running AS by_bill ON suspects.bill = by_bill.alike_by AND suspects.day >= by_bill.day
+    ASOF JOIN running AS by_text ON suspects.own_text = by_text.alike_by AND suspects.day >= by_text.day
+    WHERE by_bill.near > 1
 ),
 
 -- Who has a claim within 30 days of a day has there his first or his last one of some 31 days, and at most six such.
@@ -283,7 +211,10 @@ SELECT
         named.expected_a_day * named.near_days,
         if(
             named.far_days > named.least_far_days,
-            named.far_patients * named.near_days / named.far_days,
+            greatest(
+                named.far_patients * named.near_days / named.far_days,
+                named.far_with_text * named.near_days / named.far_days - named.near_at_other_amounts
+            ),
             0
         )
     ) AS clone_expected,

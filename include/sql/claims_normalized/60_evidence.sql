@@ -30,6 +30,7 @@ compared AS (
         price.price_n,
         exp(price.ln_middle) AS price_median,
         price.ln_spread AS price_ln_spread,
+        price.ln_misfit AS price_ln_misfit,
         -- Peers of other INA-CBGs (price_level 3 and 4) bring what their care costs, and say nothing about this price.
         if(price.price_level <= 2, care.ln_price - price.ln_middle, NULL) AS price_ln_ratio,
         if(price.price_level <= 2, coalesce(own_tariffs.ln_own, 0), 0) AS own_ln_ratio,
@@ -191,7 +192,9 @@ SELECT
     greatest(
         if(
             bill_ln_ratio > 0.01,
-            bill_ln_ratio * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1) / sqrt(price_ln_spread ** 2 + 0.05 ** 2),
+            bill_ln_ratio
+            * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1)
+            / sqrt(price_ln_spread ** 2 + price_ln_misfit ** 2 + 0.05 ** 2),
             0
         ),
         if(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -27,12 +28,14 @@ def scored_year(folder: Path, config: GeneratorConfig, sundays: int = 0) -> pd.D
     if sundays:
         sample = replace(sample, visits=with_sundays(sample.visits, sundays))
     write(sample, folder / "raw", "parquet", folder / "labels.parquet")
-    claims = scored(
-        Settings(
-            _env_file=None, CLAIMS_INSTANCE_DIR=folder / "instance", CLAIMS_RAW_DIR=folder / "raw",
-            CLAIMS_PATIENT_KEY_SECRET="a-secret-for-the-tests",
-        )
+    settings = Settings(
+        _env_file=None, CLAIMS_INSTANCE_DIR=folder / "instance", CLAIMS_RAW_DIR=folder / "raw",
+        CLAIMS_PATIENT_KEY_SECRET="a-secret-for-the-tests",
     )  # fmt: skip
+    claims = scored(settings)
+    with duckdb.connect(settings.warehouse, read_only=True) as warehouse:
+        misfits = warehouse.sql("SELECT claim_id, price_ln_misfit FROM evidence").df()
+    claims["price_ln_misfit"] = misfits.set_index("claim_id")["price_ln_misfit"]
     (visits,) = (folder / "raw").glob("*fkrtl*")
     (diagnoses,) = (folder / "raw").glob("*diagnosissekunder*")
     claims["discharge_status"] = pq.read_table(visits).to_pandas().set_index("FKL02")["FKL14"]
@@ -91,7 +94,7 @@ def deviations_above(night: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     usual = night["price_median"] * np.exp(night["own_ln_ratio"]) + night["topup_amount"]
     above = np.log(night["amount_claimed"] / usual)
     half = np.where(tariff.abs() <= 0.01, 0.5, 1)
-    by_peers = above * half / np.hypot(night["price_ln_spread"], 0.05)
+    by_peers = above * half / np.hypot(np.hypot(night["price_ln_spread"], night["price_ln_misfit"]), 0.05)
     by_tariff = tariff / np.hypot(np.where(wide, 0, night["price_ln_spread"]), 0.05)
     return by_peers.where((above > 0.01) & ~wide), by_tariff.where(tariff > 0.01)
 

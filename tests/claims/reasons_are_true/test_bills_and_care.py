@@ -11,6 +11,7 @@ import pytest
 
 from tests.claims.reasons_are_true.figures import (
     above_words,
+    days,
     deviations_above,
     told,
     with_reason,
@@ -171,6 +172,12 @@ def test_severity_as_unlikely_as_said(night: pd.DataFrame) -> None:
         counted = up_to[(up_to["base"] == own["base"]) & ((up_to["los"] <= own["los"]) | (not usual_exit[row.name]))]
         alike = (counted["severity_level"] >= row["severity_level"]).sum()
         assert (figures["severity_alike"], figures["severity_n"]) == (alike, len(counted))
-        assert (f" ({alike:,} of {len(counted):,} with " in said) == (len(counted) >= 10)
+        within = f"LOS ≤{days(row['los'])} and " if usual_exit[row.name] else ""
+        assert (f" (recorded: {alike:,} of {len(counted):,} with {within}" in said) == (len(counted) >= 30)
+        in_indonesian = next(reason["text_id"] for reason in row["reasons"] if reason["code"] == "upcoding")
+        assert "dengan tanpa" not in in_indonesian
+        counts = f" (tercatat {alike:,} dari {len(counted):,} ".replace(",", ".")
+        assert (counts in in_indonesian) == (len(counted) >= 30)
+        assert ("dengan LOS ≤" in in_indonesian) == (len(counted) >= 30 and usual_exit[row.name])
         checked += 1
     assert checked > 20

@@ -5,7 +5,7 @@ WITH described AS (
     SELECT
         *,
         if(upcoding_by = 'severity', 'severity', 'dearer_code') AS its_habit,
-        severity_n >= 10 AS countable -- fewer say nothing
+        severity_n >= 30 AS countable -- fewer say little
     FROM suspects
     WHERE surprise_upcoding >= $reason_from
 )
@@ -39,11 +39,15 @@ SELECT
                 || if(
                     countable,
                     format(
-                        ' (tercatat {} dari {} dengan {}{})',
+                        ' (tercatat {} dari {}{}{} diagnosis sekunder)',
                         count_id(severity_alike),
                         count_id(severity_n),
-                        if(usual_exit, format('LOS ≤{} hari dan ', los), ''),
-                        if(comorbidity_count = 0, 'tanpa', '≤' || comorbidity_count) || ' diagnosis sekunder'
+                        if(usual_exit, format(' dengan LOS ≤{} hari dan', los), ''),
+                        CASE
+                            WHEN comorbidity_count = 0 THEN ' tanpa'
+                            WHEN usual_exit THEN ' ≤' || comorbidity_count
+                            ELSE ' dengan ≤' || comorbidity_count
+                        END
                     ),
                     ''
                 )
@@ -82,7 +86,7 @@ SELECT
                 || if(
                     countable,
                     format(
-                        ' ({} of {} with {}{} {})',
+                        ' (recorded: {} of {} with {}{})',
                         count_en(severity_alike),
                         count_en(severity_n),
                         if(usual_exit, format('LOS ≤{} and ', days_en(los)), ''),
@@ -94,8 +98,7 @@ SELECT
                                 comorbidity_count,
                                 plural_en(comorbidity_count, 'diagnosis', 'diagnoses')
                             )
-                        ),
-                        plural_en(severity_alike, 'is', 'are')
+                        )
                     ),
                     ''
                 )
