@@ -43,26 +43,25 @@ def available(settings: Settings, *, log_missing: bool = True) -> Channels:
     """
     senders: dict[str, Callable[[Alert], None]] = {}
     found: dict[str, Any] = {}
-    all_known = True
     for conn_id in (SMTP_CONNECTION, SLACK_CONNECTION):
         try:
             found[conn_id] = _connection(conn_id)
         except _UnreachableError:
             log.exception("connection %s cannot be looked up", conn_id)
-            found[conn_id], all_known = None, False
+    smtp, slack = found.get(SMTP_CONNECTION), found.get(SLACK_CONNECTION)
     level = logging.INFO if log_missing else logging.DEBUG
     recipients = settings.alert_recipients
     if not recipients:
         log.log(level, "CLAIMS_ALERT_EMAILS is empty: no e-mail is sent")
-    elif (smtp := found[SMTP_CONNECTION]) is None:
-        log.log(level, "there is no connection %s: no e-mail is sent", SMTP_CONNECTION)
-    else:
+    elif smtp is not None:
         senders["email"] = lambda alert: _send_email(smtp, recipients, alert)
-    if (slack := found[SLACK_CONNECTION]) is None:
-        log.log(level, "there is no connection %s: nothing is sent to Slack", SLACK_CONNECTION)
-    else:
+    elif SMTP_CONNECTION in found:
+        log.log(level, "there is no connection %s: no e-mail is sent", SMTP_CONNECTION)
+    if slack is not None:
         senders["slack"] = lambda alert: _send_to_slack(slack, alert)
-    return Channels(senders, all_known)
+    elif SLACK_CONNECTION in found:
+        log.log(level, "there is no connection %s: nothing is sent to Slack", SLACK_CONNECTION)
+    return Channels(senders, all_known=len(found) == 2)
 
 
 def send_all(channels: dict[str, Callable[[Alert], None]], alert: Alert) -> dict[str, bool | None]:

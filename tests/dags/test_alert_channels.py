@@ -131,6 +131,7 @@ def test_a_channel_that_cannot_be_looked_up_is_not_taken_for_none(tmp_path: Path
     """The API server is down: a night that nobody was told of must not count as told."""
     result, log = tell(tmp_path, "unreachable")
     assert "connection slack_default cannot be looked up" in log
+    assert "there is no connection" not in log
     assert log.count("[GAGAL] Skor risiko klaim") == 1
     assert "told" not in [event[0] for event in result["events"]]
 
