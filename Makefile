@@ -26,7 +26,8 @@ down: ## Stop everything, also what a killed `make run` or `make up` left behind
 status: ## Say what is running
 	@if [ -x $(PY) ]; then $(LOCAL) status; else echo 'Nothing is running.'; fi
 
-test: lint types ## Check style, SQL and types, and run the tests
+test: ## Check style, SQL and types, and run the tests
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint types # each keeps one core busy
 	@$(PY) -m pytest --numprocesses=2 --dist=loadfile
 
 e2e: setup ## Run all end-to-end tests, and what else `make test` leaves out (half an hour or more)

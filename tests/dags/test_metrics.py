@@ -173,7 +173,10 @@ def test_nothing_is_sent_when_the_switch_is_off(sink: socket.socket, tmp_path: P
     assert received(sink) == []
 
 
-@pytest.mark.parametrize("wrong", [{"STATSD_HOST": "no-such-host.invalid"}, {"STATSD_PORT": "none"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [pytest.param({"STATSD_HOST": "no-such-host.invalid"}, marks=pytest.mark.e2e_slow), {"STATSD_PORT": "none"}],
+)
 def test_a_metric_that_cannot_be_sent_fails_no_task(wrong: dict[str, str], tmp_path: Path) -> None:
     said = run_tasks(tmp_path, {"STATSD_ON": "True", "STATSD_HOST": "127.0.0.1"} | wrong)
     assert said.splitlines()[-1] == "AirflowFailException", "all four calls were made, only the failed QC fails"

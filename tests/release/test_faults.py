@@ -65,7 +65,7 @@ def test_each_fault(
     assert wrong == [], "\n" + "\n".join(wrong)
 
 
-@pytest.mark.parametrize("name", ["publish", "restore"])
+@pytest.mark.parametrize("name", [pytest.param("publish", marks=pytest.mark.slow), "restore"])
 def test_each_fault_of_python_alone(tmp_path: Path, candidates: Candidates, name: str) -> None:
     """What is left of the test above on a machine without seccomp."""
     _, wrong = sweep(tmp_path, SCENARIOS[name], candidates, seccomp=False, every=5)

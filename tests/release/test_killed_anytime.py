@@ -132,7 +132,7 @@ class Victim:
         self.store.rollback(self.good, reason="back again", who="ops")
 
 
-@pytest.mark.parametrize("kills", [30, pytest.param(KILLS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [12, pytest.param(KILLS, marks=pytest.mark.slow)])
 def test_killed_at_random_times(tmp_path: Path, capsys: pytest.CaptureFixture[str], kills: int) -> None:
     def work(worker: int) -> Victim:
         victim = Victim(tmp_path / f"worker{worker}", SEED + worker)

@@ -17,7 +17,7 @@ from ml.release import ReleaseStore
 from tests.release import processes
 from tests.release.conftest import ROWS, Publish
 
-SWITCHES = (60, pytest.param(200, marks=pytest.mark.slow))
+SWITCHES = (30, pytest.param(200, marks=pytest.mark.slow))
 
 Sample = tuple[str, int]
 """What a reader saw: the model's name, which is another for each release, and a digest of all rows and columns."""

@@ -24,6 +24,9 @@ PACKAGE = PROJECT_ROOT / "include" / "ml"
 FSYNCS = list(without_each_fsync(PACKAGE))
 MUTATIONS = [*FSYNCS, *BY_HAND]
 SLOW = {
+    "release/build.py: seal without fsync_folder(folder)",
+    "link removed before it is made",
+    "switch before intent",
     "release/durable.py: remove_link without fsync_folder(link.parent)",
     "release/build.py: seal without fsync_file(path)",
     "two ancestors kept",
