@@ -123,12 +123,14 @@ def combine(surprises: Surprises, ruleset: Ruleset, anomaly_score: Array, excess
     powers_of_ten = np.log10(np.fmax(excess_amount, least) / least)  # fmax passes over missing money
     with_context = with_context + limits["money_share"] * np.minimum(powers_of_ten, limits["money_span"])
     half = limits["half_at"]
+    typologies = _to_unit(total, half)
     return ChannelScores(
         surprises=surprises,
         anomaly_score=anomaly_score,
         anomaly=_to_unit(surprises.get(ANOMALY, none), half),
-        typologies=_to_unit(total, half),
-        risk=_to_unit(with_context, half),
+        typologies=typologies,
+        # A quotient's last digit may fall where its parts rise by less.
+        risk=np.maximum(_to_unit(with_context, half), typologies),
     )
 
 
