@@ -232,6 +232,77 @@ def test_a_claim_of_each_other_patient_is_named(compared: Callable[..., Claims])
     assert rest == [claim_id(950), claim_id(951)]
 
 
+def at_odd_amounts(numbers: range, *, at: int = 8187, tariff: str = "2500000", amount: str = "2572749") -> Rows:
+    """Stays of one day with different procedures and diagnoses, all billed so much."""
+    return [
+        claim(
+            n, FKL02=claim_id(n, at), FKL18=f"J1{n % 10}9", FKL30=f"{n} - something of its own", FKL32=tariff,
+            FKL47=amount, FKL03="2022-09-10", FKL04="2022-09-13",
+        )
+        for n in numbers
+    ]  # fmt: skip
+
+
+def test_an_odd_amount_is_enough(compared: Callable[..., Claims]) -> None:
+    copies = at_odd_amounts(range(900, 905))
+    claims = compared([*crowd(), *copies])
+    odd = claims[claim_id(900)]
+    assert (odd["clone_by_amount"], odd["clone_count"]) == (True, 4)
+    assert odd["clone_of"] == [claim_id(n) for n in range(901, 905)]
+    days = (date(2022, 9, 10) - date(2022, 1, 1)).days + 1
+    # On the file's last day, so within the month before.
+    assert odd["clone_expected"] == pytest.approx(5 * 31 / days * 0.5 / 10), "nobody else is off the tariff"
+    assert odd["evidence_clone"] > _deviance(4, odd["clone_expected"]) > 10
+    assert {row["clone_by_amount"] for key, row in claims.items() if row["amount_claimed"] == 2_500_000} == {None}
+
+
+@pytest.mark.parametrize("tariff", ["2572749", "0"], ids=["at the tariff", "without a tariff"])
+def test_an_amount_that_may_be_the_tariff_says_nothing(compared: Callable[..., Claims], tariff: str) -> None:
+    claims = compared([*crowd(), *at_odd_amounts(range(900, 905), tariff=tariff)])
+    assert {row["evidence_clone"] for row in claims.values()} == {0}
+
+
+def test_other_bills_off_the_tariff_lead_to_expect_some_at_that_amount(compared: Callable[..., Claims]) -> None:
+    """Elsewhere five of fifteen are at that amount, and within a month of the five here two more at others."""
+    copies = at_odd_amounts(range(900, 905))
+    here = [*at_odd_amounts(range(910, 912), amount="2611111")]
+    elsewhere = [
+        *at_odd_amounts(range(700, 705), at=8188),
+        *(bill for n in range(710, 720) for bill in at_odd_amounts(range(n, n + 1), at=8189, amount=f"27{n}333")),
+    ]
+    odd = compared([*crowd(), *copies, *here, *elsewhere])[claim_id(900)]
+    days = (date(2022, 9, 10) - date(2022, 1, 1)).days + 1
+    assert odd["clone_count"] == 4
+    assert odd["clone_expected"] == pytest.approx(7 * 31 / days * (5 + 0.5) / (15 + 10))
+
+
+@pytest.mark.parametrize(("share", "weight"), [(0.08, 1.0), (0.15, 0.5), (0.25, 0.0)])
+def test_a_price_list_of_its_own_is_no_odd_amount(compared: Callable[..., Claims], share: float, weight: float) -> None:
+    """Of 200 stays so many are of five INA-CBGs off their tariffs, each billed alike in January, May and September."""
+    listed = [
+        claim(
+            1000 + n, FKL02=claim_id(1000 + n, 9999), FKL19=f"K-4-{10 + n % 5}-I", FKL30=f"{n} - of its own",
+            FKL47=f"{2_711_111 + n % 5}", FKL03=f"2022-0{1 + 4 * (n // 5 % 3)}-03",
+            FKL04=f"2022-0{1 + 4 * (n // 5 % 3)}-05",
+        )
+        for n in range(round(200 * share))
+    ]  # fmt: skip
+    copies = at_odd_amounts(range(900, 905), at=9999)
+    rest = [
+        claim(2000 + n, FKL02=claim_id(2000 + n, 9999), FKL30=f"{n} - else", FKL19="M-1-50-I")
+        for n in range(200 - len(listed) - len(copies))
+    ]
+    odd = compared([*crowd(), *listed, *copies, *rest])[claim_id(900, 9999)]
+    if weight == 0:
+        assert (odd["clone_by_amount"], odd["evidence_clone"]) == (None, 0)
+    else:
+        assert odd["clone_by_amount"]
+        own = weight * _deviance(4, odd["clone_expected"])
+        habit = math.log((5 - 1 + 2) / (odd["habit_expected"] + 2)) if weight == 1 else 0
+        assert (own > 10) == (weight == 1), "shows the pattern"
+        assert odd["evidence_clone"] == pytest.approx(own + 1.5 * habit)
+
+
 def _deviance(count: int, expected: float) -> float:
     """Of a negative binomial of shape 10."""
     return count * math.log(count / expected) - (count + 10) * math.log((count + 10) / (expected + 10))

@@ -357,6 +357,20 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "within 30 days (claims {others}); 0.021 would be expected; at this facility 4 clones (far above what is "
         "expected) where 1.0 would be expected",
     ),
+    "cloned claims with texts of their own": (
+        [
+            claim(n, FKL30=f"{n} - of its own", FKL47="2572749", FKL03="2022-09-10", FKL04="2022-09-13")
+            for n in range(900, 904)
+        ],
+        [900, 901, 902, 903],
+        "clone",
+        "3 pasien lain di faskes ini ditagih dengan jumlah yang persis sama (A-4-14-I, Rp2.572.749, bukan tarifnya) "
+        "dalam 30 hari (klaim {others}); wajarnya 0,025; di faskes ini 4 klaim kembar (jauh di atas wajarnya), "
+        "wajarnya 1,0",
+        "3 other patients at this facility were billed exactly the same amount (A-4-14-I, Rp2,572,749, off its tariff) "
+        "within 30 days (claims {others}); 0.025 would be expected; at this facility 4 clones (far above what is "
+        "expected) where 1.0 would be expected",
+    ),
 }
 
 

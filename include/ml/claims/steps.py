@@ -37,6 +37,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/59_single_visits.sql",
     ],
     "weigh_evidence": [
+        "claims_normalized/60_own_prices.sql",
         "claims_normalized/60_evidence.sql",
         "claims_normalized/65_bill_peers.sql",
         "claims_normalized/68_dearer_codes.sql",

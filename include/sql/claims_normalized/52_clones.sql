@@ -1,13 +1,13 @@
 -- Cloned claims: the same care at the same amount, billed by one facility for several patients within a month.
 -- Grain: one row per claim that has such others. clone_count: other patients' claims admitted up to 30 days before or
--- after with the same INA-CBG, diagnoses, procedures and amount; clone_of: one claim id each of up to four of those
--- patients.
+-- after with the same INA-CBG, diagnoses, procedures and amount; clone_by_amount: with the same INA-CBG and amount, off
+-- its tariff, where that tells more; clone_of: one claim id each of up to four of those patients.
 -- clone_expected: what other facilities lead one to expect (52_alike_bills.sql), and at least as many as the facility
 -- itself bills alike further away: a batch of clones is a burst, the control visits of a specialist house are steady,
 -- and so is a coder with fixed texts. And at least as many as it bills there with that care at any amount, without
 -- those that stand near at other amounts: a tariff may change (docs/adr/0038).
--- clone_weight (0..1) falls from 0.8 on of what other facilities lead one to expect, so that a day more of claims makes
--- no leap.
+-- clone_deviance, in nats: of a count above what is expected, of a gamma-Poisson mixture of shape 10 (negative
+-- binomial): seasons, campaigns make a facility's months differ by a third. Times the weight of 52_alike_bills.sql.
 CREATE OR REPLACE TABLE clones AS
 WITH followed AS ( -- where any two patients are within a month, two that follow each other are
     SELECT
@@ -183,6 +183,7 @@ named AS (
 pairs AS (
     SELECT
         claim_id,
+        bill,
         patient,
         unnest(near_claims) AS near
     FROM named
@@ -191,35 +192,58 @@ pairs AS (
 others AS (
     SELECT
         pairs.claim_id,
+        pairs.bill,
         min(pairs.near.claim_id) AS other
     FROM pairs
     WHERE pairs.near.patient <> pairs.patient
-    GROUP BY pairs.claim_id, pairs.near.patient
+    GROUP BY pairs.claim_id, pairs.bill, pairs.near.patient
 ),
 
 first_others AS (
     SELECT
         claim_id,
+        bill,
         min(other, 4) AS clone_of
     FROM others
-    GROUP BY claim_id
+    GROUP BY claim_id, bill
+),
+
+told AS (
+    SELECT
+        named.claim_id,
+        named.by_amount,
+        first_others.clone_of,
+        named.near_patients::INTEGER AS clone_count,
+        greatest(
+            named.expected_a_day * named.near_days,
+            if(
+                named.far_days > named.least_far_days,
+                greatest(
+                    named.far_patients * named.near_days / named.far_days,
+                    named.far_with_text * named.near_days / named.far_days - named.near_at_other_amounts
+                ),
+                0
+            )
+        ) AS clone_expected,
+        if(
+            clone_count > clone_expected,
+            named.weight
+            * (
+                clone_count * ln(clone_count / clone_expected)
+                - (clone_count + 10) * ln((clone_count + 10) / (clone_expected + 10))
+            ),
+            0
+        ) AS clone_deviance
+    FROM named
+    INNER JOIN first_others ON named.claim_id = first_others.claim_id AND named.bill = first_others.bill
 )
 
 SELECT
-    named.claim_id,
-    greatest(
-        named.expected_a_day * named.near_days,
-        if(
-            named.far_days > named.least_far_days,
-            greatest(
-                named.far_patients * named.near_days / named.far_days,
-                named.far_with_text * named.near_days / named.far_days - named.near_at_other_amounts
-            ),
-            0
-        )
-    ) AS clone_expected,
-    named.near_patients::INTEGER AS clone_count,
-    first_others.clone_of,
-    least(5 * (1 - named.expected_a_month), 1) AS clone_weight
-FROM named
-INNER JOIN first_others ON named.claim_id = first_others.claim_id
+    claim_id,
+    by_amount AS clone_by_amount,
+    clone_count,
+    clone_of,
+    clone_expected,
+    clone_deviance
+FROM told
+QUALIFY row_number() OVER (PARTITION BY claim_id ORDER BY clone_deviance DESC, by_amount ASC) = 1

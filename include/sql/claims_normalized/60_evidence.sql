@@ -2,28 +2,7 @@
 -- 0 where there is nothing. Beside it the figures themselves, for reasons. Grain: one row per claim.
 -- own_<channel> is before the provider's habits are counted in (70_provider_habits.sql).
 CREATE OR REPLACE TABLE evidence AS
-WITH own_tariffs AS ( -- how far above its peers a facility's bills usually are where they are exactly its tariff
-    SELECT
-        care.facility_key,
-        care.service_type,
-        greatest(median(care.ln_price - price.ln_middle), 0) AS ln_own
-    FROM care
-    INNER JOIN price_peers AS price
-        ON
-            care.service_type = price.service_type
-            AND care.inacbg_code = price.inacbg_code
-            AND care.severity_group = price.severity_group
-            AND care.facility_class = price.facility_class
-            AND care.ward_class IS NOT DISTINCT FROM price.ward_class
-            AND care.tariff_region IS NOT DISTINCT FROM price.tariff_region
-    WHERE
-        price.price_level <= 2
-        AND abs(ln(greatest(care.amount_claimed, 1) / nullif(care.inacbg_tariff + care.topup_amount, 0))) <= 0.01
-    GROUP BY care.facility_key, care.service_type
-    HAVING count(*) >= 10
-),
-
-compared AS (
+WITH compared AS (
     SELECT
         care.*,
         price.price_level,
@@ -33,7 +12,7 @@ compared AS (
         price.ln_misfit AS price_ln_misfit,
         -- Peers of other INA-CBGs (price_level 3 and 4) bring what their care costs, and say nothing about this price.
         if(price.price_level <= 2, care.ln_price - price.ln_middle, NULL) AS price_ln_ratio,
-        if(price.price_level <= 2, coalesce(own_tariffs.ln_own, 0), 0) AS own_ln_ratio,
+        if(price.price_level <= 2, coalesce(own_prices.ln_own, 0), 0) AS own_ln_ratio,
         if(
             price.price_level <= 2,
             ln(greatest(care.amount_claimed, 1) / (exp(price.ln_middle + own_ln_ratio) + care.topup_amount)),
@@ -47,6 +26,7 @@ compared AS (
             care.inacbg_tariff
         ) AS tariff,
         ln(greatest(care.amount_claimed, 1) / (tariff + care.topup_amount)) AS tariff_ln_ratio,
+        coalesce(own_prices.ln_factor, 0) AS own_tariff_ln_ratio,
         stay.stay_level,
         stay.stay_n,
         stay.stay_as_short,
@@ -98,10 +78,11 @@ compared AS (
         overlapping.overlap_alike,
         overlapping.overlap_n,
         overlapping.overlap_share,
+        clones.clone_by_amount,
         clones.clone_count,
         clones.clone_of,
-        clones.clone_weight,
         clones.clone_expected,
+        clones.clone_deviance,
         single_visits.single_alike,
         single_visits.single_n,
         single_visits.single_share,
@@ -122,8 +103,8 @@ compared AS (
             AND care.facility_class = price.facility_class
             AND care.ward_class IS NOT DISTINCT FROM price.ward_class
             AND care.tariff_region IS NOT DISTINCT FROM price.tariff_region
-    LEFT JOIN own_tariffs
-        ON care.facility_key = own_tariffs.facility_key AND care.service_type = own_tariffs.service_type
+    LEFT JOIN own_prices
+        ON care.facility_key = own_prices.facility_key AND care.service_type = own_prices.service_type
     LEFT JOIN stay_peers AS stay
         ON
             care.service_type = 'RITL'
@@ -158,15 +139,41 @@ compared AS (
             care.inacbg_code = counts.inacbg_code
             AND care.comorbidity_count = counts.comorbidity_count
             AND care.procedure_count = counts.procedure_count
+),
+
+-- The peers' standard deviations above their median price and the claim's own top-ups, or above its own tariff and
+-- these; and as many below. Less than 1% is rounding or the price list, no deviation. Within honest peers prices hardly
+-- spread: 5% is the least that counts as one. A bill at exactly its own tariff says less, by half: a tariff beyond the
+-- peers' may be raised along, but more often the facility has another one. What the facility usually bills above either
+-- (60_own_prices.sql) is taken off before.
+deviating AS (
+    SELECT
+        *, -- noqa: AM04
+        tariff_ln_ratio - own_tariff_ln_ratio AS off_tariff,
+        if(
+            abs(bill_ln_ratio) > 0.01,
+            bill_ln_ratio
+            * if(abs(off_tariff) <= 0.01, 0.5, 1)
+            / sqrt(price_ln_spread ** 2 + price_ln_misfit ** 2 + 0.05 ** 2),
+            0
+        ) AS from_peers,
+        if(
+            abs(off_tariff) > 0.01,
+            off_tariff / sqrt(if(price_level <= 2, price_ln_spread, 0) ** 2 + 0.05 ** 2),
+            0
+        ) AS from_tariff,
+        greatest(from_peers, from_tariff) AS deviations,
+        greatest(-from_peers, -from_tariff) AS deviations_below
+    FROM compared
 )
 
 SELECT
     -- What only the comparisons needed of care stays there.
     * EXCLUDE ( -- noqa: AM04
         patient_key, admission_date, discharge_date, los, severity_group, inacbg_group,
-        ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_weight,
+        ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_deviance,
         single_weight, inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
-        care_digest, ln_price, had_before
+        care_digest, ln_price, had_before, off_tariff, from_peers, from_tariff, deviations, deviations_below
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; against peers of other
     -- INA-CBGs the tariff alone says it, if there is one. Unusual top-ups (46_topup_peers.sql) would not have been
@@ -177,36 +184,18 @@ SELECT
         ELSE
             amount_claimed
             - coalesce(
-                least(if(price_level <= 2, price_median * exp(own_ln_ratio), NULL), tariff),
+                least(if(price_level <= 2, price_median * exp(own_ln_ratio), NULL), tariff * exp(own_tariff_ln_ratio)),
                 amount_claimed - topup_amount
             )
             - (topup_amount - coalesce(unusual_topups, 0))
     END AS above_usual,
     if(above_usual > 0.01 * amount_claimed, above_usual, 0)::BIGINT AS excess_amount,
-    -- The peers' standard deviations above their median price and the claim's own top-ups, or above its own tariff and
-    -- these; beyond 5 only by the logarithm, as 20 are hardly odder (docs/adr/0031). Less than 1% is rounding or the
-    -- price list, no deviation. Within honest peers prices hardly spread: 5% is the least that counts as one. A bill at
-    -- exactly its own tariff says less, by half: a tariff beyond the peers' may be raised along, but more often the
-    -- facility has another one; by how much its bills at their tariff usually differ is taken off before. (greatest()
-    -- passes over NULL.)
-    greatest(
-        if(
-            bill_ln_ratio > 0.01,
-            bill_ln_ratio
-            * if(abs(tariff_ln_ratio) <= 0.01, 0.5, 1)
-            / sqrt(price_ln_spread ** 2 + price_ln_misfit ** 2 + 0.05 ** 2),
-            0
-        ),
-        if(
-            tariff_ln_ratio > 0.01,
-            tariff_ln_ratio / sqrt(if(price_level <= 2, price_ln_spread, 0) ** 2 + 0.05 ** 2),
-            0
-        )
-    ) AS deviations_above,
-    least(deviations_above, 5) + ln(greatest(deviations_above - 4, 1)) AS own_inflated_bill,
+    -- Beyond 5 deviations only by the logarithm, as 20 are hardly odder (docs/adr/0031).
+    greatest(least(deviations, 5) + ln(greatest(deviations - 4, 1)), 0) AS own_inflated_bill,
+    greatest(least(deviations_below, 5) + ln(greatest(deviations_below - 4, 1)), 0) AS own_low_bill,
     -- Shows the pattern, from one deviation on, as raising bills a little is a habit, too; not where only the tariff is
     -- another one, which all claims of such a facility have.
-    own_inflated_bill > 1 AND coalesce(tariff_ln_ratio > 0.01, TRUE) AS inflated_bill,
+    own_inflated_bill > 1 AND coalesce(off_tariff > 0.01, TRUE) AS inflated_bill,
     -- Beyond 1 in 150 a short stay is not odder but a different case.
     CASE WHEN los_share_low IS NOT NULL THEN least(-ln(los_share_low), 5) ELSE 0 END AS own_short_stay,
     CASE WHEN severity_level >= 2 THEN coalesce(-ln(severity_share), 0) ELSE 0 END AS own_severity,
@@ -230,19 +219,7 @@ SELECT
         ELSE 0
     END AS own_fragmentation,
     coalesce(-ln(overlap_share), 0) AS own_overlap,
-    -- Deviance of a count above what is expected, of a gamma-Poisson mixture of shape 10 (negative binomial): seasons,
-    -- campaigns make a facility's months differ by a third. Half of it where the patient had that care before: who are
-    -- followed up together are billed alike (docs/adr/0027).
-    CASE
-        WHEN clone_count > clone_expected
-            THEN
-                clone_weight
-                * if(had_before, 0.5, 1)
-                * (
-                    clone_count * ln(clone_count / clone_expected)
-                    - (clone_count + 10) * ln((clone_count + 10) / (clone_expected + 10))
-                )
-        ELSE 0
-    END AS own_clone,
+    -- Half of it where the patient had that care before: who are followed up together are billed alike (docs/adr/0027).
+    coalesce(if(had_before, 0.5, 1) * clone_deviance, 0) AS own_clone,
     coalesce(-single_weight * ln(single_share), 0) AS own_single_visit
-FROM compared
+FROM deviating

@@ -17,6 +17,7 @@ WITH known AS (
         bill_peers.bill_as_far,
         bill_peers.bill_n,
         bill_peers.bill_share,
+        bill_peers.bill_chance,
         habits.* EXCLUDE (facility_key, claims), -- noqa: RF02
         ln((habits.observed_severity - (evidence.severity_level - 1) + 10) / (habits.expected_severity + 10))
             AS habit_severity,
@@ -126,8 +127,10 @@ told AS (
         END AS upcoding_by,
         coalesce(week_evidence > repeat_weight * own_repeat + repeat_habit, FALSE) AS by_week,
         -- How far above, half a nat for a deviation, and how usual that is; the latter in part below two deviations, as
-        -- without slips in a price list a bill 2% above is rare, too.
-        bill_weight * coalesce(0.5 * own_inflated_bill - ln(bill_share) * least(own_inflated_bill / 2, 1), 0)
+        -- without slips in a price list a bill 2% above is rare, too. So much of it as is not by chance.
+        bill_weight
+        * (1 - coalesce(bill_chance, 0))
+        * coalesce(0.5 * own_inflated_bill - ln(bill_share) * least(own_inflated_bill / 2, 1), 0)
         + from_inflated_bill AS evidence_inflated_bill,
         own_short_stay + from_short_stay AS evidence_short_stay,
         own_topup + from_topup AS evidence_topup,

@@ -27,16 +27,19 @@ def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
         return int((min(ends[1], last) - max(ends[0], first)) // np.timedelta64(1, "D")) + 1
 
     for row, figures in with_reason(night, "clone"):
-        treated = night[
-            (night["inacbg_code"] == row["inacbg_code"]) & (night["primary_diagnosis"] == row["primary_diagnosis"])
-        ]
-        alike = treated[
-            (treated["procedure_codes"] == row["procedure_codes"]) & (treated["secondary"] == row["secondary"])
-        ]
+        of_code = night[night["inacbg_code"] == row["inacbg_code"]]
+        if figures["by_amount"]:
+            treated = of_code[of_code["amount_claimed"] != of_code["inacbg_tariff"] + of_code["topup_amount"]]
+            text, alike = treated, treated[treated["amount_claimed"] == row["amount_claimed"]]
+        else:
+            treated = of_code[of_code["primary_diagnosis"] == row["primary_diagnosis"]]
+            text = alike = treated[
+                (treated["procedure_codes"] == row["procedure_codes"]) & (treated["secondary"] == row["secondary"])
+            ]
         own = treated["facility_key"] == row["facility_key"]
         own_alike = alike["facility_key"] == row["facility_key"]
         usual = ((~own_alike).sum() + 0.5) / ((~own).sum() + 10)
-        same = alike[own_alike & (alike["patient_key"] != row["patient_key"])]
+        same = text[(text["facility_key"] == row["facility_key"]) & (text["patient_key"] != row["patient_key"])]
         gaps = (same["admission_date"] - row["admission_date"]).map(lambda gap: abs(gap.days))
         at_this = same["amount_claimed"] == row["amount_claimed"]
         near = same[(gaps <= 30) & at_this]

@@ -5,31 +5,38 @@ SELECT
     surprise_clone AS strength,
     TRUE AS telling,
     format(
-        '{} pasien lain di faskes ini ditagih persis sama ({}, diagnosis, tindakan, {}) dalam 30 hari ({} {}); '
-        'wajarnya {}',
+        '{} pasien lain di faskes ini ditagih {} dalam 30 hari ({} {}); wajarnya {}',
         clone_count,
-        inacbg_code,
-        rupiah_id(amount_claimed),
+        format(
+            if(
+                clone_by_amount,
+                'dengan jumlah yang persis sama ({}, {}, bukan tarifnya)',
+                'persis sama ({}, diagnosis, tindakan, {})'
+            ),
+            inacbg_code,
+            rupiah_id(amount_claimed)
+        ),
         if(len(clone_of) > 3, 'antara lain klaim', 'klaim'),
         array_to_string(clone_of[1:3], ', '),
         translate(few_en(clone_expected), ',.', '.,')
     ) || habit_id('clone', habit_pattern, habit_observed, habit_expected) AS text_id,
     format(
-        '{} other {} at this facility {} billed exactly the same ({}, diagnoses, procedures, {}) within 30 days '
-        '({} {}); {} '
-        'would be expected',
+        '{} other {} at this facility {} billed exactly the same {} within 30 days ({} {}); {} would be expected',
         clone_count,
         plural_en(clone_count, 'patient', 'patients'),
         plural_en(clone_count, 'was', 'were'),
-        inacbg_code,
-        rupiah_en(amount_claimed),
+        format(
+            if(clone_by_amount, 'amount ({}, {}, off its tariff)', '({}, diagnoses, procedures, {})'),
+            inacbg_code,
+            rupiah_en(amount_claimed)
+        ),
         if(len(clone_of) > 3, 'among them claims', plural_en(len(clone_of), 'claim', 'claims')),
         array_to_string(clone_of[1:3], ', '),
         few_en(clone_expected)
     ) || habit_en('clone', habit_pattern, habit_observed, habit_expected) AS text_en,
     with_habit(
         json_object(
-            'inacbg_code', inacbg_code, 'clone_count', clone_count, 'clone_of', clone_of,
+            'inacbg_code', inacbg_code, 'by_amount', clone_by_amount, 'clone_count', clone_count, 'clone_of', clone_of,
             'clone_expected', clone_expected, 'amount_claimed', amount_claimed
         ),
         'clone', habit_pattern, habit_observed, habit_expected

@@ -31,7 +31,8 @@ WITH described AS (
         coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
         coalesce(amount_claimed = inacbg_tariff + topup_amount, FALSE) AS at_tariff,
         price_level <= 2 AND amount_claimed > 1.01 * usual AS against_peers,
-        above_tariff OR amount_claimed >= 1.1 * (price_median * exp(own_ln_ratio) + topup_amount) AS is_far
+        tariff_ln_ratio - own_tariff_ln_ratio > 0.01
+        OR amount_claimed >= 1.1 * (price_median * exp(own_ln_ratio) + topup_amount) AS is_far
     FROM suspects
     WHERE surprise_inflated_bill >= $reason_from
 ),
@@ -66,15 +67,25 @@ phrased AS (
             if(topup_amount > 0, format(' plus top-ups ({})', rupiah_en(usual)), '')
         ) AS by_peers_en,
         format(
-            'tarif INA-CBG-nya sendiri{} ({})',
+            'tarif INA-CBG-nya sendiri{} ({}{})',
             if(topup_amount > 0, ' dan top-up', ''),
-            rupiah_id(inacbg_tariff + topup_amount)
+            rupiah_id(inacbg_tariff + topup_amount),
+            if(
+                own_tariff_ln_ratio > 0.01,
+                '; tagihan faskes ini biasanya ' || above_id(exp(own_tariff_ln_ratio), 1) || 'tarifnya',
+                ''
+            )
         ) AS own_tariff_id,
         above_id(exp(tariff_ln_ratio), 1) || own_tariff_id AS by_tariff_id,
         format(
-            'its own INA-CBG tariff{} ({})',
+            'its own INA-CBG tariff{} ({}{})',
             if(topup_amount > 0, ' and top-ups', ''),
-            rupiah_en(inacbg_tariff + topup_amount)
+            rupiah_en(inacbg_tariff + topup_amount),
+            if(
+                own_tariff_ln_ratio > 0.01,
+                '; this facility usually bills ' || above_en(exp(own_tariff_ln_ratio), 1) || 'its tariff',
+                ''
+            )
         ) AS own_tariff_en,
         above_en(exp(tariff_ln_ratio), 1) || own_tariff_en AS by_tariff_en,
         -- Counted in standard deviations, not by the ratios told before.
@@ -129,7 +140,8 @@ SELECT
             'amount_claimed', amount_claimed, 'price_median', price_median, 'price_n', price_n,
             'price_level', price_level, 'inacbg_tariff', inacbg_tariff, 'topup_amount', topup_amount,
             'excess_amount', excess_amount,
-            'own_tariffs_ratio', exp(own_ln_ratio), 'bill_as_far', bill_as_far, 'bill_n', bill_n
+            'own_tariffs_ratio', exp(own_ln_ratio), 'own_factor', exp(own_tariff_ln_ratio),
+            'bill_as_far', bill_as_far, 'bill_n', bill_n
         ),
         'inflated_bill', habit_pattern, habit_observed, habit_expected
     ) AS figures
