@@ -48,6 +48,8 @@ ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "topup_code": (pa.string(), None),
     "topup_diagnosis": (pa.string(), None), "topup_procedure": (pa.string(), None),
     "own_ln_ratio": (pa.float64(), 0.0), "own_tariff_ln_ratio": (pa.float64(), 0.0), "usual_exit": (pa.bool_(), True),
+    "empty_alike": (pa.int32(), None), "empty_n": (pa.int32(), None), "empty_share": (pa.float64(), None),
+    "empty_weight": (pa.float64(), None),
     "topup_alike": (pa.int32(), None), "topup_n": (pa.int32(), None), "topup_code_amount": (pa.int64(), None),
     "topup_usual_amount": (pa.int64(), None), "topup_with_code": (pa.int32(), None),
     "repeat_after_days": (pa.int32(), None), "repeat_of": (pa.string(), None), "repeat_identical": (pa.bool_(), None),

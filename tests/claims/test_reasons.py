@@ -371,6 +371,15 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "within 30 days (claims {others}); 0.025 would be expected; at this facility 4 clones (far above what is "
         "expected) where 1.0 would be expected",
     ),
+    "a stay that never was": (
+        [claim(900, FKL30="")],
+        [900],
+        "short_stay",
+        "LOS 3 hari, ditagih penuh Rp2.500.000, tanpa tindakan dan tanpa diagnosis sekunder: hanya 1 dari 601 rawat inap "
+        "A-4-14-I seperti itu",
+        "LOS 3 days, billed in full Rp2,500,000, without a procedure or a secondary diagnosis: only 1 of 601 stays with "
+        "A-4-14-I is so",
+    ),
 }
 
 

@@ -19,6 +19,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/45_admission_peers.sql",
         "claims_normalized/46_topup_peers.sql",
         "claims_normalized/47_count_peers.sql",
+        "claims_normalized/47_empty_records.sql",
         "claims_normalized/48_day_price_peers.sql",
     ],
     "find_repeats": [

@@ -88,6 +88,10 @@ WITH compared AS (
         single_visits.single_share,
         single_visits.single_weight,
         care.ln_price - ln(greatest(care.los, 1)) - day_price.ln_middle AS day_price_ln_ratio,
+        empty_records.empty_alike,
+        empty_records.empty_n,
+        empty_records.empty_share,
+        empty_records.empty_weight,
         counts.comorbidity_share,
         counts.procedure_share,
         readmissions.readmission_after_days,
@@ -132,6 +136,7 @@ WITH compared AS (
     LEFT JOIN overlapping ON care.claim_id = overlapping.claim_id
     LEFT JOIN clones ON care.claim_id = clones.claim_id
     LEFT JOIN single_visits ON care.claim_id = single_visits.claim_id
+    LEFT JOIN empty_records ON care.claim_id = empty_records.claim_id
     LEFT JOIN readmissions ON care.claim_id = readmissions.claim_id
     INNER JOIN day_price_peers AS day_price ON care.inacbg_code = day_price.inacbg_code
     INNER JOIN count_peers AS counts
@@ -198,6 +203,8 @@ SELECT
     own_inflated_bill > 1 AND coalesce(off_tariff > 0.01, TRUE) AS inflated_bill,
     -- Beyond 1 in 150 a short stay is not odder but a different case.
     CASE WHEN los_share_low IS NOT NULL THEN least(-ln(los_share_low), 5) ELSE 0 END AS own_short_stay,
+    -- What one in seven has says nothing; each nat beyond counts one and a half, to 1 in 400 (docs/adr/0043).
+    coalesce(empty_weight * 1.5 * least(greatest(-ln(empty_share) - 2, 0), 4), 0) AS own_empty,
     CASE WHEN severity_level >= 2 THEN coalesce(-ln(severity_share), 0) ELSE 0 END AS own_severity,
     CASE
         WHEN admission_price_ratio > 1.1 THEN greatest(-ln(admission_share_of_usual), 0) * admission_oddness

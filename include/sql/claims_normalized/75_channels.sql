@@ -132,7 +132,7 @@ told AS (
         * (1 - coalesce(bill_chance, 0))
         * coalesce(0.5 * own_inflated_bill - ln(bill_share) * least(own_inflated_bill / 2, 1), 0)
         + from_inflated_bill AS evidence_inflated_bill,
-        own_short_stay + from_short_stay AS evidence_short_stay,
+        own_short_stay + own_empty + from_short_stay AS evidence_short_stay,
         own_topup + from_topup AS evidence_topup,
         own_fragmentation + from_fragmentation AS evidence_fragmentation,
         own_overlap + from_overlap AS evidence_overlap,

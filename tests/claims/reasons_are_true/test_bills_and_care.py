@@ -73,7 +73,8 @@ def test_stays_as_short_as_said(night: pd.DataFrame) -> None:
     stays = night[night["service_type"] == "RITL"]
     group = stays["inacbg_code"].str.split("-").str[:2].str.join("-") + stays["severity_group"]
     usual_exit = stays["discharge_status"] == stays["discharge_status"].mode()[0]
-    levels = set()
+    empty = (stays["procedure_count"] == 0) & (stays["comorbidity_count"] == 0)
+    levels, empties = set(), 0
     for row, figures in with_reason(night, "short_stay", most=500):
         alike = {
             1: (stays["inacbg_code"] == row["inacbg_code"]) & (stays["discharge_status"] == row["discharge_status"]),
@@ -83,15 +84,26 @@ def test_stays_as_short_as_said(night: pd.DataFrame) -> None:
         as_short = int((stays[alike]["los"] <= row["los"]).sum())
         assert (figures["stay_as_short"], figures["stay_n"]) == (as_short, alike.sum())
         said = told(row, "short_stay")
-        assert f"{as_short:,} of {alike.sum():,} similar stays" in said
-        assert ("discharged in the same way" in said) == (figures["stay_level"] == 1)
-        assert ("discharged as most are" in said) == (figures["stay_level"] > 1 and usual_exit[row.name])
-        assert ("only" in said) == (as_short <= 0.1 * alike.sum())
+        is_empty = "without a procedure or a secondary diagnosis" in said
+        if is_empty:
+            of_code = stays["inacbg_code"] == row["inacbg_code"]
+            as_empty = int((of_code & empty).sum())
+            assert empty[row.name]
+            assert f"only {as_empty:,} of {of_code.sum():,} stays with {row['inacbg_code']} " in said
+            assert as_empty <= 0.1 * of_code.sum()
+            empties += 1
+        else:
+            assert f"{as_short:,} of {alike.sum():,} similar stays" in said
+            assert ("only" in said) == (as_short <= 0.1 * alike.sum())
+        if f"{as_short:,} of {alike.sum():,} similar stays" in said:
+            assert ("discharged in the same way" in said) == (figures["stay_level"] == 1)
+            assert ("discharged as most are" in said) == (figures["stay_level"] > 1 and usual_exit[row.name])
         full = row["price_ln_ratio" if row["price_level"] <= 2 else "tariff_ln_ratio"]
         assert (row["price_level"] <= 2) == pd.notna(row["price_ln_ratio"])
         assert ("in full" in said) == (full > -0.05)
         levels.add(figures["stay_level"])
     assert len(levels) > 1
+    assert empties > 0
 
 
 def test_top_ups_as_rare_as_said(night: pd.DataFrame) -> None:

@@ -26,7 +26,9 @@ def test_whoever_is_risky_has_reasons_and_whoever_is_not_has_none(night: pd.Data
 
 def test_what_is_usual_is_told_only_where_it_is_the_strongest(night: pd.DataFrame) -> None:
     usual = {
-        "short_stay": lambda row, figures: row["los_share_low"] > 0.1,
+        "short_stay": lambda row, figures: (
+            row["los_share_low"] > 0.1 and not (row["empty_weight"] > 0 and row["empty_alike"] <= 0.1 * row["empty_n"])
+        ),
         "topup": lambda row, figures: figures["topup_alike"] > 0.1 * figures["topup_n"],
         "repeat": lambda row, figures: "repeat_n" in figures and row["repeat_share"] > 0.1,
         "fragmentation": lambda row, figures: row["fragment_share"] > 0.1,
