@@ -57,5 +57,7 @@ def test_where_nobody_writes_anything_down_it_says_nothing(
 
 
 def test_where_no_record_has_anything_none_is_empty(compared: Callable[..., Claims]) -> None:
-    claims = compared(empty_stays(range(0, 60)), [{"FKL02": claim_id(0), "FKL24": "E119", "FKL24A": "E11", "FKL24B": "x"}])
+    claims = compared(
+        empty_stays(range(0, 60)), [{"FKL02": claim_id(0), "FKL24": "E119", "FKL24A": "E11", "FKL24B": "x"}]
+    )
     assert {row["empty_share"] for row in claims.values()} == {None}

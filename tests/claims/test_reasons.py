@@ -375,10 +375,10 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [claim(900, FKL30="")],
         [900],
         "short_stay",
-        "LOS 3 hari, ditagih penuh Rp2.500.000, tanpa tindakan dan tanpa diagnosis sekunder: hanya 1 dari 601 rawat inap "
-        "A-4-14-I seperti itu",
-        "LOS 3 days, billed in full Rp2,500,000, without a procedure or a secondary diagnosis: only 1 of 601 stays with "
-        "A-4-14-I is so",
+        "LOS 3 hari, ditagih penuh Rp2.500.000, tanpa tindakan dan tanpa diagnosis sekunder: hanya 1 dari 601 rawat "
+        "inap A-4-14-I seperti itu",
+        "LOS 3 days, billed in full Rp2,500,000, without a procedure or a secondary diagnosis: only 1 of 601 stays "
+        "with A-4-14-I is so",
     ),
 }
 
