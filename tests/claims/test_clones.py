@@ -244,11 +244,11 @@ def at_odd_amounts(numbers: range, *, at: int = 8187, tariff: str = "2500000", a
 
 
 def test_an_odd_amount_is_enough(compared: Callable[..., Claims]) -> None:
-    copies = at_odd_amounts(range(900, 905))
+    copies = at_odd_amounts(range(900, 905), at=8191)
     claims = compared([*crowd(), *copies])
-    odd = claims[claim_id(900)]
+    odd = claims[claim_id(900, 8191)]
     assert (odd["clone_by_amount"], odd["clone_count"]) == (True, 4)
-    assert odd["clone_of"] == [claim_id(n) for n in range(901, 905)]
+    assert odd["clone_of"] == [claim_id(n, 8191) for n in range(901, 905)]
     days = (date(2022, 9, 10) - date(2022, 1, 1)).days + 1
     # On the file's last day, so within the month before.
     assert odd["clone_expected"] == pytest.approx(5 * 31 / days * 0.5 / 10), "nobody else is off the tariff"
@@ -274,6 +274,43 @@ def test_other_bills_off_the_tariff_lead_to_expect_some_at_that_amount(compared:
     days = (date(2022, 9, 10) - date(2022, 1, 1)).days + 1
     assert odd["clone_count"] == 4
     assert odd["clone_expected"] == pytest.approx(7 * 31 / days * (5 + 0.5) / (15 + 10))
+
+
+@pytest.mark.parametrize("before_the_end", [20, 45, 80])
+def test_a_price_rise_that_the_tariff_field_does_not_follow_is_no_batch(
+    compared: Callable[..., Claims], before_the_end: int
+) -> None:
+    """A hospital that bills one INA-CBG at its tariff every fifth day, and 6% more towards the end of the file."""
+    start = date(2022, 1, 1)
+    stays = [
+        claim(
+            1000 + n, FKL02=claim_id(1000 + n, 9999), FKL30=f"{9000 + n} - x", FKL03=f"{start + timedelta(5 * n)}",
+            FKL04=f"{start + timedelta(5 * n)}", FKL47="2500000" if 5 * n < 360 - before_the_end else "2650000",
+        )
+        for n in range(72)
+    ]  # fmt: skip
+    claims = compared([*crowd(), *stays])
+    assert max(row["evidence_clone"] for row in claims.values()) < 1, "10 are a clone"
+
+
+@pytest.mark.parametrize("days", [40, 365])
+def test_a_young_houses_price_list_is_one(compared: Callable[..., Claims], days: int) -> None:
+    """Six patients every other day of forty, at a factor of its own, in a file that ends with them."""
+    start = date(2022, 12, 31) - timedelta(40)
+    house = [
+        claim(
+            1000 + n, FKL02=claim_id(1000 + n, 9999), FKL19=f"K-4-{10 + n % 6}-I", FKL30=f"{9000 + n} - x",
+            FKL47=f"{2_925_000 + n % 6}", FKL03=f"{start + timedelta(n // 6 * 2)}", FKL04=f"{start + timedelta(40)}",
+        )
+        for n in range(120)
+    ]  # fmt: skip
+    others = [
+        claim(2000 + n, FKL02=claim_id(2000 + n, FACILITIES[n % 4]), FKL30=f"{9500 + n} - x",
+              FKL19=f"K-4-{10 + n % 6}-I", FKL03=f"{start + timedelta(40 - n % days)}", FKL04=f"{start + timedelta(40)}")
+        for n in range(400)
+    ]  # fmt: skip
+    claims = compared([claim(0), *house, *others])
+    assert max(row["evidence_clone"] for row in claims.values()) < 1
 
 
 @pytest.mark.parametrize(("share", "weight"), [(0.08, 1.0), (0.15, 0.5), (0.25, 0.0)])

@@ -448,4 +448,40 @@ def test_a_factor_counts_the_more_the_more_have_one(
         for n in range(200)
     ]  # fmt: skip
     one = compared([claim(0), *stays])[claim_id(2000, 9000)]
-    assert one["own_tariff_ln_ratio"] == pytest.approx(counts * math.log(1.2))
+    assert one["factors_count"] == pytest.approx(counts)
+    assert one["own_tariff_ln_ratio"] == pytest.approx(math.log(1.2) if counts else 0)
+    # What is not counted is 0.3 deviations or more, and so are the bills of the others at their tariff, below: noise.
+    above = (1 - counts) * 500_000 if counts in (0, 1) else 2_500_000 * (1.2 - 1.2**counts)
+    assert one["excess_amount"] == pytest.approx(above, abs=1)
+
+
+def test_one_large_facility_is_not_all(compared: Callable[..., Claims]) -> None:
+    """It has seven tenths of all claims and raises them all; five others bill their tariff."""
+    stays = [
+        claim(
+            2000 + n, FKL02=claim_id(2000 + n, 9000 + max(n % 20 - 14, 0)), FKL30=f"{2000 + n} - x",
+            FKL47="3250000" if n % 20 <= 14 else "2500000",
+        )
+        for n in range(300)
+    ]  # fmt: skip
+    one = compared([claim(0), *stays])[claim_id(2000, 9000)]
+    assert (one["factors_count"], one["own_tariff_ln_ratio"], one["excess_amount"]) == (0, 0, 750_000)
+
+
+@pytest.mark.parametrize("tariff", ["0", "2500"], ids=["none", "in thousands"])
+def test_a_tariff_that_is_none_is_no_factor(compared: Callable[..., Claims], tariff: str) -> None:
+    """Twelve of each hospital's claims have a top-up, which is not to be taken for their tariff."""
+    stays = [
+        visit | {"FKL32": tariff} | ({"FKL44": "DD-05-II", "FKL46": "300000"} if n < 48 else {})
+        for n, visit in enumerate(by_place(lambda place, _: 1.3 if place == 0 else 1))
+    ]
+    one = compared([claim(0), *stays])[claim_id(2296)]
+    assert (one["factors_count"], one["own_tariff_ln_ratio"]) == (0, 0)
+    assert one["excess_amount"] == pytest.approx(750_000)
+
+
+def test_a_bill_of_nothing_is_no_mirror_of_a_high_one(compared: Callable[..., Claims]) -> None:
+    raised = [claim(900 + n, FKL47="12000000", FKL30=f"{900 + n} - x") for n in range(5)]
+    none = [claim(910 + n, FKL47="1", FKL30=f"{910 + n} - x") for n in range(10)]
+    claims = compared([claim(0), *by_place(spread_out), *raised, *none])
+    assert claims[claim_id(900)]["bill_chance"] < 0.15

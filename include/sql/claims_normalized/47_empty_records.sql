@@ -1,7 +1,7 @@
 -- Stays of which nothing is recorded, neither a procedure nor a secondary diagnosis, where nearly all stays of that
 -- INA-CBG have something: who bills a stay that never was has little to write down. Grain: one row per such stay.
 -- empty_alike of empty_n stays of that INA-CBG are so, the stay among them; empty_share: the share of the others, drawn
--- towards that of all stays by as much as 50. Only below 1 in 7.
+-- towards that of all stays by as much as 50. Only of INA-CBGs with 20 stays, and where 1 in 10 is so at most.
 -- empty_weight: in full up to two fifths of the facility's other stays of such INA-CBGs, not at all from seven tenths
 -- on, two full records added: there nobody writes such things down (docs/adr/0043).
 CREATE OR REPLACE TABLE empty_records AS
@@ -29,7 +29,7 @@ shares AS (
         *,
         (alike - 1 + 50 * sum(alike) OVER () / sum(claims) OVER ()) / (claims - 1 + 50) AS share
     FROM of_code
-    QUALIFY alike > 0 AND share < 1 / 7
+    QUALIFY claims >= 20 AND alike BETWEEN 1 AND 0.1 * claims AND share < 1 / 7
 ),
 
 rare AS (

@@ -12,8 +12,10 @@
 -- treats them: it may have begun in October. least_far_days: a sixth of that time, or 61 days; less is too little to
 -- tell.
 -- weight (0..1) falls from 0.8 expected within a month on, so that a day more of claims makes no leap; by_amount also
--- from a tenth of the facility's claims on whose amount off the tariff it bills more than two months apart: it has a
--- price list of its own, and from a fifth on its amounts tell nothing.
+-- from a tenth of the facility's claims on whose amount off the tariff it bills more than two months apart (a third of
+-- its time, if that is less): it has a price list of its own, and from a fifth on its amounts tell nothing.
+-- Beside bills by_amount stand, without a bill and an expectation, all others of that facility and INA-CBG, at its
+-- tariff, too: who bills so many at any amount may bill them at a new one.
 -- Hashes of patients and bills, as at 12 million claims the texts took tens of GB on disk; days as numbers.
 CREATE OR REPLACE TABLE alike_bills AS
 WITH bills AS (
@@ -49,6 +51,7 @@ texts AS (
         alike_in,
         any_value(by_amount) AS by_amount,
         any_value(treated) AS treated,
+        any_value(own_text) AS own_text,
         count(*) AS own_alike,
         min(admission_date) AS since,
         max(admission_date) AS until,
@@ -57,13 +60,22 @@ texts AS (
     GROUP BY facility_key, alike_in
 ),
 
-own_lists AS (
+own_times AS (
     SELECT
         facility_key,
-        coalesce(sum(own_alike) FILTER (by_amount AND until - since > 60), 0)
-        / sum(own_alike) FILTER (NOT by_amount) AS share
+        least(60, (max(until) - min(since)) / 3) AS apart
     FROM texts
     GROUP BY facility_key
+),
+
+own_lists AS (
+    SELECT
+        texts.facility_key,
+        coalesce(sum(texts.own_alike) FILTER (texts.by_amount AND texts.until - texts.since > own_times.apart), 0)
+        / sum(texts.own_alike) FILTER (NOT texts.by_amount) AS share
+    FROM texts
+    INNER JOIN own_times ON texts.facility_key = own_times.facility_key
+    GROUP BY texts.facility_key
 ),
 
 -- The days of the file; without the first and the last hundredth of its claims, as one stray date would make it years.
@@ -106,6 +118,8 @@ rare AS (
     SELECT
         texts.facility_key,
         texts.alike_in,
+        texts.by_amount,
+        texts.own_text,
         by_own_code.claims / period.days
         * (by_text.claims - texts.own_alike + 0.5)
         / (by_code.claims - by_own_code.claims + 10) AS expected_a_day,
@@ -125,24 +139,59 @@ rare AS (
     INNER JOIN by_code ON texts.treated = by_code.treated
     INNER JOIN by_own_code ON texts.treated = by_own_code.treated AND texts.facility_key = by_own_code.facility_key
     INNER JOIN by_text ON texts.alike_in = by_text.alike_in
-    -- Of other amounts, one patient's, too, as they tell how many stand near and far at any.
-    WHERE (texts.of_several OR texts.by_amount) AND expected_a_month < 1 AND weight > 0
+    WHERE texts.of_several AND expected_a_month < 1 AND weight > 0
+),
+
+own_rare AS (
+    SELECT
+        own_text,
+        any_value(apart) AS apart
+    FROM rare
+    WHERE by_amount
+    GROUP BY own_text
+),
+
+candidates AS (
+    SELECT
+        bills.claim_id,
+        bills.by_amount,
+        bills.patient_key,
+        bills.own_text,
+        bills.bill,
+        bills.admission_date,
+        rare.* EXCLUDE (facility_key, alike_in, by_amount, own_text, expected_a_month, days_treated) -- noqa: RF02
+    FROM bills
+    INNER JOIN rare ON bills.facility_key = rare.facility_key AND bills.alike_in = rare.alike_in
+    UNION ALL BY NAME
+    SELECT
+        care.claim_id,
+        TRUE AS by_amount,
+        care.patient_key,
+        own_rare.own_text,
+        care.admission_date,
+        own_rare.apart
+    FROM care
+    INNER JOIN own_rare ON hash('amount', care.facility_key, care.inacbg_code) = own_rare.own_text
+    ANTI JOIN rare
+        ON
+            care.facility_key = rare.facility_key
+            AND rare.by_amount
+            AND care.amount_claimed <> care.inacbg_tariff + care.topup_amount
+            AND hash('amount', care.inacbg_code, care.amount_claimed) = rare.alike_in
 )
 
 SELECT
-    bills.claim_id,
-    bills.by_amount,
-    hash(bills.patient_key) AS patient,
-    bills.own_text,
-    bills.bill,
-    bills.admission_date - DATE '2000-01-01' AS day,
-    rare.* EXCLUDE (facility_key, alike_in, expected_a_month, days_treated), -- noqa: RF02
+    candidates.* EXCLUDE (patient_key, admission_date), -- noqa: RF02
+    hash(candidates.patient_key) AS patient,
+    candidates.admission_date - DATE '2000-01-01' AS day,
     -- Fewer at the file's ends, but the claim's own month.
     greatest(
-        least(bills.admission_date + 30, period.last_day) - greatest(bills.admission_date - 30, period.first_day) + 1,
+        least(candidates.admission_date + 30, period.last_day)
+        - greatest(candidates.admission_date - 30, period.first_day)
+        + 1,
         least(31, period.days)
     ) AS near_days,
-    greatest(day - rare.apart - rare.from_day, 0) + greatest(rare.to_day - day - rare.apart, 0) AS far_days
-FROM bills
+    greatest(day - candidates.apart - candidates.from_day, 0)
+    + greatest(candidates.to_day - day - candidates.apart, 0) AS far_days
+FROM candidates
 CROSS JOIN period
-INNER JOIN rare ON bills.facility_key = rare.facility_key AND bills.alike_in = rare.alike_in

@@ -26,7 +26,10 @@ WITH compared AS (
             care.inacbg_tariff
         ) AS tariff,
         ln(greatest(care.amount_claimed, 1) / (tariff + care.topup_amount)) AS tariff_ln_ratio,
-        coalesce(own_prices.ln_factor, 0) AS own_tariff_ln_ratio,
+        coalesce(own_prices.ln_off, 0) AS own_tariff_ln_ratio,
+        coalesce(own_prices.factors_count, 0) AS factors_count,
+        coalesce(own_prices.ln_below, 0) AS ln_below,
+        coalesce(own_prices.ln_off_below, 0) AS ln_off_below,
         stay.stay_level,
         stay.stay_n,
         stay.stay_as_short,
@@ -154,21 +157,20 @@ WITH compared AS (
 deviating AS (
     SELECT
         *, -- noqa: AM04
-        tariff_ln_ratio - own_tariff_ln_ratio AS off_tariff,
-        if(
-            abs(bill_ln_ratio) > 0.01,
-            bill_ln_ratio
-            * if(abs(off_tariff) <= 0.01, 0.5, 1)
-            / sqrt(price_ln_spread ** 2 + price_ln_misfit ** 2 + 0.05 ** 2),
-            0
-        ) AS from_peers,
-        if(
-            abs(off_tariff) > 0.01,
-            off_tariff / sqrt(if(price_level <= 2, price_ln_spread, 0) ** 2 + 0.05 ** 2),
-            0
-        ) AS from_tariff,
-        greatest(from_peers, from_tariff) AS deviations,
-        greatest(-from_peers, -from_tariff) AS deviations_below
+        tariff_ln_ratio - factors_count * own_tariff_ln_ratio AS off_tariff,
+        bill_ln_ratio - ln_below AS off_peers_below,
+        off_tariff - ln_off_below AS off_tariff_below,
+        if(abs(off_tariff) <= 0.01, 0.5, 1) / sqrt(price_ln_spread ** 2 + price_ln_misfit ** 2 + 0.05 ** 2)
+            AS peers_scale,
+        1 / sqrt(if(price_level <= 2, price_ln_spread, 0) ** 2 + 0.05 ** 2) AS tariff_scale,
+        greatest(
+            if(bill_ln_ratio > 0.01, bill_ln_ratio * peers_scale, 0),
+            if(off_tariff > 0.01, off_tariff * tariff_scale, 0)
+        ) AS deviations,
+        greatest(
+            if(off_peers_below < -0.01, -off_peers_below * peers_scale, 0),
+            if(off_tariff_below < -0.01, -off_tariff_below * tariff_scale, 0)
+        ) AS deviations_below
     FROM compared
 )
 
@@ -178,7 +180,8 @@ SELECT
         patient_key, admission_date, discharge_date, los, severity_group, inacbg_group,
         ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_deviance,
         single_weight, inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
-        care_digest, ln_price, had_before, off_tariff, from_peers, from_tariff, deviations, deviations_below
+        care_digest, ln_price, had_before, ln_below, ln_off_below, off_tariff, off_peers_below, off_tariff_below,
+        peers_scale, tariff_scale, deviations, deviations_below
     ),
     -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; against peers of other
     -- INA-CBGs the tariff alone says it, if there is one. Unusual top-ups (46_topup_peers.sql) would not have been
@@ -189,15 +192,21 @@ SELECT
         ELSE
             amount_claimed
             - coalesce(
-                least(if(price_level <= 2, price_median * exp(own_ln_ratio), NULL), tariff * exp(own_tariff_ln_ratio)),
+                least(
+                    if(price_level <= 2, price_median * exp(own_ln_ratio), NULL),
+                    tariff * exp(factors_count * own_tariff_ln_ratio)
+                ),
                 amount_claimed - topup_amount
             )
             - (topup_amount - coalesce(unusual_topups, 0))
     END AS above_usual,
     if(above_usual > 0.01 * amount_claimed, above_usual, 0)::BIGINT AS excess_amount,
     -- Beyond 5 deviations only by the logarithm, as 20 are hardly odder (docs/adr/0031).
-    greatest(least(deviations, 5) + ln(greatest(deviations - 4, 1)), 0) AS own_inflated_bill,
-    greatest(least(deviations_below, 5) + ln(greatest(deviations_below - 4, 1)), 0) AS own_low_bill,
+    least(deviations, 5) + ln(greatest(deviations - 4, 1)) AS own_inflated_bill,
+    -- As far below; not what is below a twentieth of its peers, a slip of the pen or a bill that was cancelled.
+    if(
+        price_ln_ratio < ln(0.05), 0, least(deviations_below, 5) + ln(greatest(deviations_below - 4, 1))
+    ) AS own_low_bill,
     -- Shows the pattern, from one deviation on, as raising bills a little is a habit, too; not where only the tariff is
     -- another one, which all claims of such a facility have.
     own_inflated_bill > 1 AND coalesce(off_tariff > 0.01, TRUE) AS inflated_bill,

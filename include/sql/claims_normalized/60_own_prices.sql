@@ -1,23 +1,32 @@
--- What a facility usually bills above its peers, and above its own tariff: it has its price list, which no single claim
--- answers for. Grain: one row per facility and service type with 10 such claims; natural logarithms, 0 where not above.
+-- What a facility usually bills above its peers, and off its own tariff: it has its price list, which no single claim
+-- answers for. Grain: one row per facility and service type with 10 such claims; natural logarithms.
 -- ln_own: median of how far its prices are above their peers' (42_price_peers.sql; of that INA-CBG), of the bills that
--- are exactly its tariff. ln_factor: median of how far its bills are off its tariff, top-ups added.
--- Where facilities bill their tariff, one that does not raises its bills, and ln_factor is 0. Where most claims are of
--- facilities whose bills are mostly off it to one side, each has a factor of its own, and ln_own is that of all its
--- bills: by half of the service type's claims not at all, from seven tenths on in full (docs/adr/0042).
+-- are exactly its tariff. ln_off: median of how far its bills are off its tariff, top-ups added. Neither below 0.
+-- Where facilities bill their tariff, one that does not raises its bills, and ln_off is 0. Where most facilities, with
+-- most claims, bill more than half of the time off it to one side, each has a factor of its own, and ln_own is that of
+-- all its bills: by half of them not at all, from seven tenths on in full (factors_count, 0 to 1; docs/adr/0042).
+-- ln_below, ln_off_below: as ln_own and ln_off where these are below 0, for the low bills of 65_bill_peers.sql.
 CREATE OR REPLACE TABLE own_prices AS
 WITH bills AS (
     SELECT
-        facility_key,
-        service_type,
-        inacbg_code,
-        severity_group,
-        facility_class,
-        ward_class,
-        tariff_region,
-        ln_price,
-        ln(greatest(amount_claimed, 1) / nullif(inacbg_tariff + topup_amount, 0)) AS ln_off
+        care.facility_key,
+        care.service_type,
+        if(price.price_level <= 2, care.ln_price - price.ln_middle, NULL) AS ln_above,
+        -- A tariff that is a slip of the pen is none, as in 60_evidence.sql.
+        if(
+            care.inacbg_tariff < if(price.price_level <= 2, 0.05 * exp(price.ln_middle), 10000),
+            NULL,
+            ln(greatest(care.amount_claimed, 1) / (care.inacbg_tariff + care.topup_amount))
+        ) AS ln_off
     FROM care
+    INNER JOIN price_peers AS price
+        ON
+            care.service_type = price.service_type
+            AND care.inacbg_code = price.inacbg_code
+            AND care.severity_group = price.severity_group
+            AND care.facility_class = price.facility_class
+            AND care.ward_class IS NOT DISTINCT FROM price.ward_class
+            AND care.tariff_region IS NOT DISTINCT FROM price.tariff_region
 ),
 
 facilities AS (
@@ -35,49 +44,38 @@ facilities AS (
 factors AS (
     SELECT
         service_type,
-        least((coalesce(sum(claims) FILTER (is_off), 0) / sum(claims) - 0.5) / 0.2, 1) AS counts
+        least(coalesce(sum(claims) FILTER (is_off), 0) / sum(claims), count(*) FILTER (is_off) / count(*)) AS off,
+        least((off - 0.5) / 0.2, 1) AS counts
     FROM facilities
     GROUP BY service_type
-    HAVING counts > 0
-),
-
-compared AS (
-    SELECT
-        bills.facility_key,
-        bills.service_type,
-        bills.ln_off,
-        factors.counts,
-        if(price.price_level <= 2, bills.ln_price - price.ln_middle, NULL) AS ln_above,
-        if(abs(bills.ln_off) <= 0.01, ln_above, NULL) AS ln_above_at_tariff
-    FROM bills
-    INNER JOIN price_peers AS price
-        ON
-            bills.service_type = price.service_type
-            AND bills.inacbg_code = price.inacbg_code
-            AND bills.severity_group = price.severity_group
-            AND bills.facility_class = price.facility_class
-            AND bills.ward_class IS NOT DISTINCT FROM price.ward_class
-            AND bills.tariff_region IS NOT DISTINCT FROM price.tariff_region
-    LEFT JOIN factors ON bills.service_type = factors.service_type
-    WHERE abs(bills.ln_off) <= 0.01 OR factors.counts > 0
+    HAVING off > 0.5
 ),
 
 medians AS (
     SELECT
-        facility_key,
-        service_type,
-        coalesce(any_value(counts), 0) AS counts,
-        if(count(ln_above_at_tariff) >= 10, greatest(median(ln_above_at_tariff), 0), 0) AS ln_own_at_tariff,
-        if(count(ln_above) >= 10, greatest(median(ln_above), 0), 0) AS ln_own_of_all,
-        if(count(ln_off) >= 10, greatest(median(ln_off), 0), 0) AS ln_off
-    FROM compared
-    GROUP BY facility_key, service_type
+        bills.facility_key,
+        bills.service_type,
+        coalesce(any_value(factors.counts), 0) AS factors_count,
+        if(
+            count(*) FILTER (abs(bills.ln_off) <= 0.01 AND bills.ln_above IS NOT NULL) >= 10,
+            greatest(median(bills.ln_above) FILTER (abs(bills.ln_off) <= 0.01), 0),
+            0
+        ) AS ln_own_at_tariff,
+        if(factors_count > 0 AND count(bills.ln_above) >= 10, median(bills.ln_above), 0) AS ln_own_of_all,
+        if(factors_count > 0 AND count(bills.ln_off) >= 10, median(bills.ln_off), 0) AS ln_off
+    FROM bills
+    LEFT JOIN factors ON bills.service_type = factors.service_type
+    WHERE abs(bills.ln_off) <= 0.01 OR factors.counts > 0
+    GROUP BY bills.facility_key, bills.service_type
 )
 
 SELECT
     facility_key,
     service_type,
-    counts * ln_own_of_all + (1 - counts) * ln_own_at_tariff AS ln_own,
-    counts * ln_off AS ln_factor
+    factors_count,
+    factors_count * greatest(ln_own_of_all, 0) + (1 - factors_count) * ln_own_at_tariff AS ln_own,
+    greatest(ln_off, 0) AS ln_off,
+    factors_count * least(ln_own_of_all, 0) AS ln_below,
+    factors_count * least(ln_off, 0) AS ln_off_below
 FROM medians
-WHERE ln_own > 0 OR ln_factor > 0
+WHERE ln_own_at_tariff > 0 OR factors_count > 0

@@ -31,7 +31,7 @@ WITH described AS (
         coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
         coalesce(amount_claimed = inacbg_tariff + topup_amount, FALSE) AS at_tariff,
         price_level <= 2 AND amount_claimed > 1.01 * usual AS against_peers,
-        tariff_ln_ratio - own_tariff_ln_ratio > 0.01
+        tariff_ln_ratio - factors_count * own_tariff_ln_ratio > 0.01
         OR amount_claimed >= 1.1 * (price_median * exp(own_ln_ratio) + topup_amount) AS is_far
     FROM suspects
     WHERE surprise_inflated_bill >= $reason_from
@@ -46,11 +46,12 @@ phrased AS (
             count_id(price_n),
             peers_id,
             if(price_level = 1, '', '; disesuaikan kelas dan regionalnya')
-            || if(
-                own_ln_ratio > 0.01,
-                '; tarif faskes ini biasanya ' || above_id(exp(own_ln_ratio), 1) || 'median',
-                ''
-            ),
+            || CASE
+                WHEN own_ln_ratio <= 0.01 OR factors_count BETWEEN 0.001 AND 0.999 THEN ''
+                WHEN factors_count = 0
+                    THEN '; tarif faskes ini biasanya ' || above_id(exp(own_ln_ratio), 1) || 'median'
+                ELSE '; tagihan faskes ini biasanya ' || above_id(exp(own_ln_ratio), 1) || 'median'
+            END,
             if(topup_amount > 0, format(' ditambah top-up ({})', rupiah_id(usual)), '')
         ) AS by_peers_id,
         format(
@@ -59,11 +60,12 @@ phrased AS (
             count_en(price_n),
             peers_en,
             if(price_level = 1, '', '; adjusted to its class and region')
-            || if(
-                own_ln_ratio > 0.01,
-                '; this facility''s tariff is usually ' || above_en(exp(own_ln_ratio), 1) || 'it',
-                ''
-            ),
+            || CASE
+                WHEN own_ln_ratio <= 0.01 OR factors_count BETWEEN 0.001 AND 0.999 THEN ''
+                WHEN factors_count = 0
+                    THEN '; this facility''s tariff is usually ' || above_en(exp(own_ln_ratio), 1) || 'it'
+                ELSE '; this facility usually bills ' || above_en(exp(own_ln_ratio), 1) || 'it'
+            END,
             if(topup_amount > 0, format(' plus top-ups ({})', rupiah_en(usual)), '')
         ) AS by_peers_en,
         format(
