@@ -306,7 +306,7 @@ def test_a_young_houses_price_list_is_one(compared: Callable[..., Claims], days:
     ]  # fmt: skip
     others = [
         claim(2000 + n, FKL02=claim_id(2000 + n, FACILITIES[n % 4]), FKL30=f"{9500 + n} - x",
-              FKL19=f"K-4-{10 + n % 6}-I", FKL03=f"{start + timedelta(40 - n % days)}", FKL04=f"{start + timedelta(40)}")
+              FKL19=f"K-4-{10 + n % 6}-I", FKL03=f"{start + timedelta(40 - n % days)}", FKL04="2022-12-31")
         for n in range(400)
     ]  # fmt: skip
     claims = compared([claim(0), *house, *others])
