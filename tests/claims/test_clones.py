@@ -276,23 +276,6 @@ def test_other_bills_off_the_tariff_lead_to_expect_some_at_that_amount(compared:
     assert odd["clone_expected"] == pytest.approx(7 * 31 / days * (5 + 0.5) / (15 + 10))
 
 
-@pytest.mark.parametrize("before_the_end", [20, 45, 80])
-def test_a_price_rise_that_the_tariff_field_does_not_follow_is_no_batch(
-    compared: Callable[..., Claims], before_the_end: int
-) -> None:
-    """A hospital that bills one INA-CBG at its tariff every fifth day, and 6% more towards the end of the file."""
-    start = date(2022, 1, 1)
-    stays = [
-        claim(
-            1000 + n, FKL02=claim_id(1000 + n, 9999), FKL30=f"{9000 + n} - x", FKL03=f"{start + timedelta(5 * n)}",
-            FKL04=f"{start + timedelta(5 * n)}", FKL47="2500000" if 5 * n < 360 - before_the_end else "2650000",
-        )
-        for n in range(72)
-    ]  # fmt: skip
-    claims = compared([*crowd(), *stays])
-    assert max(row["evidence_clone"] for row in claims.values()) < 1, "10 are a clone"
-
-
 @pytest.mark.parametrize("days", [40, 365])
 def test_a_young_houses_price_list_is_one(compared: Callable[..., Claims], days: int) -> None:
     """Six patients every other day of forty, at a factor of its own, in a file that ends with them."""

@@ -34,7 +34,7 @@ def test_definitions_change_by_what_statements_do_not_by_what_they_say(monkeypat
     assert feature_definitions() == before
     monkeypatch.setattr(training, "sql_text", lambda name: sql_text(name).replace("0.05", "0.06"))
     changed = [name for name, digest in feature_definitions().items() if digest != before[name]]
-    assert changed == ["56_closed_days", "57_split_care", "58_dense_weeks", "60_evidence"]
+    assert changed == ["56_closed_days", "57_split_care", "58_dense_weeks", "60_evidence", "60_own_prices"]
     monkeypatch.undo()
     monkeypatch.setattr(anomaly, "LEAST_SHARE", 1e-2)
     assert [name for name, digest in feature_definitions().items() if digest != before[name]] == ["anomaly_features"]

@@ -83,9 +83,9 @@ def test_a_default_that_is_no_yardstick_is_compared_on_the_newest_claims_only(
     [
         ("sample_fkrtl.csv", "2022_fkrtl.dta", False),
         ("sample_fkrtl.csv", "sample_fkrtl.parquet", True),
-        ("sample_fkrtl.csv", None, True),
+        pytest.param("sample_fkrtl.csv", None, True, marks=pytest.mark.slow),
         ("2022_fkrtl.dta", "2023_fkrtl.dta", True),
-        ("2022_fkrtl.dta", "sample_fkrtl.csv", True),
+        pytest.param("2022_fkrtl.dta", "sample_fkrtl.csv", True, marks=pytest.mark.slow),
     ],
 )
 def test_only_a_default_of_generated_claims_is_no_yardstick_for_real_ones(
@@ -112,10 +112,10 @@ def test_only_a_default_of_generated_claims_is_no_yardstick_for_real_ones(
     ("name", "change"),
     [
         ("no evidence", lambda _, values: values * 0),
-        ("constant", lambda _, values: values * 0 + 1),
+        pytest.param("constant", lambda _, values: values * 0 + 1, marks=pytest.mark.slow),
         ("noise", lambda index, values: np.random.default_rng(index).exponential(1, len(values))),
         ("ten times as large", lambda _, values: values * 10),
-        ("a tenth", lambda _, values: values / 10),
+        pytest.param("a tenth", lambda _, values: values / 10, marks=pytest.mark.slow),
     ],
 )
 def test_a_scale_learned_from_garbage_is_refused(

@@ -14,8 +14,6 @@
 -- weight (0..1) falls from 0.8 expected within a month on, so that a day more of claims makes no leap; by_amount also
 -- from a tenth of the facility's claims on whose amount off the tariff it bills more than two months apart (a third of
 -- its time, if that is less): it has a price list of its own, and from a fifth on its amounts tell nothing.
--- Beside bills by_amount stand, without a bill and an expectation, all others of that facility and INA-CBG, at its
--- tariff, too: who bills so many at any amount may bill them at a new one.
 -- Hashes of patients and bills, as at 12 million claims the texts took tens of GB on disk; days as numbers.
 CREATE OR REPLACE TABLE alike_bills AS
 WITH bills AS (
@@ -51,7 +49,6 @@ texts AS (
         alike_in,
         any_value(by_amount) AS by_amount,
         any_value(treated) AS treated,
-        any_value(own_text) AS own_text,
         count(*) AS own_alike,
         min(admission_date) AS since,
         max(admission_date) AS until,
@@ -118,8 +115,6 @@ rare AS (
     SELECT
         texts.facility_key,
         texts.alike_in,
-        texts.by_amount,
-        texts.own_text,
         by_own_code.claims / period.days
         * (by_text.claims - texts.own_alike + 0.5)
         / (by_code.claims - by_own_code.claims + 10) AS expected_a_day,
@@ -139,59 +134,24 @@ rare AS (
     INNER JOIN by_code ON texts.treated = by_code.treated
     INNER JOIN by_own_code ON texts.treated = by_own_code.treated AND texts.facility_key = by_own_code.facility_key
     INNER JOIN by_text ON texts.alike_in = by_text.alike_in
-    WHERE texts.of_several AND expected_a_month < 1 AND weight > 0
-),
-
-own_rare AS (
-    SELECT
-        own_text,
-        any_value(apart) AS apart
-    FROM rare
-    WHERE by_amount
-    GROUP BY own_text
-),
-
-candidates AS (
-    SELECT
-        bills.claim_id,
-        bills.by_amount,
-        bills.patient_key,
-        bills.own_text,
-        bills.bill,
-        bills.admission_date,
-        rare.* EXCLUDE (facility_key, alike_in, by_amount, own_text, expected_a_month, days_treated) -- noqa: RF02
-    FROM bills
-    INNER JOIN rare ON bills.facility_key = rare.facility_key AND bills.alike_in = rare.alike_in
-    UNION ALL BY NAME
-    SELECT
-        care.claim_id,
-        TRUE AS by_amount,
-        care.patient_key,
-        own_rare.own_text,
-        care.admission_date,
-        own_rare.apart
-    FROM care
-    INNER JOIN own_rare ON hash('amount', care.facility_key, care.inacbg_code) = own_rare.own_text
-    ANTI JOIN rare
-        ON
-            care.facility_key = rare.facility_key
-            AND rare.by_amount
-            AND care.amount_claimed <> care.inacbg_tariff + care.topup_amount
-            AND hash('amount', care.inacbg_code, care.amount_claimed) = rare.alike_in
+    -- Of other amounts, one patient's, too, as they tell how many stand near and far at any.
+    WHERE (texts.of_several OR texts.by_amount) AND expected_a_month < 1 AND weight > 0
 )
 
 SELECT
-    candidates.* EXCLUDE (patient_key, admission_date), -- noqa: RF02
-    hash(candidates.patient_key) AS patient,
-    candidates.admission_date - DATE '2000-01-01' AS day,
+    bills.claim_id,
+    bills.by_amount,
+    hash(bills.patient_key) AS patient,
+    bills.own_text,
+    bills.bill,
+    bills.admission_date - DATE '2000-01-01' AS day,
+    rare.* EXCLUDE (facility_key, alike_in, expected_a_month, days_treated), -- noqa: RF02
     -- Fewer at the file's ends, but the claim's own month.
     greatest(
-        least(candidates.admission_date + 30, period.last_day)
-        - greatest(candidates.admission_date - 30, period.first_day)
-        + 1,
+        least(bills.admission_date + 30, period.last_day) - greatest(bills.admission_date - 30, period.first_day) + 1,
         least(31, period.days)
     ) AS near_days,
-    greatest(day - candidates.apart - candidates.from_day, 0)
-    + greatest(candidates.to_day - day - candidates.apart, 0) AS far_days
-FROM candidates
+    greatest(day - rare.apart - rare.from_day, 0) + greatest(rare.to_day - day - rare.apart, 0) AS far_days
+FROM bills
 CROSS JOIN period
+INNER JOIN rare ON bills.facility_key = rare.facility_key AND bills.alike_in = rare.alike_in

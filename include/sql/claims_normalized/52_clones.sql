@@ -14,7 +14,6 @@ WITH followed AS ( -- where any two patients are within a month, two that follow
         bill,
         day - lag(day) OVER in_turn <= 30 AND patient <> lag(patient) OVER in_turn AS near
     FROM alike_bills
-    WHERE bill IS NOT NULL
     WINDOW in_turn AS (PARTITION BY bill ORDER BY day, patient)
 ),
 
