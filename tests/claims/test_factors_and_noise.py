@@ -114,7 +114,6 @@ def test_a_factor_counts_the_more_the_more_have_one(
     one = compared([claim(0), *stays])[claim_id(2000, 9000)]
     assert one["factors_count"] == pytest.approx(counts)
     assert one["own_tariff_ln_ratio"] == pytest.approx(math.log(1.2) if counts else 0)
-    # What is not counted is 0.3 deviations or more, and so are the bills of the others at their tariff, below: noise.
     above = (1 - counts) * 500_000 if counts in (0, 1) else 2_500_000 * (1.2 - 1.2**counts)
     assert one["excess_amount"] == pytest.approx(above, abs=1)
 
