@@ -25,6 +25,28 @@ def test_the_later_of_two_bills_is_the_repeat_unless_repeats_are_usual(compared:
     assert second["evidence_repeat"] > 1 > max(claims[claim_id(n)]["evidence_repeat"] for n in range(300, 350))
 
 
+def test_a_habit_of_repeats_says_nothing_of_care_that_comes_back_anyway(compared: Callable[..., Claims]) -> None:
+    """At a facility that bills visits twice, the dialysis of every other day is as honest as elsewhere."""
+    treatment = {"FKL18": "Z491", "FKL17A": "Z49", "FKL19": "N-3-15-0", "FKL10": "1", "FKL30": "3995 - dialysis"}
+    days = {n: f"2022-09-{1 + 2 * (n % 50 // 5):02d}" for n in range(300, 350)}
+    series = [
+        claim(n, FKL02=claim_id(n, 8188), **treatment, PSTV01=f"{n % 5}", FKL03=day, FKL04=day)
+        for n, day in days.items()
+    ]
+    twice = [
+        visit(900 + n, f"2022-09-0{1 + 2 * (n % 2)}", PSTV01=f"{10 + n // 2}", FKL30=f"{9300 + n // 2} - x")
+        for n in range(24)
+    ]
+    elsewhere = [visit(n, "2022-09-01", 8189, FKL30=f"{9000 + n} - y") for n in range(400, 800)]
+    claims = compared([*crowd(), *series, *twice, *elsewhere])
+    session, repeat = claims[claim_id(349, 8188)], claims[claim_id(923, 8188)]
+    assert session["repeat_share"] > 0.5
+    assert session["evidence_repeat"] == pytest.approx(-math.log(session["repeat_share"])), "no habit counted in"
+    assert session["habit_pattern"] is None
+    assert repeat["habit_pattern"] == "repeat"
+    assert repeat["evidence_repeat"] > 1 - math.log(repeat["repeat_share"]), "the habit counted in"
+
+
 @pytest.mark.parametrize(("day", "weight"), [("2022-09-01", 1), ("2022-09-02", 1.5), ("2022-09-03", 1)])
 def test_the_same_bill_of_the_next_day_says_more(compared: Callable[..., Claims], day: str, weight: float) -> None:
     """Sessions are days apart, and what was typed twice has one date."""
