@@ -132,6 +132,14 @@ def visits_on(
     ]
 
 
+def visit(number: int, day: str, facility: int = 8188, **changes: str) -> dict[str, str]:
+    """An outpatient visit of one day."""
+    return claim(
+        number, FKL02=claim_id(number, facility), FKL10="1", FKL19="Q-5-44-0", FKL03=day, FKL04=day, FKL32="190000",
+        FKL47="190000", FKL48="190000", **changes,
+    )  # fmt: skip
+
+
 ULTRASOUND = {"FKL19": "Z-3-23-0", "FKL19A": "PROSEDUR ULTRASOUND", "FKL32": "400000", "FKL47": "400000"}
 ANTENATAL = {"FKL15A": "Z34", "FKL16": "Z34", "FKL17A": "Z34", "FKL18": "Z34"}
 
