@@ -146,7 +146,7 @@ def test_a_repeat_with_its_habit_may_say_more_than_the_week(compared: Callable[.
 
 def test_where_the_week_leads_no_habit_is_told(compared: Callable[..., Claims]) -> None:
     daily = {"FKL30": "9339 - physical therapy"}
-    usual = [visits_on([7, 8], first=1500 + 10 * n, patient=150 + n, at=FACILITIES[1], **daily) for n in range(13)]
+    usual = [visits_on([7, 8], first=1500 + 10 * n, patient=150 + n, at=FACILITIES[1], **daily) for n in range(8)]
     again = [visits_on([7, 8], first=900 + 10 * n, patient=90 + n, FKL30=f"{7000 + n} - own") for n in range(8)]
     full = visits_on([7, 8, 9, 10, 11], first=990, patient=99, **daily)
     rows = [*on_workdays(range(400)), *(row for pair in (*usual, *again) for row in pair), *full]

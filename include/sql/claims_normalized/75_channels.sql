@@ -107,9 +107,9 @@ counted AS (
         bill_weight * 1.5 * habit_inflated_bill * least(own_inflated_bill, 1) AS from_inflated_bill,
         1.5 * habit_short_stay * least(own_short_stay / 3, 1) AS from_short_stay,
         1.5 * habit_topup * least(own_topup / 3, 1) AS from_topup,
-        -- In full from one in four on, not where half of that care is repeated: who bills visits twice has dialysis,
-        -- too (docs/adr/0044).
-        repeat_weight * 1.5 * habit_repeat * least(greatest(own_repeat / ln(2) - 1, 0), 1) AS repeat_habit,
+        -- From two nats (1 in 7) on in full, not below one (1 in 2.7): who bills visits twice has dialysis, too
+        -- (docs/adr/0044).
+        repeat_weight * 1.5 * habit_repeat * least(greatest(own_repeat - 1, 0), 1) AS repeat_habit,
         1.5 * habit_fragmentation * (own_fragmentation > 0)::INTEGER AS from_fragmentation,
         1.5 * habit_overlap * (own_overlap > 0)::INTEGER AS from_overlap,
         1.5 * habit_clone * least(own_clone / 10, 1) AS from_clone,
