@@ -78,13 +78,26 @@ def test_nobody_is_in_two_places(compared: Callable[..., Claims]) -> None:
     assert (of_visits[1]["overlap_los"], of_visits[3]["overlap_los"]) == (4, 8)
     assert (of_visits[1]["overlap_alike"], of_visits[1]["overlap_n"]) == (5, 100)
     assert of_visits[1]["overlap_share"] == pytest.approx((5 - 0.5 + 20 * 5 / 100) / 120)
-    habit = math.log((5 + 1 - 1 + 2) / (5 + 6 / 202 * 51 + 2))
-    assert habit < 0, "no more than its patients would lead one to expect"
-    assert of_visits[1]["evidence_overlap"] == pytest.approx(-math.log(5.5 / 120))
+    assert of_visits[1]["evidence_overlap"] == pytest.approx(-math.log(5.5 / 120)), "no habit counted in"
+    assert of_visits[3]["evidence_overlap"] == pytest.approx(-math.log(5.5 / 120) / 4), "its own stay says the rest"
     later = claims[claim_id(901, 8188)]
     assert (later["overlap_of"], later["overlap_day"], later["overlap_elsewhere"]) == (claim_id(900), 2, True)
-    assert claims[claim_id(900)]["overlap_of"] is None, "the first of two stays is no overlap"
-    assert claims[claim_id(900)]["evidence_overlap"] == of_visits[0]["evidence_overlap"] == 0
+    assert later["overlap_visit"] is False, "it begins in another stay, whatever visits are in it"
+    assert of_visits[0]["evidence_overlap"] == 0
+
+
+def test_a_stay_whose_patient_walks_into_a_clinic(compared: Callable[..., Claims]) -> None:
+    stay = {"PSTV01": "7", "FKL03": "2022-09-10", "FKL04": "2022-09-14"}
+    visits = [visit(910 + n, f"2022-09-{10 + n}", PSTV01="7") for n in range(6)]
+    claims = compared([*crowd(), claim(900, **stay), *visits, *(visit(700 + n, "2022-09-11") for n in range(94))])
+    one = claims[claim_id(900)]
+    assert (one["overlap_of"], one["overlap_day"], one["overlap_los"]) == (claim_id(911, 8188), 1, 4), "the first"
+    assert (one["overlap_visit"], one["overlap_elsewhere"], one["overlap_died"]) == (True, True, False)
+    assert (one["overlap_alike"], one["overlap_n"]) == (1, 201)
+    assert one["overlap_share"] == pytest.approx((1 - 0.5 + 20 * 1 / 201) / 221)
+    assert one["evidence_overlap"] == pytest.approx(-math.log(one["overlap_share"]))
+    on_the_edges = compared([*crowd(), claim(900, **stay), visits[0], visits[4]])
+    assert on_the_edges[claim_id(900)]["overlap_of"] is None, "a clinic admits, and a hospital refers"
 
 
 def test_a_facility_that_bills_during_stays_elsewhere_has_a_habit(compared: Callable[..., Claims]) -> None:
@@ -93,11 +106,12 @@ def test_a_facility_that_bills_during_stays_elsewhere_has_a_habit(compared: Call
     odd = [visit(700 + n, "2022-09-12", PSTV01=f"{n}", FKL30=f"{9600 + n} - y") for n in range(6)]
     usual = [visit(300 + n, "2022-08-01", 8189, FKL30=f"{n} - z") for n in range(294)]
     one = compared([*crowd(), *stays, *odd, *usual])[claim_id(700, 8188)]
-    habit = math.log((6 - 1 + 2) / (6 * 6 / 300 + 2))
+    expected = 6 * 6 / 300 + 50 * 6 / 206  # of its visits, and of its stays as often as anywhere
+    habit = math.log((6 - 1 + 2) / (expected + 2))
     assert one["overlap_share"] == pytest.approx((6 - 0.5 + 20 * 6 / 300) / 320)
     assert one["evidence_overlap"] == pytest.approx(-math.log(one["overlap_share"]) + 1.5 * habit)
     assert (one["habit_pattern"], one["habit_observed"]) == ("overlap", 6)
-    assert one["habit_expected"] == pytest.approx(6 * 6 / 300, abs=1e-6)
+    assert one["habit_expected"] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("facilities", "overlaps"), [(10, True), (11, False)])

@@ -225,17 +225,17 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "also exists for an admission 2 days before (claim {others}); 1 of 3 claims with that diagnosis and these "
         "procedures is repeated exactly within 3 days",
     ),
-    "repeat billing, at another price": (
+    "repeat billing, elsewhere at another price": (
         [
             stay(900, FKL02=claim_id(900, 8188), PSTV01="7", FKL30="9301 - something"),
-            stay(901, PSTV01="7", FKL30="9301 - something", FKL03="2022-09-04", FKL04="2022-09-07", FKL47="2499900"),
+            stay(901, PSTV01="7", FKL30="9301 - something", FKL03="2022-09-03", FKL04="2022-09-07", FKL47="2499900"),
         ],
         [901],
         "repeat",
-        "pasien, diagnosis A010 dan tindakan yang sama juga ditagih dengan tanggal masuk 3 hari sebelumnya (klaim "
-        "{others}); 1 dari 3 klaim seperti itu berulang dalam 3 hari",
-        "same patient, diagnosis A010 and procedures were also billed for an admission 3 days before (claim {others}); "
-        "1 of 3 such claims is repeated within 3 days",
+        "pasien, diagnosis A010 dan tindakan yang sama juga ditagih di faskes lain dengan tanggal masuk 2 hari "
+        "sebelumnya (klaim {others}); 1 dari 3 klaim seperti itu berulang dalam 3 hari",
+        "same patient, diagnosis A010 and procedures were also billed by another facility for an admission 2 days "
+        "before (claim {others}); 1 of 3 such claims is repeated within 3 days",
     ),
     "more visits than fit into a week": (
         [*visits_on([7, 8, 9, 10, 11]), *on_workdays(range(1000, 1400))],
@@ -306,6 +306,18 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "the patient was in hospital at the same facility (claim {others}, LOS 8 days) when this claim began, 4 days "
         "after that admission; only 1 of 601 claims with A-4-14 is like this",
     ),
+    "a stay whose patient walks into a clinic": (
+        [
+            stay(900, PSTV01="7", FKL03="2022-09-01", FKL04="2022-09-09"),
+            outpatient(901, at="8188", PSTV01="7", FKL03="2022-09-05", FKL04="2022-09-05"),
+        ],
+        [900],
+        "overlap",
+        "pasien berobat jalan di faskes lain (klaim {others}) selama rawat inap ini (LOS 8 hari), 4 hari setelah "
+        "masuk; hanya 1 dari 601 rawat inap A-4-14 seperti ini",
+        "the patient came to another facility as an outpatient (claim {others}) during this stay (LOS 8 days), 4 days "
+        "after its admission; only 1 of 601 stays with A-4-14 is like this",
+    ),
     "a claim after death": (
         [
             stay(900, PSTV01="7", FKL14="4"),
@@ -327,10 +339,11 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [900, 901, 902, 903],
         "overlap",
         "kunjungan pada hari Minggu: hanya 4 dari 404 kunjungan Q-5-44 jatuh pada hari itu; faskes ini jarang buka "
-        "hari itu; di faskes ini 4 klaim saat pasien dirawat inap, sesudah meninggal, atau di hari tutup, wajarnya 1,0",
+        "hari itu; di faskes ini 4 klaim bertindihan (satu pasien di dua tempat), sesudah meninggal, atau di hari "
+        "tutup, wajarnya 1,0",
         "a visit on a Sunday: only 4 of 404 visits with Q-5-44 fall on that day of the week; this facility seldom sees "
-        "patients then; at this facility 4 claims during another stay, after death or on a closing day where 1.0 would "
-        "be expected",
+        "patients then; at this facility 4 overlapping claims (a patient in two places), after death or on a closing "
+        "day where 1.0 would be expected",
     ),
     "visits of patients who never come again": (
         [

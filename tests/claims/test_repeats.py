@@ -48,6 +48,23 @@ def test_a_habit_of_repeats_says_nothing_of_care_that_comes_back_anyway(compared
     assert repeat["evidence_repeat"] > 1 - math.log(repeat["repeat_share"]), "the habit counted in"
 
 
+@pytest.mark.parametrize(
+    ("admission", "facility", "repeat"),
+    [("2022-09-02", 8188, True), ("2022-09-03", 8188, False), ("2022-09-04", 8188, False), ("2022-09-03", 8187, True)],
+)
+def test_a_transfer_is_no_repeat(compared: Callable[..., Claims], admission: str, facility: int, repeat: bool) -> None:
+    """Another hospital goes on treating from the day on which the first one discharges, or the next."""
+    again = {"PSTV01": "7", "FKL30": "9301 - something"}
+    there = claim(901, FKL02=claim_id(901, facility), **again, FKL03=admission, FKL04="2022-09-09", FKL47="2499900")
+    claims = compared([*crowd(), claim(900, **again, FKL04="2022-09-03"), there])
+    second = claims[claim_id(901, facility)]
+    if repeat:
+        assert (second["repeat_of"], second["repeat_elsewhere"]) == (claim_id(900), facility != 8187)
+        assert second["evidence_repeat"] > 1
+    else:
+        assert (second["repeat_of"], second["evidence_repeat"]) == (None, 0)
+
+
 @pytest.mark.parametrize(("day", "weight"), [("2022-09-01", 1), ("2022-09-02", 1.5), ("2022-09-03", 1)])
 def test_the_same_bill_of_the_next_day_says_more(compared: Callable[..., Claims], day: str, weight: float) -> None:
     """Sessions are days apart, and what was typed twice has one date."""

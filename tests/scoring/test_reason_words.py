@@ -25,10 +25,12 @@ from ml.sql import sql_text
          "LOS 3 days, above percentile 99.9 of similar stays"),
         ("short_stay", {"los_low": 0.0005}, "LOS 3 hari, di bawah persentil ke-0,1 rawat inap sejenis",
          "LOS 3 days, below percentile 0.1 of similar stays"),
-        ("readmission", {}, "masuk lagi 3 hari setelah pulang, lazim pada sekitar 10,0% rawat inap sejenis",
-         "readmitted 3 days after a discharge, usual for about 10.0% of similar stays"),
-        ("readmission", {"readmitted": 0}, "masuk lagi pada hari pulang, lazim pada sekitar 10,0% rawat inap sejenis",
-         "readmitted on the day of a discharge, usual for about 10.0% of similar stays"),
+        ("readmission", {},
+         "masuk lagi 3 hari setelah pulang; sekitar 10,0% rawat inap sejenis masuk lagi dalam 30 hari",
+         "readmitted 3 days after a discharge; about 10.0% of similar stays are readmitted within 30 days"),
+        ("readmission", {"readmitted": 0},
+         "masuk lagi pada hari pulang; sekitar 10,0% rawat inap sejenis masuk lagi dalam 30 hari",
+         "readmitted on the day of a discharge; about 10.0% of similar stays are readmitted within 30 days"),
     ],
 )  # fmt: skip
 def test_what_an_odd_figure_is_compared_with(

@@ -31,6 +31,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/52_clones.sql",
         "claims_normalized/53_readmissions.sql",
         "claims_normalized/54_overlapping.sql",
+        "claims_normalized/54_visited_stays.sql",
         "claims_normalized/55_after_death.sql",
         "claims_normalized/56_closed_days.sql",
         "claims_normalized/57_split_care.sql",

@@ -8,7 +8,9 @@
 -- nobody to compare with; where the bills are identical, how usual identical ones are: honest series are alike, but
 -- seldom to the last diagnosis. Of the patient's own repeats up to three are left out, so that one copy more is no
 -- excuse for the others; more of them are a course of treatment. NULL where the claim is no repeat within 3 days.
--- Newborns (main group P) admitted on one day are twins under their mother's number, no repeat.
+-- Newborns (main group P) admitted on one day are twins under their mother's number, no repeat; nor is a stay elsewhere
+-- from the day on which the one before ends, or the next: a transfer (docs/adr/0046).
+-- repeat_elsewhere: the one before is another facility's.
 -- repeat_alike of repeat_n claims are such repeats, the patient's own among them.
 -- Windows over neighbours instead of a correlated EXISTS: a sort instead of a search per claim.
 CREATE OR REPLACE TABLE repeats AS
@@ -25,7 +27,13 @@ WITH neighbours AS (
         starts_with(inacbg_code, 'P-') AS newborn,
         admission_date - lag(admission_date) OVER same_care AS since_earlier,
         lead(admission_date) OVER same_care - admission_date AS until_later,
-        lag(claim_id) OVER same_care AS earlier
+        lag(claim_id) OVER same_care AS earlier,
+        lag(facility_key) OVER same_care <> facility_key AS elsewhere,
+        -- As stays have a discharge; an outpatient's visits at two facilities on two days are no transfer.
+        elsewhere
+        AND service_type = 'RITL'
+        AND lag(service_type) OVER same_care = 'RITL'
+        AND admission_date - lag(discharge_date) OVER same_care BETWEEN 0 AND 1 AS transferred
     FROM care
     WINDOW same_care AS (
         PARTITION BY patient_key, primary_diagnosis, procedure_codes
@@ -62,10 +70,14 @@ repeated AS (
         procedure_codes,
         newborn,
         coalesce(since_same_bill <= 3, FALSE) AS identical,
+        elsewhere AND NOT identical AS elsewhere,
         if(identical, same_bill, earlier) AS earlier,
         if(identical, since_same_bill, since_earlier) AS after_days
     FROM near
-    WHERE since_earlier <= 3 AND NOT (newborn AND after_days = 0)
+    WHERE
+        since_earlier <= 3
+        AND NOT (newborn AND after_days = 0)
+        AND (identical OR NOT transferred)
 ),
 
 by_patient AS (
@@ -116,6 +128,7 @@ weighed AS (
         repeated.after_days,
         repeated.earlier,
         repeated.identical,
+        repeated.elsewhere,
         if(repeated.identical, usual.identical, usual.repeated) AS alike,
         usual.claims AS n,
         least(if(repeated.identical, by_patient.identical, by_patient.repeated), 3) AS own,
@@ -137,6 +150,7 @@ SELECT
     coalesce(weighed.after_days, neighbours.since_earlier)::INTEGER AS repeat_after_days,
     weighed.earlier AS repeat_of,
     weighed.identical AS repeat_identical,
+    weighed.elsewhere AS repeat_elsewhere,
     weighed.alike::INTEGER AS repeat_alike,
     weighed.n::INTEGER AS repeat_n,
     weighed.share AS repeat_share

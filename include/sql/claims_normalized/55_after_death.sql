@@ -51,8 +51,10 @@ SELECT
     afterwards.death.claim_id AS overlap_of,
     (afterwards.admission_date - afterwards.death.died)::INTEGER AS overlap_day,
     afterwards.death.los AS overlap_los,
+    FALSE AS overlap_visit,
     TRUE AS overlap_died,
     afterwards.death.facility_key <> afterwards.facility_key AS overlap_elsewhere,
+    1 AS overlap_weight,
     believable.alike AS overlap_alike,
     believable.n AS overlap_n,
     (believable.alike - 0.5 + 20 / 50) / (believable.n + 20) AS overlap_share

@@ -123,8 +123,10 @@ odd AS (
 
 SELECT
     odd.claim_id,
+    FALSE AS overlap_visit,
     FALSE AS overlap_died,
     odd.weekday AS overlap_weekday,
+    1 AS overlap_weight,
     odd.alike::INTEGER AS overlap_alike,
     odd.n::INTEGER AS overlap_n,
     odd.share AS overlap_share

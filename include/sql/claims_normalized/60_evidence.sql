@@ -58,6 +58,7 @@ WITH compared AS (
         repeats.repeat_after_days,
         repeats.repeat_of,
         repeats.repeat_identical,
+        repeats.repeat_elsewhere,
         repeats.repeat_alike,
         repeats.repeat_n,
         repeats.repeat_share,
@@ -75,12 +76,14 @@ WITH compared AS (
         overlapping.overlap_of,
         overlapping.overlap_day,
         overlapping.overlap_los,
+        overlapping.overlap_visit,
         overlapping.overlap_died,
         overlapping.overlap_weekday,
         overlapping.overlap_elsewhere,
         overlapping.overlap_alike,
         overlapping.overlap_n,
         overlapping.overlap_share,
+        overlapping.overlap_weight,
         clones.clone_by_amount,
         clones.clone_count,
         clones.clone_of,
@@ -234,7 +237,7 @@ SELECT
                 )
         ELSE 0
     END AS own_fragmentation,
-    coalesce(-ln(overlap_share), 0) AS own_overlap,
+    coalesce(-overlap_weight * ln(overlap_share), 0) AS own_overlap,
     -- Half of it where the patient had that care before: who are followed up together are billed alike (docs/adr/0027).
     coalesce(if(had_before, 0.5, 1) * clone_deviance, 0) AS own_clone,
     coalesce(-single_weight * ln(single_share), 0) AS own_single_visit

@@ -111,7 +111,7 @@ counted AS (
         -- (docs/adr/0044).
         repeat_weight * 1.5 * habit_repeat * least(greatest(own_repeat - 1, 0), 1) AS repeat_habit,
         1.5 * habit_fragmentation * (own_fragmentation > 0)::INTEGER AS from_fragmentation,
-        1.5 * habit_overlap * (own_overlap > 0)::INTEGER AS from_overlap,
+        1.5 * habit_overlap * coalesce(overlap_weight, 0) AS from_overlap,
         1.5 * habit_clone * least(own_clone / 10, 1) AS from_clone,
         3 * habit_single_visit * least(own_single_visit / 2.5, 1) AS from_single_visit
     FROM weighed

@@ -25,7 +25,7 @@ CASE feature
     WHEN 'readmission'
         THEN
             format(
-                'masuk lagi {} pulang, lazim pada {} rawat inap sejenis',
+                'masuk lagi {} pulang; {} rawat inap sejenis masuk lagi dalam 30 hari',
                 if(readmitted = 0, 'pada hari', format('{} hari setelah', readmitted)),
                 about_id(readmission)
             )
@@ -68,7 +68,7 @@ CASE feature
     WHEN 'readmission'
         THEN
             format(
-                'readmitted {} a discharge, usual for {} of similar stays',
+                'readmitted {} a discharge; {} of similar stays are readmitted within 30 days',
                 if(readmitted = 0, 'on the day of', days_en(readmitted) || ' after'),
                 about_en(readmission)
             )

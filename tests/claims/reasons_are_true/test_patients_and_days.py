@@ -33,7 +33,11 @@ def test_the_other_claims_of_the_patient(night: pd.DataFrame) -> None:
         before = (very_same if len(very_same) else earlier).iloc[-1]
         assert figures["repeat_after_days"] == after_days[before.name]
         assert figures["repeat_of"] == before["claim_id"]
-        assert f"(claim {figures['repeat_of']})" in told(row, "repeat")
+        said = told(row, "repeat")
+        assert f"(claim {figures['repeat_of']})" in said
+        assert ("no procedures" in said or "without procedures" in said) == (row["procedure_count"] == 0)
+        elsewhere = before["facility_key"] != row["facility_key"]
+        assert (figures["repeat_elsewhere"], "by another facility" in said) == (elsewhere, elsewhere)
         care = night[
             (night["primary_diagnosis"] == row["primary_diagnosis"])
             & (night["procedure_codes"] == row["procedure_codes"])
@@ -159,10 +163,10 @@ def test_the_patient_was_in_that_other_stay(night: pd.DataFrame) -> None:
     ]
     around_claim = pairs.groupby("claim_id")["stay"].agg(list)
     inside = pd.Series(night.index.isin(around_claim.index), night.index)
-    closed = night["overlap_weekday"].notna()
-    assert ((night["overlap_died"].eq(False) & ~closed) == inside).all()
+    begun = night["overlap_died"].eq(False) & night["overlap_visit"].eq(False) & night["overlap_weekday"].isna()
+    assert (begun == inside).all()
     places = set()
-    for row, figures in with_reason(night[~closed], "overlap"):
+    for row, figures in with_reason(night[begun], "overlap"):
         around = night.loc[around_claim[row["claim_id"]]]
         stay = around.loc[figures["overlap_of"]]
         assert stay["discharge_date"] == around["discharge_date"].max()
@@ -177,6 +181,27 @@ def test_the_patient_was_in_that_other_stay(night: pd.DataFrame) -> None:
         assert f"{figures['overlap_alike']:,} of {figures['overlap_n']:,} claims with {row['base']} " in said
         places.add("at another facility" in said)
     assert places == {True, False}
+
+
+def test_the_patient_walked_into_that_clinic(night: pd.DataFrame) -> None:
+    stays = night[night["service_type"] == "RITL"].reset_index(drop=True)
+    visits = night[(night["service_type"] == "RJTL") & night["overlap_of"].notna() & night["overlap_died"].eq(False)]
+    held = visits.groupby("overlap_of").agg(ids=("claim_id", set), first=("overlap_day", "min"))
+    visited = stays["claim_id"].isin(held.index) & (stays["overlap_of"].isna() | stays["overlap_visit"].eq(True))
+    assert (stays["overlap_visit"].eq(True) == visited).all()
+    told_of = with_reason(night[night["overlap_visit"].eq(True)], "overlap")
+    assert len(told_of) >= 3
+    for row, figures in told_of:
+        visit = night.loc[figures["overlap_of"]]
+        assert visit["claim_id"] in held.loc[row["claim_id"], "ids"]
+        assert figures["overlap_day"] == held.loc[row["claim_id"], "first"]
+        assert figures["overlap_day"] == (visit["admission_date"] - row["admission_date"]).days
+        assert row["admission_date"] < visit["admission_date"] < row["discharge_date"]
+        assert figures["overlap_elsewhere"] == (visit["facility_key"] != row["facility_key"])
+        alike = stays["base"] == row["base"]
+        assert figures["overlap_n"] == alike.sum()
+        assert figures["overlap_alike"] == (alike & stays["claim_id"].isin(held.index)).sum()
+        assert f"(claim {figures['overlap_of']}) during this stay (LOS {days(row['los'])})" in told(row, "overlap")
 
 
 def test_a_single_visit_is_the_patients_only_claim_with_its_diagnosis(night: pd.DataFrame) -> None:

@@ -3,7 +3,7 @@ SELECT
     claim_id,
     'clone' AS code,
     surprise_clone AS strength,
-    TRUE AS telling,
+    clone_count >= 5 * clone_expected AS telling,
     format(
         '{} pasien lain di faskes ini ditagih {} dalam 30 hari ({} {}); wajarnya {}',
         clone_count,
@@ -11,7 +11,11 @@ SELECT
             if(
                 clone_by_amount,
                 'dengan jumlah yang persis sama ({}, {}, bukan tarifnya)',
-                'persis sama ({}, diagnosis, tindakan, {})'
+                if(
+                    procedure_count = 0,
+                    'persis sama ({}, diagnosis, tanpa tindakan, {})',
+                    'persis sama ({}, diagnosis, tindakan, {})'
+                )
             ),
             inacbg_code,
             rupiah_id(amount_claimed)
@@ -26,7 +30,11 @@ SELECT
         plural_en(clone_count, 'patient', 'patients'),
         plural_en(clone_count, 'was', 'were'),
         format(
-            if(clone_by_amount, 'amount ({}, {}, off its tariff)', '({}, diagnoses, procedures, {})'),
+            if(
+                clone_by_amount,
+                'amount ({}, {}, off its tariff)',
+                if(procedure_count = 0, '({}, diagnoses, no procedures, {})', '({}, diagnoses, procedures, {})')
+            ),
             inacbg_code,
             rupiah_en(amount_claimed)
         ),

@@ -27,8 +27,13 @@ SELECT
                 count_id(overlap_n)
             ),
             format(
-                'pasien sedang dirawat inap di {} (klaim {}, LOS {} hari) ketika klaim ini dimulai, {} hari setelah '
-                'masuk; {}{} dari {} klaim {} seperti ini',
+                if(
+                    overlap_visit,
+                    'pasien berobat jalan di {} (klaim {}) selama rawat inap ini (LOS {} hari), {} hari setelah masuk; '
+                    || '{}{} dari {} rawat inap {} seperti ini',
+                    'pasien sedang dirawat inap di {} (klaim {}, LOS {} hari) ketika klaim ini dimulai, {} hari '
+                    || 'setelah masuk; {}{} dari {} klaim {} seperti ini'
+                ),
                 if(overlap_elsewhere, 'faskes lain', 'faskes yang sama'),
                 overlap_of,
                 overlap_los,
@@ -66,8 +71,13 @@ SELECT
                 plural_en(overlap_alike, 'has', 'have')
             ),
             format(
-                'the patient was in hospital at {} facility (claim {}, LOS {}) when this claim began, {} after that '
-                'admission; {}{} of {} claims with {} {} like this',
+                if(
+                    overlap_visit,
+                    'the patient came to {} facility as an outpatient (claim {}) during this stay (LOS {}), {} after '
+                    || 'its admission; {}{} of {} stays with {} {} like this',
+                    'the patient was in hospital at {} facility (claim {}, LOS {}) when this claim began, {} after '
+                    || 'that admission; {}{} of {} claims with {} {} like this'
+                ),
                 if(overlap_elsewhere, 'another', 'the same'),
                 overlap_of,
                 days_en(overlap_los),
@@ -83,7 +93,8 @@ SELECT
     with_habit(
         json_object(
             'inacbg_base', inacbg_base(inacbg_code), 'service_type', service_type, 'overlap_of', overlap_of,
-            'overlap_day', overlap_day, 'overlap_los', overlap_los, 'overlap_died', overlap_died,
+            'overlap_day', overlap_day, 'overlap_los', overlap_los, 'overlap_visit', overlap_visit,
+            'overlap_died', overlap_died,
             'overlap_weekday', overlap_weekday, 'overlap_elsewhere', overlap_elsewhere,
             'overlap_alike', overlap_alike, 'overlap_n', overlap_n
         ),

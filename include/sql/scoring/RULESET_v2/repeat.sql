@@ -4,6 +4,7 @@ WITH described AS (
     SELECT
         *,
         inacbg_base(inacbg_code) AS base,
+        procedure_count = 0 AS bare,
         if(
             repeat_after_days = 0,
             'dengan tanggal masuk yang sama',
@@ -37,17 +38,32 @@ SELECT
                     count_id(week_n),
                     base
                 )
+        WHEN repeat_identical
+            THEN
+                format(
+                    'tagihan yang sama persis (pasien, faskes, INA-CBG, diagnosis {} dan diagnosis sekunder, {}, '
+                    'nilai) juga ada {} (klaim {}); {}{} dari {} klaim dengan diagnosis {} berulang persis '
+                    'dalam 3 hari',
+                    primary_diagnosis,
+                    if(bare, 'tanpa tindakan', 'tindakan'),
+                    when_id,
+                    repeat_of,
+                    only_id(repeat_alike / repeat_n),
+                    count_id(repeat_alike),
+                    count_id(repeat_n),
+                    if(bare, 'itu tanpa tindakan', 'dan tindakan itu')
+                )
         ELSE
             format(
                 if(
-                    repeat_identical,
-                    'tagihan yang sama persis (pasien, faskes, INA-CBG, diagnosis {} dan diagnosis sekunder, tindakan, '
-                    || 'nilai) juga ada {} (klaim {}); {}{} dari {} klaim dengan diagnosis dan tindakan itu '
-                    || 'berulang persis dalam 3 hari',
-                    'pasien, diagnosis {} dan tindakan yang sama juga ditagih {} (klaim {}); {}{} dari {} klaim '
+                    bare,
+                    'pasien dan diagnosis {} yang sama, tanpa tindakan, juga ditagih {}{} (klaim {}); {}{} dari {} '
+                    || 'klaim seperti itu berulang dalam 3 hari',
+                    'pasien, diagnosis {} dan tindakan yang sama juga ditagih {}{} (klaim {}); {}{} dari {} klaim '
                     || 'seperti itu berulang dalam 3 hari'
                 ),
                 primary_diagnosis,
+                if(repeat_elsewhere, 'di faskes lain ', ''),
                 when_id,
                 repeat_of,
                 only_id(repeat_alike / repeat_n),
@@ -69,17 +85,33 @@ SELECT
                     base,
                     plural_en(week_alike, 'is', 'are')
                 )
+        WHEN repeat_identical
+            THEN
+                format(
+                    'the very same bill (patient, facility, INA-CBG, diagnosis {} and secondary diagnoses, {}, amount) '
+                    'also exists {} (claim {}); {}{} of {} claims with that diagnosis and {} {} repeated exactly '
+                    'within 3 days',
+                    primary_diagnosis,
+                    if(bare, 'no procedures', 'procedures'),
+                    when_en,
+                    repeat_of,
+                    only_en(repeat_alike / repeat_n),
+                    count_en(repeat_alike),
+                    count_en(repeat_n),
+                    if(bare, 'no procedures', 'these procedures'),
+                    plural_en(repeat_alike, 'is', 'are')
+                )
         ELSE
             format(
                 if(
-                    repeat_identical,
-                    'the very same bill (patient, facility, INA-CBG, diagnosis {} and secondary diagnoses, procedures, '
-                    || 'amount) also exists {} (claim {}); {}{} of {} claims with that diagnosis and these procedures '
-                    || '{} repeated exactly within 3 days',
-                    'same patient, diagnosis {} and procedures were also billed {} (claim {}); {}{} of {} such claims '
-                    || '{} repeated within 3 days'
+                    bare,
+                    'same patient and diagnosis {}, without procedures, were also billed {}{} (claim {}); {}{} of {} '
+                    || 'such claims {} repeated within 3 days',
+                    'same patient, diagnosis {} and procedures were also billed {}{} (claim {}); {}{} of {} such '
+                    || 'claims {} repeated within 3 days'
                 ),
                 primary_diagnosis,
+                if(repeat_elsewhere, 'by another facility ', ''),
                 when_en,
                 repeat_of,
                 only_en(repeat_alike / repeat_n),
@@ -96,6 +128,7 @@ SELECT
                 'repeat_of', repeat_of,
                 'repeat_after_days', repeat_after_days,
                 'repeat_identical', repeat_identical,
+                'repeat_elsewhere', repeat_elsewhere,
                 'repeat_alike', repeat_alike,
                 'repeat_n', repeat_n
             ),
