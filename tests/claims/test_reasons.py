@@ -183,7 +183,7 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "upcoding",
         "masuk dengan diagnosis A010, ditagih K-1-20: hanya 5 dari 605 rawat inap dengan diagnosis masuk itu; median "
         "K-1-20 ini, disesuaikan kelas dan regionalnya, 3,6x median INA-CBG yang lazim untuk diagnosis itu; di faskes "
-        "ini 5 klaim dengan INA-CBG lebih mahal (dari 1,1x) daripada yang lazim untuk diagnosisnya, wajarnya 1,3",
+        "ini 5 klaim ber-INA-CBG lebih mahal (di atas 1,1x) daripada yang lazim untuk diagnosisnya, wajarnya 1,3",
         "admitted with A010, billed as K-1-20: only 5 of 605 stays with that admission diagnosis are; the median of "
         "K-1-20, adjusted for class and region, is 3.6x that of the INA-CBG that is usual for it; at this facility 5 "
         "claims with a dearer INA-CBG (over 1.1x) than is usual for their diagnosis where 1.3 would be expected",

@@ -81,6 +81,23 @@ def test_the_pages_hold_every_claim_once_and_in_order(served: Served, sort: str)
     assert [claim[value] for claim in claims] == sorted((claim[value] for claim in claims), reverse=True)
 
 
+@pytest.mark.parametrize(("sort", "value"), [("risk", "risk_score"), ("excess", "excess_amount")])
+def test_a_list_of_many_facilities(served: Served, sort: str, value: str) -> None:
+    order = f"{value} DESC, risk_score DESC, ml_score DESC, amount_claimed DESC, claim_id"
+    wanted = rows_of(
+        served.live,
+        "SELECT claim_id, facility_key FROM claims_high_risk WHERE risk_score >= 0.2 "
+        f"QUALIFY row_number() OVER (PARTITION BY facility_key ORDER BY {order}) <= 2 ORDER BY {order}",
+    )
+    query = f"/claims/high-risk?min_risk=0.2&sort={sort}&max_per_facility=2&page_size=10"
+    first, second = got(served.client, query), got(served.client, query + "&page=2")
+    assert ids(first) + ids(second) == [row["claim_id"] for row in wanted[:20]]
+    assert first["meta"]["total"] == len(wanted) < got(served.client, "/claims/high-risk?min_risk=0.2")["meta"]["total"]
+    read = got(served.client, query + f"&read_release={served.live.id}&read_rows=10")
+    assert not set(ids(read)) & set(ids(first)), "of what was not read as many again"
+    assert read["meta"]["total"] > len(wanted) - 10
+
+
 def test_a_claim_has_its_reasons_and_nothing_of_a_persons_number(served: Served) -> None:
     riskiest = got(served.client, "/claims/high-risk?page_size=1")["data"][0]
     [row] = rows_of(served.live, "SELECT * FROM claims_high_risk ORDER BY risk_score DESC, ml_score DESC LIMIT 1")

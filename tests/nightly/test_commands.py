@@ -76,10 +76,19 @@ def test_the_live_claims_are_shown_by_risk_or_by_money(
     live = store.live()
     assert live is not None
     with duckdb.connect(str(live.database), read_only=True) as connection:
-        values = dict(connection.sql(f"SELECT claim_id, {column} FROM claims_high_risk").fetchall())
+        floor = 0.5 if by == "excess" else 0  # as the API's lists by rupiah
+        riskier = f"claims_high_risk WHERE risk_score >= {floor}"
+        values = dict(connection.sql(f"SELECT claim_id, {column} FROM {riskier}").fetchall())
     show_release.main(top=10, by=by, language="id")
-    claims = [match[1] for match in re.finditer(r"^ *\d+\. (\S+)  risiko", capsys.readouterr().out, re.M)][:10]
+    a_claim = re.compile(r"^ *\d+\. (\S+)  risiko [\d,]+  R", re.MULTILINE)
+    claims = a_claim.findall(capsys.readouterr().out)
     assert [values[claim] for claim in claims] == sorted(values.values(), reverse=True)[:10]
+    show_release.main(top=100, by=by, max_per_facility=1, language="id")
+    listed = a_claim.findall(capsys.readouterr().out)
+    with duckdb.connect(str(live.database), read_only=True) as connection:
+        of_facilities = dict(connection.sql(f"SELECT claim_id, facility_key FROM {riskier}").fetchall())
+    assert len(listed) == min(100, len(set(of_facilities.values())))
+    assert len({of_facilities[claim] for claim in listed}) == len(listed)
     code, said = ended(capsys, show_release.main, by="amount")
     assert (code, said.strip()[-20:]) == (2, "--by: risk or excess")
 

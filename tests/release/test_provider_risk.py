@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from ml.release import ReleaseError, ReleaseStore, RunToken, tables
 from ml.sql import sql_text
+from tests.claims_columns import PATTERNS_TYPE, PROVIDER, PROVIDER_TYPE
 from tests.release.conftest import Publish, write_candidate
 
 ONE, TWO, THREE = (f"provider_risk: facility 'facility_key {number}' has" for number in range(3))
@@ -167,3 +170,43 @@ def test_a_release_with_wrong_providers_does_not_become_live(
     assert str(refusal.value).startswith(f"the candidate is refused: {problem}")
     assert store.live_id() == live
     assert len(store.releases()) == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "among", "text_id", "text_en"),
+    [
+        ("short_stay", 1200, "31 rawat inap singkat (5% tersingkat sejenisnya) pada 1.200 rawat inap, wajarnya 4,2",
+         "31 short stays (the shortest 5% of their kind) in 1,200 stays where 4.2 would be expected"),
+        ("severity", 1200, "31 poin keparahan (II = 1, III = 2) pada 1.200 rawat inap, wajarnya 4,2",
+         "31 severity points (II = 1, III = 2) in 1,200 stays where 4.2 would be expected"),
+        ("single_visit", 300,
+         "31 kunjungan tunggal (pada <8% kunjungan dengan diagnosisnya) pada 300 kunjungan, wajarnya 4,2",
+         "31 single visits (<8% of visits with their diagnosis) in 300 visits where 4.2 would be expected"),
+        ("strong", 1500, "31 klaim berbukti kuat (pola apa pun) pada 1.500 klaim, wajarnya 4,2",
+         "31 claims with strong evidence (of any pattern) in 1,500 claims where 4.2 would be expected"),
+    ],
+)  # fmt: skip
+def test_a_habit_is_told_among_what_can_show_it(pattern: str, among: int, text_id: str, text_en: str) -> None:
+    habit = {"pattern": pattern, "observed": 31, "expected": 4.2, "ratio": 3.0, "deviance": 20.0}
+    claims = pa.table(
+        {
+            "claim_id": [str(n) for n in range(1500)],
+            "service_type": ["RITL"] * 1200 + ["RJTL"] * 300,
+            **{name: ["x"] * 1500 for name in ("facility_key", "facility_key_source", "province_name")},
+            **{name: ["x"] * 1500 for name in ("facility_ownership", "facility_type", "facility_class")},
+            "regency_code": [1] * 1500,
+            "data_date": ["2022-12-31"] * 1500,
+            "provider": pa.array([PROVIDER | {"claims": 1500}] * 1500, PROVIDER_TYPE),
+            "provider_patterns": pa.array([[habit]] + [None] * 1499, PATTERNS_TYPE),
+        }
+    )
+    scores = pa.table({"claim_id": claims["claim_id"], "risk_score": [0.5] * 1500})
+    with duckdb.connect() as connection:
+        connection.register("claims", claims)
+        connection.register("scores", scores)
+        connection.execute(sql_text("scoring/00_macros.sql"))
+        connection.execute(sql_text("release/50_provider_risk.sql"))
+        [(written,)] = connection.execute("SELECT reasons FROM provider_risk").fetchall()
+    reason = json.loads(written)[0]
+    assert (reason["code"], reason["text_id"], reason["text_en"]) == (pattern, text_id, text_en)
+    assert (reason["figures"]["among"], reason["figures"]["claims"]) == (among, 1500)

@@ -52,6 +52,9 @@ def main(
     by: Annotated[
         str, typer.Option(help="Sort the claims by risk, or by excess: the rupiah that an audit could recover.")
     ] = "risk",
+    max_per_facility: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="List only so many claims of each facility.")
+    ] = None,
     language: Annotated[str, typer.Option(help="Language of the lists and reasons: en or id.")] = "en",
     verbose: Verbose = False,
 ) -> None:
@@ -68,8 +71,8 @@ def main(
             fail(f"{settings.instance_dir}: no release is live yet. Make one: make run")
         with _naming_the_release(live):
             release = store.get(live)
-            claims = _rows(settings, release, LISTS[by], top)
-            providers = _rows(settings, release, "riskiest_providers", PROVIDERS_SHOWN)
+            claims = _rows(settings, release, LISTS[by], top=top, max_per_facility=max_per_facility)
+            providers = _rows(settings, release, "riskiest_providers", top=PROVIDERS_SHOWN)
         console = Console(soft_wrap=True)
         checked = History(store.journal()).qc(release.id)
         _show_release(console, release, checked.passed if checked else None)
@@ -143,11 +146,11 @@ def _number(value: float, language: str) -> str:
     return written.translate(str.maketrans(",.", ".,")) if language == "id" else written
 
 
-def _rows(settings: Settings, release: Release, statement: str, top: int) -> list[dict[str, Any]]:
+def _rows(settings: Settings, release: Release, statement: str, **parameters: int | None) -> list[dict[str, Any]]:
     try:
         config = duckdb_config(settings, settings.work)
         with duckdb.connect(str(release.database), read_only=True, config=config) as connection:
-            table = connection.sql(sql_text(f"report/{statement}.sql"), params={"top": top}).to_arrow_table()
+            table = connection.sql(sql_text(f"report/{statement}.sql"), params=parameters).to_arrow_table()
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         fail(f"{release.database}: made by an earlier version of this program ({error}). Refresh: make run")
     rows: list[dict[str, Any]] = table.to_pylist()

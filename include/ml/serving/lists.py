@@ -9,6 +9,9 @@ from ml.release import Release, ReleaseStore
 from ml.serving.reader import Ask, reading
 from ml.serving.schema import READ_ROWS, Claim, ClaimsQuery, Provider, ProvidersQuery
 
+FILTERS = {"service_type", "severity", "province", "facility", "flag", "min_risk", "min_excess"}
+"""The parameters of a query that say which claims a list is about."""
+
 
 def claims(
     store: ReleaseStore, release: Release, query: ClaimsQuery, read_release: Release | None
@@ -18,21 +21,28 @@ def claims(
     Raises:
         NotReadableError, NoSuchReleaseError, BusyError, TooManyClaimsError: see `reading`.
     """
-    filters = query.model_dump(exclude={"page", "page_size", "release", "read_release", "read_rows", "sort"})
+    filters = query.model_dump(include=FILTERS)
     order = {"sort": query.sort}
     already_read: list[str] = []
     if read_release is not None:
         with reading(store, read_release, "read_release") as ask:
-            ask("already_read", claim_ids=[])
+            _leave_out(ask, [], query)
             first = ask("high_risk_claim_ids", **filters, **order, page_size=query.read_rows or READ_ROWS, skipped=0)
             already_read = [row["claim_id"] for row in first]
     with reading(store, release) as ask:
-        ask("already_read", claim_ids=already_read)
+        _leave_out(ask, already_read, query)
         [counted] = ask("count_high_risk_claims", **filters)
         if query.skipped >= counted["total"]:
             return counted["total"], []
         page = ask("high_risk_claim_ids", **filters, **order, page_size=query.page_size, skipped=query.skipped)
         return counted["total"], _claims_at(ask, [row["place"] for row in page])
+
+
+def _leave_out(ask: Ask, already_read: list[str], query: ClaimsQuery) -> None:
+    ask("left_out", claim_ids=already_read)
+    if query.max_per_facility is not None:
+        cap = {"sort": query.sort, "max_per_facility": query.max_per_facility}
+        ask("beyond_each_facility", **query.model_dump(include=FILTERS), **cap)
 
 
 def _claims_at(ask: Ask, places: list[int]) -> list[Claim]:

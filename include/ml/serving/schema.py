@@ -84,6 +84,9 @@ class ClaimsQuery(_Page):
     flag: Flag | None = Field(default=None, description="Claims with this flag, e.g. `upcoding`.")
     min_risk: float = Field(default=HIGH_RISK, ge=0, le=1, allow_inf_nan=False, description="Lowest `risk_score`.")
     min_excess: int = Field(default=0, ge=0, le=10**13, description="Lowest `excess_amount`, in rupiah.")
+    max_per_facility: int | None = Field(
+        default=None, ge=1, le=1000, description="Of each facility only its first so many: a list of many facilities."
+    )
     read_release: str | None = Field(
         default=None,
         max_length=200,

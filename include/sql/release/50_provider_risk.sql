@@ -19,6 +19,7 @@ WITH providers AS (
         any_value(claim.provider) AS provider,
         any_value(claim.provider_patterns) AS patterns, -- on one claim of the provider
         any_value(claim.data_date) AS data_date,
+        count(*) FILTER (claim.service_type = 'RITL') AS stays,
         count(*) FILTER (scores.risk_score >= 0.5) AS high_risk_claims
     FROM claims AS claim
     INNER JOIN scores ON claim.claim_id = scores.claim_id
@@ -29,6 +30,7 @@ patterns AS (
     SELECT
         providers.facility_key,
         providers.provider.claims,
+        providers.stays,
         unnest(providers.patterns, recursive := TRUE) -- noqa: AL03
     FROM providers
 ),
@@ -36,6 +38,13 @@ patterns AS (
 ranked AS (
     SELECT
         *,
+        -- Which of its claims can show the pattern at all.
+        CASE
+            WHEN pattern IN ('severity', 'short_stay') THEN 'stays'
+            WHEN pattern = 'single_visit' THEN 'visits'
+            ELSE 'claims'
+        END AS kind,
+        CASE kind WHEN 'stays' THEN stays WHEN 'visits' THEN claims - stays ELSE claims END AS among,
         row_number() OVER (
             PARTITION BY facility_key ORDER BY pattern = 'strong' DESC, deviance DESC, pattern ASC
         ) AS place
@@ -50,21 +59,23 @@ pattern_reasons AS (
         json_object(
             'code', pattern,
             'text_id', format(
-                '{} {} dari {} klaim, wajarnya {}',
+                '{} {} pada {} {}, wajarnya {}',
                 count_id(observed),
                 pattern_words_id(pattern),
-                count_id(claims),
+                count_id(among),
+                CASE kind WHEN 'stays' THEN 'rawat inap' WHEN 'visits' THEN 'kunjungan' ELSE 'klaim' END,
                 expected_id(expected)
             ),
             'text_en', format(
-                '{} {} in {} claims where {} would be expected',
+                '{} {} in {} {} where {} would be expected',
                 count_en(observed),
                 pattern_words_en(pattern),
-                count_en(claims),
+                count_en(among),
+                kind,
                 expected_en(expected)
             ),
             'figures', json_object(
-                'observed', observed, 'expected', expected, 'claims', claims, 'deviance', deviance
+                'observed', observed, 'expected', expected, 'among', among, 'claims', claims, 'deviance', deviance
             )
         )::VARCHAR AS reason
     FROM ranked

@@ -101,7 +101,7 @@ CREATE OR REPLACE TEMP MACRO inacbg_base(inacbg) AS regexp_replace(inacbg, '-[^-
 CREATE OR REPLACE TEMP MACRO pattern_words_id(pattern) AS
 CASE pattern
     WHEN 'severity' THEN 'poin keparahan (II = 1, III = 2)'
-    WHEN 'dearer_code' THEN 'klaim dengan INA-CBG lebih mahal (dari 1,1x) daripada yang lazim untuk diagnosisnya'
+    WHEN 'dearer_code' THEN 'klaim ber-INA-CBG lebih mahal (di atas 1,1x) daripada yang lazim untuk diagnosisnya'
     WHEN 'inflated_bill' THEN 'tagihan tinggi (lebih dari 1 simpangan di atas sejenisnya atau tarifnya)'
     WHEN 'short_stay' THEN 'rawat inap singkat (5% tersingkat sejenisnya)'
     WHEN 'topup' THEN 'top-up langka (kode atau nilainya, pada <5% sejenisnya)'
@@ -110,7 +110,7 @@ CASE pattern
     WHEN 'overlap' THEN 'klaim bertindihan (satu pasien di dua tempat), sesudah meninggal, atau di hari tutup'
     WHEN 'clone' THEN 'klaim kembar (jauh di atas wajarnya)'
     WHEN 'single_visit' THEN 'kunjungan tunggal (pada <8% kunjungan dengan diagnosisnya)'
-    WHEN 'strong' THEN 'klaim berbukti kuat (dari pola mana pun)'
+    WHEN 'strong' THEN 'klaim berbukti kuat (pola apa pun)'
 END;
 
 CREATE OR REPLACE TEMP MACRO pattern_words_en(pattern) AS

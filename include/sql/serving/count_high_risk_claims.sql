@@ -9,4 +9,4 @@ WHERE
     AND ($province::INTEGER IS NULL OR province_code = $province)
     AND ($facility::VARCHAR IS NULL OR facility_key = $facility)
     AND ($flag::VARCHAR IS NULL OR list_contains(flags, $flag))
-    AND claim_id NOT IN (SELECT already_read.claim_id FROM already_read)
+    AND claim_id NOT IN (SELECT left_out.claim_id FROM left_out)

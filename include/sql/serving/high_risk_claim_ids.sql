@@ -12,7 +12,7 @@ WHERE
     AND ($province::INTEGER IS NULL OR province_code = $province)
     AND ($facility::VARCHAR IS NULL OR facility_key = $facility)
     AND ($flag::VARCHAR IS NULL OR list_contains(flags, $flag))
-    AND claim_id NOT IN (SELECT already_read.claim_id FROM already_read)
+    AND claim_id NOT IN (SELECT left_out.claim_id FROM left_out)
 ORDER BY
     if($sort = 'excess', excess_amount, 0) DESC,
     risk_score DESC,
