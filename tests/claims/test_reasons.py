@@ -110,9 +110,9 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         ],
         [900],
         "topup",
-        "top-up DD-05-II sebesar Rp10.000.000: DD-05-II Rp10.000.000 = 10,0x median 41 klaim yang memilikinya "
+        "top-up DD-05-II sebesar Rp10.000.000 = 10,0x median 41 klaim yang memilikinya "
         "(Rp1.000.000); hanya 41 dari 641 klaim A-4-14 memiliki DD-05-II",
-        "top-up DD-05-II of Rp10,000,000: DD-05-II of Rp10,000,000 = 10.0x the median of 41 claims with it "
+        "top-up DD-05-II of Rp10,000,000 = 10.0x the median of 41 claims with it "
         "(Rp1,000,000); only 41 of 641 claims of A-4-14 have DD-05-II",
     ),
     "top-up at ten times its amount, with the procedure it belongs to": (
@@ -125,9 +125,9 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         ],
         [900],
         "topup",
-        "top-up II-03-II sebesar Rp10.000.000: II-03-II Rp10.000.000 = 10,0x median 41 klaim yang memilikinya "
+        "top-up II-03-II sebesar Rp10.000.000 = 10,0x median 41 klaim yang memilikinya "
         "(Rp1.000.000); 41 dari 41 klaim dengan diagnosis C73 dan tindakan 9205 memiliki II-03-II",
-        "top-up II-03-II of Rp10,000,000: II-03-II of Rp10,000,000 = 10.0x the median of 41 claims with it "
+        "top-up II-03-II of Rp10,000,000 = 10.0x the median of 41 claims with it "
         "(Rp1,000,000); 41 of 41 claims with diagnosis C73 and procedure 9205 have II-03-II",
     ),
     "top-up without a code": (
@@ -145,8 +145,8 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         ],
         [900],
         "upcoding",
-        "keparahan berat padahal LOS 2 hari dengan 0 diagnosis sekunder: dari rawat inap A-4-14 seperti itu hanya "
-        "<0,1% yang wajar seberat ini (tercatat 1 dari 41 dengan LOS ≤2 hari dan tanpa diagnosis sekunder)",
+        "keparahan berat padahal LOS 2 hari dengan 0 diagnosis sekunder: peluang seberat ini di antara rawat inap "
+        "A-4-14 seperti itu hanya <0,1% (tercatat 1 dari 41 dengan LOS ≤2 hari dan tanpa diagnosis sekunder)",
         "severity III after 2 days with 0 secondary diagnoses: of such stays of A-4-14 only <0.1% would be expected to "
         "be as severe (recorded: 1 of 41 with LOS ≤2 days and no secondary diagnosis)",
     ),
@@ -157,8 +157,8 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         ],
         [900],
         "upcoding",
-        "keparahan berat dengan 0 diagnosis sekunder: dari rawat inap A-4-14 seperti itu hanya 6,3% yang wajar seberat "
-        "ini (tercatat 41 dari 640 tanpa diagnosis sekunder)",
+        "keparahan berat dengan 0 diagnosis sekunder: peluang seberat ini di antara rawat inap A-4-14 seperti itu "
+        "hanya 6,3% (tercatat 41 dari 640 tanpa diagnosis sekunder)",
         "severity III with 0 secondary diagnoses: of such stays of A-4-14 only 6.3% would be expected to be as severe "
         "(recorded: 41 of 640 with no secondary diagnosis)",
     ),

@@ -15,7 +15,7 @@ from ml.model.artefact import RiskModel
 
 ORDINARY = 0.0
 """What every feature of `ml.model.anomaly` is where there is nothing odd."""
-USUAL_SHARE = 0.2
+USUAL_SHARE = 0.1
 """A figure that more than this share of the peers have is not named: the forest may lean on it, but it tells nobody."""
 USUAL_RATIO = 1.1
 """Nor is a ratio of prices below this: who bills less than the peers gives an auditor nothing to look for."""

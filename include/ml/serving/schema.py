@@ -164,6 +164,7 @@ class Claim(_Row):
     primary_diagnosis: str
     primary_diagnosis_group: str | None
     primary_diagnosis_label: str | None
+    admission_diagnosis: str | None = None  # releases of before have neither this nor topup_codes
     procedure_codes: str | None
     procedure_count: int | None
     comorbidity_count: int | None
@@ -171,6 +172,7 @@ class Claim(_Row):
     inacbg_description: str | None
     inacbg_tariff: int | None
     topup_amount: int | None
+    topup_codes: str | None = None
     amount_claimed: int
     amount_paid: int | None
     amount_gap: int | None

@@ -30,6 +30,10 @@ CREATE TYPE scratch.WORD AS ENUM ( -- noqa: PRS, CV07
         SELECT DISTINCT primary_diagnosis_label AS text FROM claims
         UNION
         SELECT DISTINCT procedure_codes AS text FROM claims
+        UNION
+        SELECT DISTINCT admission_diagnosis AS text FROM claims
+        UNION
+        SELECT DISTINCT topup_codes AS text FROM claims
     )
     WHERE text IS NOT NULL
     ORDER BY text

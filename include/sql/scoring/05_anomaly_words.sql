@@ -11,7 +11,8 @@ CASE feature
         THEN 'tagihan tanpa top-up per hari rawat ' || times_id(exp(day_price_ln), 1) || ' median klaim sejenis'
     WHEN 'short_stay' THEN format('LOS {} hari, {} rawat inap sejenis', los, percentile_id(los_low))
     WHEN 'long_stay' THEN format('LOS {} hari, {} rawat inap sejenis', los, percentile_id(los_low))
-    WHEN 'severity' THEN about_id(severity) || ' rawat inap seperti itu wajar separah ini'
+    WHEN 'severity'
+        THEN 'peluang keparahan ini pada LOS dan jumlah diagnosis sekundernya ' || about_id(severity)
     WHEN 'admission' THEN about_id(admission) || ' klaim dengan diagnosis itu ber-INA-CBG ini'
     WHEN 'topup' THEN 'top-up seperti itu (kode dan nilai) ada pada ' || about_id(topup) || ' klaim sejenis'
     WHEN 'comorbidity'
@@ -45,7 +46,8 @@ CASE feature
         )
     WHEN 'short_stay' THEN format('LOS {}, {} of similar stays', days_en(los), percentile_en(los_low))
     WHEN 'long_stay' THEN format('LOS {}, {} of similar stays', days_en(los), percentile_en(los_low))
-    WHEN 'severity' THEN about_en(severity) || ' of such stays would be expected to be as severe'
+    WHEN 'severity'
+        THEN about_en(severity) || ' of such stays (LOS, secondary diagnoses) would be expected to be as severe'
     WHEN
         'admission'
         THEN about_en(admission) || ' of claims with that diagnosis have this INA-CBG'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,7 @@ def test_the_bill_and_the_median_of_its_peers(night: pd.DataFrame) -> None:
             assert figures["bill_as_far"] <= 0.1 * len(of_code)
             spreads += 1
         bill = row["amount_claimed"] / (figures["price_median"] + row["topup_amount"])
+        assert re.search(rf"^billed Rp{row['amount_claimed']:,}( = [\d,.]+x|, [\d.]+% above) ", said)
         peers_told = figures["price_level"] <= 2 and bill > 1.01
         above = row["amount_claimed"] > 1.01 * (row["inacbg_tariff"] + row["topup_amount"])
         at = row["amount_claimed"] == row["inacbg_tariff"] + row["topup_amount"]
@@ -100,7 +102,7 @@ def test_stays_as_short_as_said(night: pd.DataFrame) -> None:
             assert ("discharged as most are" in said) == (figures["stay_level"] > 1 and usual_exit[row.name])
         full = row["price_ln_ratio" if row["price_level"] <= 2 else "tariff_ln_ratio"]
         assert (row["price_level"] <= 2) == pd.notna(row["price_ln_ratio"])
-        assert ("in full" in said) == (full > -0.05)
+        assert ("in full" in said) == (abs(full) <= 0.05)
         levels.add(figures["stay_level"])
     assert len(levels) > 1
     assert empties > 0
@@ -140,6 +142,8 @@ def test_top_ups_as_rare_as_said(night: pd.DataFrame) -> None:
         said = told(row, "topup")
         of = "with diagnosis" if figures["topup_procedure"] else "of"
         assert f"{figures['topup_alike']:,} of {figures['topup_n']:,} claims {of} " in said
+        by_secondary = figures["topup_diagnosis"] not in (None, row["primary_diagnosis"])
+        assert ("(of this claim a secondary one)" in said) == (by_secondary and not figures["topup_procedure"])
         by_diagnosis += "other facilities with diagnosis" in said
     assert by_diagnosis > 0
 

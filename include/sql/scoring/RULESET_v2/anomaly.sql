@@ -14,6 +14,7 @@ WITH typologies AS (
                 []
             ),
             if(surprise_inflated_bill >= $flag_from AND tariff_ln_ratio > 0.01, ['tariff'], []),
+            if(surprise_inflated_bill >= $flag_from, ['long_stay'], []), -- which would excuse the bill
             if(surprise_short_stay >= $flag_from AND is_rare(los_share_low), ['short_stay'], []),
             if(tells_upcoding, [if(upcoding_by = 'severity', 'severity', 'admission')], []),
             if(tells_upcoding AND upcoding_by = 'severity' AND usual_exit, ['short_stay', 'long_stay'], []),
@@ -27,7 +28,8 @@ new AS (
     SELECT
         *,
         if(list_contains(told, odd_first), NULL, odd_first) AS first_new,
-        if(list_contains(told, odd_second), NULL, odd_second) AS second_new
+        if(list_contains(told, odd_second), NULL, odd_second) AS second_new,
+        (first_new IS NULL) <> (second_new IS NULL) AS is_single
     FROM typologies
 ),
 
@@ -68,8 +70,10 @@ SELECT
     'anomaly' AS code,
     surprise_anomaly AS strength,
     words_id <> '' AS telling,
-    'gabungan besaran yang tidak lazim: ' || coalesce(nullif(words_id, ''), 'beberapa besaran bersama') AS text_id,
-    'an unusual combination of figures: ' || coalesce(nullif(words_en, ''), 'several figures together') AS text_en,
+    if(is_single, 'besaran yang tidak lazim: ', 'gabungan besaran yang tidak lazim: ')
+    || coalesce(nullif(words_id, ''), 'beberapa besaran bersama') AS text_id,
+    if(is_single, 'an unusual figure: ', 'an unusual combination of figures: ')
+    || coalesce(nullif(words_en, ''), 'several figures together') AS text_en,
     json_object(
         'first', first_new,
         'first_drop', if(first_new IS NULL, NULL, odd_first_drop),

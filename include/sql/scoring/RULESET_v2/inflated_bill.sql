@@ -31,6 +31,10 @@ WITH described AS (
         coalesce(tariff_ln_ratio > 0.01, FALSE) AS above_tariff,
         coalesce(amount_claimed = inacbg_tariff + topup_amount, FALSE) AS at_tariff,
         price_level <= 2 AND amount_claimed > 1.01 * usual AS against_peers,
+        -- As above_id and above_en write it: a percentage is not "=".
+        if(
+            if(against_peers, amount_claimed < 1.1 * usual, exp(tariff_ln_ratio) < 1.1), ', ', ' = '
+        ) AS is_so,
         tariff_ln_ratio - factors_count * own_tariff_ln_ratio > 0.01
         OR amount_claimed >= 1.1 * (price_median * exp(own_ln_ratio) + topup_amount) AS is_far
     FROM suspects
@@ -123,14 +127,14 @@ SELECT
     'inflated_bill' AS code,
     surprise_inflated_bill AS strength,
     is_far AS telling,
-    format('tagihan {} = ', rupiah_id(amount_claimed))
+    format('tagihan {}{}', rupiah_id(amount_claimed), is_so)
     || CASE
         WHEN NOT against_peers THEN by_tariff_id
         WHEN NOT above_tariff THEN by_peers_id || if(at_tariff, ', sama dengan ' || own_tariff_id, '')
         ELSE by_peers_id || ', ' || by_tariff_id
     END
     || how_usual_id || habit_id('inflated_bill', habit_pattern, habit_observed, habit_expected) AS text_id,
-    format('billed {} = ', rupiah_en(amount_claimed))
+    format('billed {}{}', rupiah_en(amount_claimed), is_so)
     || CASE
         WHEN NOT against_peers THEN by_tariff_en
         WHEN NOT above_tariff THEN by_peers_en || if(at_tariff, ', equal to ' || own_tariff_en, '')

@@ -4,7 +4,7 @@ WITH described AS (
     SELECT
         *,
         stay_as_short / stay_n AS share_as_short,
-        coalesce(coalesce(price_ln_ratio, tariff_ln_ratio) > -0.05, FALSE) AS in_full,
+        coalesce(coalesce(price_ln_ratio, tariff_ln_ratio) BETWEEN -0.05 AND 0.05, FALSE) AS in_full,
         is_rare(los_share_low) AS is_short, -- by mid-rank, as the evidence
         coalesce(empty_weight > 0, FALSE) AS is_empty,
         is_short OR NOT is_empty AS tells_los,

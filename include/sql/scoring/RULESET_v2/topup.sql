@@ -4,18 +4,27 @@ WITH described AS (
     SELECT
         *,
         topup_alike / topup_n AS share_alike,
+        topup_usual_amount IS NOT NULL AND topup_code_amount = topup_amount AS is_all, -- the amount is one code's
         if(topup_codes = '', 'tanpa kode', topup_codes) AS codes_id,
         if(topup_codes = '', 'without a code', topup_codes) AS codes_en,
         if(topup_code = 'NONE', 'yang tanpa kode', topup_code) AS code_id,
         if(topup_code = 'NONE', 'one without a code', topup_code) AS code_en,
         coalesce(
             format('dengan diagnosis {} dan tindakan {}', topup_diagnosis, topup_procedure),
-            'faskes lain dengan diagnosis ' || topup_diagnosis,
+            format(
+                'faskes lain dengan diagnosis {}{}',
+                topup_diagnosis,
+                if(topup_diagnosis = primary_diagnosis, '', ' (pada klaim ini diagnosis sekunder)')
+            ),
             inacbg_base(inacbg_code)
         ) AS peers_id,
         coalesce(
             format('with diagnosis {} and procedure {}', topup_diagnosis, topup_procedure),
-            'of other facilities with diagnosis ' || topup_diagnosis,
+            format(
+                'of other facilities with diagnosis {}{}',
+                topup_diagnosis,
+                if(topup_diagnosis = primary_diagnosis, '', ' (of this claim a secondary one)')
+            ),
             'of ' || inacbg_base(inacbg_code)
         ) AS peers_en
     FROM suspects
@@ -27,14 +36,13 @@ SELECT
     'topup' AS code,
     surprise_topup AS strength,
     is_rare(share_alike) OR topup_usual_amount IS NOT NULL AS telling,
-    format('top-up {} sebesar {}: ', codes_id, rupiah_id(topup_amount))
+    format('top-up {} sebesar {}{}', codes_id, rupiah_id(topup_amount), if(is_all, ' = ', ': '))
     || if(
         topup_usual_amount IS NULL,
         '',
         format(
-            '{} {} = {} median {} klaim yang memilikinya ({}); ',
-            code_id,
-            rupiah_id(topup_code_amount),
+            '{}{} median {} klaim yang memilikinya ({}); ',
+            if(is_all, '', format('{} {} = ', code_id, rupiah_id(topup_code_amount))),
             times_id(topup_code_amount, topup_usual_amount),
             count_id(topup_with_code),
             rupiah_id(topup_usual_amount)
@@ -48,14 +56,13 @@ SELECT
         peers_id,
         code_id
     ) || habit_id('topup', habit_pattern, habit_observed, habit_expected) AS text_id,
-    format('top-up {} of {}: ', codes_en, rupiah_en(topup_amount))
+    format('top-up {} of {}{}', codes_en, rupiah_en(topup_amount), if(is_all, ' = ', ': '))
     || if(
         topup_usual_amount IS NULL,
         '',
         format(
-            '{} of {} = {} the median of {} claims with it ({}); ',
-            code_en,
-            rupiah_en(topup_code_amount),
+            '{}{} the median of {} claims with it ({}); ',
+            if(is_all, '', format('{} of {} = ', code_en, rupiah_en(topup_code_amount))),
             times_en(topup_code_amount, topup_usual_amount),
             count_en(topup_with_code),
             rupiah_en(topup_usual_amount)

@@ -19,8 +19,8 @@ SELECT
         WHEN 'severity'
             THEN
                 format(
-                    'keparahan {}{} dengan {} diagnosis sekunder: dari rawat inap {} seperti itu {}{} yang wajar '
-                    'seberat ini',
+                    'keparahan {}{} dengan {} diagnosis sekunder: peluang seberat ini di antara rawat inap {} '
+                    'seperti itu {}{}',
                     severity_group,
                     if(
                         usual_exit,
