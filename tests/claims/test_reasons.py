@@ -241,10 +241,10 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         [*visits_on([7, 8, 9, 10, 11]), *on_workdays(range(1000, 1400))],
         [900, 901, 902, 903, 904],
         "repeat",
-        "5 kunjungan pasien ini di faskes ini dengan Q-5-44 dalam 7 hari; hanya 5 dari 405 kunjungan Q-5-44 ada dalam "
-        "minggu sepadat itu",
-        "5 visits of this patient to this facility with Q-5-44 within 7 days; only 5 of 405 visits with Q-5-44 are in "
-        "a week as full",
+        "5 kunjungan pasien ini di faskes ini dengan Q-5-44 dalam 7 hari (klaim {rest}); hanya 5 dari 405 kunjungan "
+        "Q-5-44 ada dalam minggu sepadat itu",
+        "5 visits of this patient to this facility with Q-5-44 within 7 days (claims {rest}); only 5 of 405 visits "
+        "with Q-5-44 are in a week as full",
     ),
     "fragmentation": (
         [
@@ -406,9 +406,10 @@ def test_each_fraud_type_leads_with_its_own_reason(judged: Callable[[Rows], pd.D
         others = ", ".join(visit["FKL02"] for visit in visits if visit["FKL02"] != row["claim_id"])
         assert row["flags"][0] == code
         assert row["reasons"][0]["code"] == code
-        before, after = claim_id(number - 1), claim_id(number + 1)
-        assert row["reasons"][0]["text_id"] == text_id.format(others=others, before=before, after=after)
-        assert row["reasons"][0]["text_en"] == text_en.format(others=others, before=before, after=after)
+        rest = ", ".join(claim_id(other) for other in numbers if other != number)
+        named = {"others": others, "before": claim_id(number - 1), "after": claim_id(number + 1), "rest": rest}
+        assert row["reasons"][0]["text_id"] == text_id.format(**named)
+        assert row["reasons"][0]["text_en"] == text_en.format(**named)
 
 
 def test_claims_whose_id_names_no_facility_speak_of_a_group(judged: Callable[[Rows], pd.DataFrame]) -> None:

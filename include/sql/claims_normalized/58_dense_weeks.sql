@@ -2,8 +2,9 @@
 -- where sessions of physiotherapy or dialysis are added to a course that is real.
 -- Grain: one row per such claim. 75_channels.sql takes what says more, the week or the repeat (50_repeats.sql).
 -- week_visits: the most visits of the patient to the facility with the claim's INA-CBG (without severity) in any seven
--- days that hold the claim, itself among them, 3 or more; week_share: the share of other facilities' visits with it
--- that lie in a week as full, drawn towards that of all visits by as much as 200, and below 1 in 20; week_alike of
+-- days that hold the claim, itself among them, 3 or more; week_of: the claim ids of the others in those days (of
+-- several such weeks the last), the first six; week_share: the share of other facilities' visits with it that lie in a
+-- week as full, drawn towards that of all visits by as much as 200, and below 1 in 20; week_alike of
 -- week_n visits with it do, the facility's among them. Where others have fewer than 100 visits with it there are no
 -- peers: whoever alone gives a daily treatment packs no weeks.
 -- week_evidence, in nats: six tenths of what the share says. Which of the week's visits is too many it cannot tell, and
@@ -39,11 +40,17 @@ weeks AS (
 
 fullest AS (
     SELECT
-        claim_id,
-        facility_key,
-        inacbg_base,
-        max(until) OVER (PARTITION BY course ORDER BY day RANGE BETWEEN CURRENT ROW AND 6 FOLLOWING) AS visits
+        weeks.claim_id,
+        weeks.facility_key,
+        weeks.inacbg_base,
+        weeks.course,
+        max(weeks.until) OVER seven_days AS visits,
+        arg_max(weeks.day, (weeks.until, weeks.day)) OVER seven_days AS last_day
     FROM weeks
+    WINDOW
+        seven_days AS (
+            PARTITION BY weeks.course ORDER BY weeks.day RANGE BETWEEN CURRENT ROW AND 6 FOLLOWING
+        )
     QUALIFY visits >= 3
 ),
 
@@ -68,21 +75,41 @@ by_case AS (
         sum(count(*)) OVER () AS overall
     FROM visits
     GROUP BY facility_key, inacbg_base
+),
+
+dense AS (
+    SELECT
+        fullest.claim_id,
+        fullest.course,
+        fullest.visits,
+        fullest.last_day,
+        as_full.alike,
+        by_case.n,
+        (as_full.alike - as_full.here + 200 * as_full.overall / by_case.overall) / (by_case.n - by_case.here + 200)
+            AS share
+    FROM fullest
+    INNER JOIN as_full
+        ON
+            fullest.facility_key = as_full.facility_key
+            AND fullest.inacbg_base = as_full.inacbg_base
+            AND fullest.visits = as_full.visits
+    INNER JOIN by_case ON fullest.facility_key = by_case.facility_key AND fullest.inacbg_base = by_case.inacbg_base
+    WHERE share < 0.05 AND by_case.n - by_case.here >= 100
 )
 
 SELECT
-    fullest.claim_id,
-    fullest.visits::INTEGER AS week_visits,
-    as_full.alike::INTEGER AS week_alike,
-    by_case.n::INTEGER AS week_n,
-    (as_full.alike - as_full.here + 200 * as_full.overall / by_case.overall) / (by_case.n - by_case.here + 200)
-        AS week_share,
+    dense.claim_id,
+    any_value(dense.visits)::INTEGER AS week_visits,
+    list(others.claim_id ORDER BY others.day ASC, others.claim_id ASC)[1:6] AS week_of,
+    any_value(dense.alike)::INTEGER AS week_alike,
+    any_value(dense.n)::INTEGER AS week_n,
+    any_value(dense.share) AS week_share,
     -0.6 * ln(week_share) AS week_evidence
-FROM fullest
-INNER JOIN as_full
+FROM dense
+INNER JOIN weeks AS others
     ON
-        fullest.facility_key = as_full.facility_key
-        AND fullest.inacbg_base = as_full.inacbg_base
-        AND fullest.visits = as_full.visits
-INNER JOIN by_case ON fullest.facility_key = by_case.facility_key AND fullest.inacbg_base = by_case.inacbg_base
-WHERE week_share < 0.05 AND by_case.n - by_case.here >= 100
+        dense.course = others.course
+        AND dense.last_day - 6 <= others.day
+        AND dense.last_day >= others.day
+        AND dense.claim_id <> others.claim_id
+GROUP BY dense.claim_id

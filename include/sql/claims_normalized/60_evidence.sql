@@ -63,6 +63,7 @@ WITH compared AS (
         repeats.repeat_n,
         repeats.repeat_share,
         dense_weeks.week_visits,
+        dense_weeks.week_of,
         dense_weeks.week_alike,
         dense_weeks.week_n,
         dense_weeks.week_share,

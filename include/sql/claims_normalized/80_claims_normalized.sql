@@ -173,6 +173,7 @@ SELECT
     channels.repeat_n,
     channels.repeat_share,
     if(channels.by_week, channels.week_visits, NULL) AS week_visits,
+    if(channels.by_week, channels.week_of, NULL) AS week_of,
     if(channels.by_week, channels.week_alike, NULL) AS week_alike,
     if(channels.by_week, channels.week_n, NULL) AS week_n,
     if(channels.by_week, channels.week_share, NULL) AS week_share,

@@ -76,7 +76,15 @@ def test_the_week_is_as_full_as_told(night: pd.DataFrame) -> None:
         identical = row["repeat_identical"] is True
         weight = 0.7 if not identical else 1.5 if row["repeat_after_days"] == 1 else 1
         assert row["week_share"] ** 0.6 < np.nan_to_num(row["repeat_share"], nan=1) ** weight
-        assert f"{figures['week_visits']} visits of this patient" in told(row, "repeat")
+        said = told(row, "repeat")
+        assert f"{figures['week_visits']} visits of this patient" in said
+        named = night.loc[[row["claim_id"], *figures["week_of"]]]
+        assert len(set(named.index)) == min(figures["week_visits"], 7)
+        assert named[[*course, "service_type"]].drop_duplicates().shape[0] == 1
+        assert (named["admission_date"].max() - named["admission_date"].min()).days <= 6
+        assert (
+            f"({'among them ' if figures['week_visits'] > 7 else ''}claims {', '.join(figures['week_of'])}); " in said
+        )
 
 
 def test_the_stay_is_continued(night: pd.DataFrame) -> None:

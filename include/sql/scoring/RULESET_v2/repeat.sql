@@ -29,10 +29,12 @@ SELECT
         WHEN week_visits IS NOT NULL
             THEN
                 format(
-                    '{} kunjungan pasien ini di faskes ini dengan {} dalam 7 hari; {}{} dari {} kunjungan {} ada dalam '
-                    'minggu sepadat itu',
+                    '{} kunjungan pasien ini di faskes ini dengan {} dalam 7 hari ({} {}); {}{} dari {} kunjungan {} '
+                    'ada dalam minggu sepadat itu',
                     week_visits,
                     base,
+                    if(week_visits > 7, 'antara lain klaim', 'klaim'),
+                    array_to_string(week_of, ', '),
                     only_id(week_alike / week_n),
                     count_id(week_alike),
                     count_id(week_n),
@@ -75,10 +77,12 @@ SELECT
         WHEN week_visits IS NOT NULL
             THEN
                 format(
-                    '{} visits of this patient to this facility with {} within 7 days; {}{} of {} visits with {} {} in '
-                    'a week as full',
+                    '{} visits of this patient to this facility with {} within 7 days ({} {}); {}{} of {} visits with '
+                    '{} {} in a week as full',
                     week_visits,
                     base,
+                    if(week_visits > 7, 'among them claims', 'claims'),
+                    array_to_string(week_of, ', '),
                     only_en(week_alike / week_n),
                     count_en(week_alike),
                     count_en(week_n),
@@ -133,7 +137,8 @@ SELECT
                 'repeat_n', repeat_n
             ),
             json_object(
-                'inacbg_base', base, 'week_visits', week_visits, 'week_alike', week_alike, 'week_n', week_n
+                'inacbg_base', base, 'week_visits', week_visits, 'week_of', week_of,
+                'week_alike', week_alike, 'week_n', week_n
             )
         ),
         'repeat', habit_pattern, habit_observed, habit_expected
