@@ -15,8 +15,7 @@ from ml.serving import create_app
 from ml.serving.schema import ClaimsQuery, Pattern, ProvidersQuery
 from ml.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from ml.sql import sql_text
-from tests.claims.conftest import claim_id
-from tests.claims.test_reasons import GOLDEN
+from tests.claims.golden_reasons import GOLDEN, named_with
 
 README = PROJECT_ROOT / "README.md"
 GUIDE = PROJECT_ROOT / "docs" / "panduan-auditor.md"
@@ -70,9 +69,7 @@ def test_the_auditors_guide_quotes_the_reasons_as_they_are() -> None:
     golden = {}
     for visits, numbers, code, text_id, _ in GOLDEN.values():
         for number in numbers:
-            others = ", ".join(visit["FKL02"] for visit in visits if visit["FKL02"] != claim_id(number))
-            before, after = claim_id(number - 1), claim_id(number + 1)
-            golden[text_id.format(others=others, before=before, after=after)] = code
+            golden[text_id.format(**named_with(number, numbers, visits))] = code
     quoted = re.findall(r"^> (?:- )?(.+)$", GUIDE.read_text(), flags=re.MULTILINE)
     contexts = [text for text in quoted if text.startswith(("faskes ", "gabungan besaran "))]
     assert [text for text in quoted if text not in golden and text not in contexts] == []
