@@ -160,10 +160,11 @@ def score_batches(batches: Iterable[pa.Table], run: ScoringRun, connection: duck
 def _scored(claims: pa.Table, run: ScoringRun) -> tuple[pa.Table, pa.Table]:
     """The rows of some claims, without their reasons, and what `_suspects` gives of them."""
     scores = channel_scores(claims, run.model, run.ruleset)
-    return _rows(claims, scores, run), _suspects(claims, scores, run)
+    flags = _flags(claims, scores, run.ruleset)
+    return _rows(claims, scores, flags, run), _suspects(claims, scores, flags, run)
 
 
-def _rows(claims: pa.Table, scores: ChannelScores, run: ScoringRun) -> pa.Table:
+def _rows(claims: pa.Table, scores: ChannelScores, flags: pa.Array, run: ScoringRun) -> pa.Table:
     """The rows of some claims, without their reasons."""
     count = claims.num_rows
     moment = run.scored_at.astimezone(UTC).replace(tzinfo=None)  # the column is a plain TIMESTAMP in UTC
@@ -175,7 +176,7 @@ def _rows(claims: pa.Table, scores: ChannelScores, run: ScoringRun) -> pa.Table:
         "risk_score": scores.risk,
         "channels": _channels(scores, count),
         "excess_amount": claims.column("excess_amount"),
-        "flags": _flags(claims, scores, run.ruleset),
+        "flags": flags,
         "reasons": pa.nulls(count, pa.string()),
         "model_version": pa.repeat(run.model.version, count),
         "ruleset_version": pa.repeat(run.ruleset.version, count),
@@ -220,11 +221,11 @@ def _flags(claims: pa.Table, scores: ChannelScores, ruleset: Ruleset) -> pa.Arra
     return pa.ListArray.from_arrays(pa.array(offsets), chosen)
 
 
-def _suspects(claims: pa.Table, scores: ChannelScores, run: ScoringRun) -> pa.Table:
+def _suspects(claims: pa.Table, scores: ChannelScores, flags: pa.Array, run: ScoringRun) -> pa.Table:
     """The claims above the ruleset's risk, with what their reasons need."""
     limits = run.ruleset.thresholds
     rows = np.flatnonzero(scores.risk >= limits["reasons_from_risk"])
-    suspects = claims.take(pa.array(rows))
+    suspects = claims.take(pa.array(rows)).append_column("flags", flags.take(pa.array(rows)))
     for code, surprise in scores.surprises.items():
         suspects = suspects.append_column(f"surprise_{code}", pa.array(surprise[rows]))
     if ANOMALY in scores.surprises:
@@ -265,9 +266,11 @@ def _all_reasons(ruleset: Ruleset) -> str:
             f"FROM ({statement})"
         )
     every = "\nUNION ALL\n".join(parts)
-    words = (f"facility_words_{of}(text_{of}, facility_key_source) AS text_{of}" for of in ("id", "en"))
+    replaced = [f"facility_words_{of}(text_{of}, facility_key_source) AS text_{of}" for of in ("id", "en")]
+    replaced.append("telling OR list_contains(flags, code) AS telling")  # who filters by a flag looks for its reason
     return (
-        f"SELECT reasons.* REPLACE ({', '.join(words)})\nFROM ({every}) AS reasons INNER JOIN suspects USING (claim_id)"
+        f"SELECT reasons.* REPLACE ({', '.join(replaced)})\n"
+        f"FROM ({every}) AS reasons INNER JOIN suspects USING (claim_id)"
     )
 
 

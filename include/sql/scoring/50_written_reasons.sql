@@ -1,5 +1,6 @@
 -- The reasons of each claim that has any: up to three, strongest first, as a JSON array. Grain: one row per claim.
--- A fact that is usual among the peers is told only where it is the strongest (the provider's habit raised it).
+-- A fact that is usual among the peers is told only where it is the strongest or flagged (the provider's habit raised
+-- it).
 -- Input: all_reasons (claim_id, code, strength, telling, text_id, text_en, figures).
 WITH ranked AS (
     SELECT

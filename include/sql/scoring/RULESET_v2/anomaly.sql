@@ -5,7 +5,10 @@ WITH typologies AS (
     SELECT
         *,
         surprise_upcoding >= $flag_from
-        AND is_rare(if(upcoding_by = 'severity', severity_share, admission_alike / admissions)) AS tells_upcoding,
+        AND (
+            list_contains(flags, 'upcoding')
+            OR is_rare(if(upcoding_by = 'severity', severity_share, admission_alike / admissions))
+        ) AS tells_upcoding,
         list_concat(
             if(
                 surprise_inflated_bill >= $flag_from AND price_level <= 2
@@ -15,7 +18,11 @@ WITH typologies AS (
             ),
             if(surprise_inflated_bill >= $flag_from AND tariff_ln_ratio > 0.01, ['tariff'], []),
             if(surprise_inflated_bill >= $flag_from, ['long_stay'], []), -- which would excuse the bill
-            if(surprise_short_stay >= $flag_from AND is_rare(los_share_low), ['short_stay'], []),
+            if(
+                surprise_short_stay >= $flag_from AND (list_contains(flags, 'short_stay') OR is_rare(los_share_low)),
+                ['short_stay'],
+                []
+            ),
             if(tells_upcoding, [if(upcoding_by = 'severity', 'severity', 'admission')], []),
             if(tells_upcoding AND upcoding_by = 'severity' AND usual_exit, ['short_stay', 'long_stay'], []),
             if(surprise_topup >= $flag_from, ['topup'], [])
