@@ -175,14 +175,15 @@ def test_a_release_with_wrong_providers_does_not_become_live(
 @pytest.mark.parametrize(
     ("pattern", "among", "text_id", "text_en"),
     [
-        ("short_stay", 1200, "31 rawat inap singkat (5% tersingkat sejenisnya) pada 1.200 rawat inap, wajarnya 4,2",
+        ("short_stay", 1200,
+         "31 rawat inap singkat (5% tersingkat sejenisnya) di antara 1.200 rawat inap, wajarnya 4,2",
          "31 short stays (the shortest 5% of their kind) in 1,200 stays where 4.2 would be expected"),
-        ("severity", 1200, "31 poin keparahan (II = 1, III = 2) pada 1.200 rawat inap, wajarnya 4,2",
+        ("severity", 1200, "31 poin keparahan (II = 1, III = 2) di antara 1.200 rawat inap, wajarnya 4,2",
          "31 severity points (II = 1, III = 2) in 1,200 stays where 4.2 would be expected"),
         ("single_visit", 300,
-         "31 kunjungan tunggal (pada <8% kunjungan dengan diagnosisnya) pada 300 kunjungan, wajarnya 4,2",
+         "31 kunjungan tunggal (pada <8% kunjungan dengan diagnosisnya) di antara 300 kunjungan, wajarnya 4,2",
          "31 single visits (<8% of visits with their diagnosis) in 300 visits where 4.2 would be expected"),
-        ("strong", 1500, "31 klaim berbukti kuat (pola apa pun) pada 1.500 klaim, wajarnya 4,2",
+        ("strong", 1500, "31 klaim berbukti kuat (pola apa pun) di antara 1.500 klaim, wajarnya 4,2",
          "31 claims with strong evidence (of any pattern) in 1,500 claims where 4.2 would be expected"),
     ],
 )  # fmt: skip

@@ -59,7 +59,7 @@ pattern_reasons AS (
         json_object(
             'code', pattern,
             'text_id', format(
-                '{} {} pada {} {}, wajarnya {}',
+                '{} {} di antara {} {}, wajarnya {}',
                 count_id(observed),
                 pattern_words_id(pattern),
                 count_id(among),
