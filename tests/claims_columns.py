@@ -60,7 +60,7 @@ ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "week_alike": (pa.int32(), None), "week_n": (pa.int32(), None),
     "week_share": (pa.float64(), None),
     "fragment_by": (pa.string(), None), "fragment_gap_days": (pa.int32(), None), "fragment_of": (pa.string(), None),
-    "fragment_share": (pa.float64(), None),
+    "fragment_same": (pa.bool_(), None), "fragment_long": (pa.bool_(), None), "fragment_share": (pa.float64(), None),
     "fragment_alike": (pa.int32(), None), "fragment_n": (pa.int32(), None),
     "overlap_of": (pa.string(), None), "overlap_day": (pa.int32(), None), "overlap_los": (pa.int32(), None),
     "overlap_visit": (pa.bool_(), None), "overlap_died": (pa.bool_(), None), "overlap_weekday": (pa.int32(), None),

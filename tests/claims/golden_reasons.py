@@ -211,10 +211,11 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         ],
         [900, 901],
         "fragmentation",
-        "rawat inap lain pasien yang sama di faskes ini dengan A-4-14 (klaim {others}), 1 hari antara pulang dan "
-        "masuk; hanya 2 dari 602 rawat inap A-4-14 bersambung seperti ini",
-        "another stay of the same patient at this facility with A-4-14 (claim {others}), 1 day between discharge and "
-        "admission; only 2 of 602 stays with A-4-14 are continued like this",
+        "rawat inap lain pasien yang sama di faskes ini dengan A-4-14, keparahan dan diagnosis sekunder yang sama "
+        "(klaim {others}), 1 hari antara pulang dan masuk; hanya 2 dari 602 rawat inap A-4-14 bersambung seperti ini",
+        "another stay of the same patient at this facility with A-4-14, the same severity and secondary diagnoses "
+        "(claim {others}), 1 day between discharge and admission; only 2 of 602 stays with A-4-14 are continued like "
+        "this",
     ),
     "visits spread over two days": (
         [*split_visits(5), *on_workdays(range(1000, 1400))],
@@ -227,14 +228,14 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "{before}), with another INA-CBG or other procedures; only 5 of 410 visits with Q-5-44 are like this; at this "
         "facility 5 split stays or visits where 1.3 would be expected",
     ),
-    "visits on the day of admission": (
-        [*admitted_at_the_clinic(5), *on_workdays(range(1000, 1400))],
-        [900, 902, 904, 906, 908],
+    "stays from the day of a visit on": (
+        admitted_at_the_clinic(5),
+        [901, 903, 905, 907, 909],
         "fragmentation",
-        "kunjungan pada hari pasien masuk rawat inap di faskes yang sama (klaim {after}); hanya 5 dari 405 kunjungan "
-        "Q-5-44 seperti ini; di faskes ini 5 rawat inap atau kunjungan terpecah, wajarnya 1,3",
-        "a visit on the day on which the patient was admitted to the same facility (claim {after}); only 5 of 405 "
-        "visits with Q-5-44 are like this; at this facility 5 split stays or visits where 1.3 would be expected",
+        "pasien berobat jalan di faskes yang sama pada hari masuk rawat inap ini (klaim {before}); hanya 5 dari 605 "
+        "rawat inap A-4-14 seperti ini; di faskes ini 5 rawat inap atau kunjungan terpecah, wajarnya 1,3",
+        "the patient came to the same facility as an outpatient on the day of this admission (claim {before}); only 5 "
+        "of 605 stays with A-4-14 are like this; at this facility 5 split stays or visits where 1.3 would be expected",
     ),
     "a stay in two INA-CBGs": (
         [

@@ -286,6 +286,19 @@ def test_a_provider_that_does_it_often_makes_each_case_weigh_more(compared: Call
     assert often["evidence_inflated_bill"] == pytest.approx(once["evidence_inflated_bill"] + 1.25 * 1.5 * habit)
 
 
+@pytest.mark.parametrize(("low_bills", "counted"), [(0, 11), (3, 5), (6, 0)])
+def test_who_errs_both_ways_has_less_of_a_habit(compared: Callable[..., Claims], low_bills: int, counted: int) -> None:
+    high = [claim(n, FKL47="2900000", FKL30=f"{n} - x") for n in range(900, 912)]
+    low = [claim(n, FKL47="2100000", FKL30=f"{n} - x") for n in range(920, 920 + low_bills)]
+    lone = claim(950, FKL02=claim_id(950, 8188), FKL47="2900000", FKL30="950 - x")
+    claims = compared([*crowd(), *high, *low, lone])
+    often, once = claims[claim_id(900)], claims[claim_id(950, 8188)]
+    expected = (62 + low_bills) * 13 / (213 + low_bills)
+    habit = max(math.log((counted + 2) / (expected + 2)), 0)
+    more = often["evidence_inflated_bill"] - once["evidence_inflated_bill"]
+    assert more == pytest.approx(1.25 * 1.5 * habit, abs=1e-6)
+
+
 def write_sample(folder: Path, claims: int) -> tuple[Any, Any]:
     sample = generate(GeneratorConfig(claims=claims, seed=3))
     write(sample, folder, "parquet", folder.parent / "labels.parquet")

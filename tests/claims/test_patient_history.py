@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.claims.conftest import Claims, claim, claim_id, crowd, visit
+from tests.claims.conftest import Claims, claim, claim_id, crowd, diagnosis, visit
 
 
 def test_a_stay_inside_a_longer_one_does_not_part_it_from_what_continues_it(compared: Callable[..., Claims]) -> None:
@@ -47,20 +47,60 @@ def test_one_stay_billed_as_two(compared: Callable[..., Claims]) -> None:
     expected = (2 - 2 + 1 + 20 * 2 / 204) / (204 - 2 + 20)
     assert claims[claim_id(900)]["fragment_share"] == pytest.approx(expected)
     habit = math.log((2 - 1 + 2) / (53 * 2 / 204 + 2))  # 53 of the 204 stays are this hospital's
-    assert claims[claim_id(900)]["evidence_fragmentation"] == pytest.approx(-math.log(expected) - 0.15 + 1.5 * habit)
+    one = claims[claim_id(900)]
+    assert (one["fragment_same"], one["fragment_long"]) == (True, False)
+    assert one["evidence_fragmentation"] == pytest.approx(1 - math.log(expected) - 0.15 + 1.5 * habit)
 
 
-@pytest.mark.parametrize(("since", "gap", "later"), [("2022-09-05", 2, 0), ("2022-09-06", 3, 1), ("2022-09-10", 7, 1)])
-def test_who_comes_back_later_is_ill_again(compared: Callable[..., Claims], since: str, gap: int, later: float) -> None:
+@pytest.mark.parametrize(
+    ("changes", "same", "long", "nats"),
+    [
+        ({}, True, False, 1),
+        ({"FKL19": "A-4-14-II"}, False, False, -1),
+        ({"FKL04": "2022-09-08"}, True, True, 0),
+        ({"FKL19": "A-4-14-II", "FKL04": "2022-09-08"}, False, True, -2),
+    ],
+)
+def test_a_cut_stay_is_coded_alike_and_of_ordinary_length(
+    compared: Callable[..., Claims], changes: dict[str, str], same: bool, long: bool, nats: float
+) -> None:
+    """Who is readmitted is coded anew, and stays as long once more."""
     pieces = [
         claim(900, PSTV01="7", FKL03="2022-09-01", FKL04="2022-09-03", FKL30="1 - a"),
-        claim(901, PSTV01="7", FKL03=since, FKL04="2022-09-12", FKL30="2 - b"),
+        claim(901, PSTV01="7", **{"FKL03": "2022-09-04", "FKL04": "2022-09-06", "FKL30": "2 - b"} | changes),
+    ]
+    longer = [claim(300 + n, FKL30=f"{9700 + n} - z", FKL04="2022-09-06") for n in range(40)]
+    claims = compared([*crowd(), *longer, *pieces])
+    for number in (900, 901):
+        one = claims[claim_id(number)]
+        assert (one["fragment_same"], one["fragment_long"]) == (same, long)
+        habit = math.log((2 - 1 + 2) / (92 * 2 / 242 + 2))  # 92 of the 242 stays are this hospital's
+        evidence = -math.log(one["fragment_share"]) - 0.15 + nats + 1.5 * max(habit, 0)
+        assert one["evidence_fragmentation"] == pytest.approx(evidence)
+
+
+@pytest.mark.parametrize(("day", "gap", "later"), [(5, 2, 0), (6, 3, 1), (10, 7, 1)])
+def test_who_comes_back_later_is_ill_again(compared: Callable[..., Claims], day: int, gap: int, later: float) -> None:
+    pieces = [
+        claim(900, PSTV01="7", FKL03="2022-09-01", FKL04="2022-09-03", FKL30="1 - a"),
+        claim(901, PSTV01="7", FKL03=f"2022-09-{day:02d}", FKL04=f"2022-09-{day + 2:02d}", FKL30="2 - b"),
     ]
     one = compared([*crowd(), *pieces])[claim_id(901)]
     assert one["fragment_gap_days"] == gap
     habit = math.log((2 - 1 + 2) / (52 * 2 / 202 + 2))  # 52 of the 202 stays are this hospital's
-    evidence = -math.log(one["fragment_share"]) - 0.15 * gap - later + 1.5 * habit
+    evidence = 1 - math.log(one["fragment_share"]) - 0.15 * gap - later + 1.5 * habit  # 1: coded alike
     assert one["evidence_fragmentation"] == pytest.approx(evidence)
+
+
+def test_other_secondary_diagnoses_are_another_stay(compared: Callable[..., Claims]) -> None:
+    pieces = [
+        claim(900 + n, PSTV01="7", FKL03=f"2022-09-0{1 + n}", FKL04=f"2022-09-0{1 + n}", FKL30=f"{n} - a")
+        for n in range(2)
+    ]
+    alike = [diagnosis(0), *(diagnosis(n, code) for n in (900, 901) for code in ("J189", "E119"))]
+    for codes, same in ((alike, True), (alike[:-1], False)):
+        claims = compared([*crowd(), *pieces], codes)
+        assert {claims[claim_id(n)]["fragment_same"] for n in (900, 901)} == {same}
 
 
 def test_nobody_is_in_two_places(compared: Callable[..., Claims]) -> None:

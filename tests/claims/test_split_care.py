@@ -102,6 +102,7 @@ HONEST = {
     "for something else": every_other(split_visits(5), FKL17A="J18", FKL18="J189"),
     "the same again": [row | {"FKL30": "8000 - something"} for row in split_visits(5)],
     "elsewhere": elsewhere(split_visits(5)),
+    "nothing done": [row | {"FKL30": "", "FKL19": f"Q-5-{42 + n % 2}-0"} for n, row in enumerate(split_visits(5))],
     "a child is born on the day of its mother's visit": [
         row | ({"FKL19": "P-8-17-I"} if n % 2 else {}) for n, row in enumerate(admitted_at_the_clinic(5))
     ],
@@ -133,13 +134,15 @@ def test_expected_is_what_the_whole_case_mix_would_bring(compared: Callable[...,
     assert not found(compared([*visits, *others, *own]))
 
 
-def test_visits_on_the_day_of_admission(compared: Callable[..., Claims]) -> None:
-    claims = compared([*on_workdays(range(400)), *admitted_at_the_clinic(5)])
-    assert found(claims) == {claim_id(n, HERE) for n in (900, 902, 904, 906, 908)}
-    row = claims[claim_id(902, HERE)]
-    assert (row["fragment_by"], row["fragment_of"]) == ("admission", claim_id(903, HERE))
+def test_stays_from_the_day_of_a_visit_on(compared: Callable[..., Claims]) -> None:
+    """The visit took place; the stay may have been invented around it."""
+    claims = compared([*crowd(400), *admitted_at_the_clinic(5)])
+    assert found(claims) == {claim_id(n, HERE) for n in (901, 903, 905, 907, 909)}
+    row = claims[claim_id(903, HERE)]
+    assert (row["fragment_by"], row["fragment_of"]) == ("admission", claim_id(902, HERE))
     assert (row["fragment_gap_days"], row["fragment_alike"], row["fragment_n"]) == (0, 5, 405)
-    assert row["fragment_share"] == pytest.approx(200 * 5 / 405 / 500)
+    assert row["fragment_share"] == pytest.approx(20 * 5 / 405 / 320)
+    assert row["fragment_same"] is None
     habit = 1.5 * math.log((4 + 2) / (105 * 5 / 405 + 2))
     assert row["evidence_fragmentation"] == pytest.approx(-math.log(0.05) + habit), "no more than the bound says"
 

@@ -40,11 +40,11 @@ FIGURES = (
     "topup_usual_amount", "topup_with_code", "own_ln_ratio", "own_tariff_ln_ratio", "factors_count", "usual_exit",
     "empty_alike", "empty_n", "empty_share", "empty_weight", "repeat_after_days", "repeat_of", "repeat_identical",
     "repeat_elsewhere", "repeat_alike", "repeat_n", "repeat_share", "week_visits", "week_of", "week_alike", "week_n",
-    "week_share", "fragment_by", "fragment_gap_days", "fragment_of", "fragment_alike", "fragment_n", "fragment_share",
-    "overlap_of", "overlap_day", "overlap_los", "overlap_visit", "overlap_died", "overlap_weekday", "overlap_elsewhere",
-    "overlap_alike", "overlap_n", "overlap_share", "clone_by_amount", "clone_count", "clone_of", "clone_expected",
-    "single_alike", "single_n", "single_share", "readmission_after_days", "habit_pattern", "habit_observed",
-    "habit_expected",
+    "week_share", "fragment_by", "fragment_gap_days", "fragment_of", "fragment_same", "fragment_alike", "fragment_n",
+    "fragment_share", "overlap_of", "overlap_day", "overlap_los", "overlap_visit", "overlap_died", "overlap_weekday",
+    "overlap_elsewhere", "overlap_alike", "overlap_n", "overlap_share", "clone_by_amount", "clone_count", "clone_of",
+    "clone_expected", "single_alike", "single_n", "single_share", "readmission_after_days", "habit_pattern",
+    "habit_observed", "habit_expected",
 )  # fmt: skip
 """What the reasons name, besides the anomaly features."""
 PROVIDER = (

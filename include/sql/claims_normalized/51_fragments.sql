@@ -7,6 +7,9 @@
 -- much as 20 stays (chemotherapy is given in courses), as if one stay more were continued; of the patient's own such
 -- stays up to three are left out, more of them are a course. fragment_alike of fragment_n stays with it are such
 -- ones, the patient's own among them.
+-- fragment_same: both have the same secondary diagnoses and severity: whoever cuts one stay in two copies its coding,
+-- and who is readmitted is coded anew; fragment_long: together they are longer than nine in ten stays with that
+-- INA-CBG, a second stay and no part of the first (docs/adr/0047).
 -- Newborns (main group P) admitted on one day are twins: they share their mother's number.
 CREATE OR REPLACE TABLE fragments AS
 WITH stays AS (
@@ -92,6 +95,18 @@ usual AS (
     FROM by_base
     INNER JOIN by_patient ON by_base.inacbg_base = by_patient.inacbg_base
     GROUP BY by_base.inacbg_base
+),
+
+-- Mid-ranks of LOS.
+lengths AS (
+    SELECT
+        inacbg_base,
+        los,
+        (sum(count(*)) OVER up_to - count(*) / 2) / sum(count(*)) OVER (PARTITION BY inacbg_base) AS share_up_to
+    FROM persons
+    WHERE service_type = 'RITL'
+    GROUP BY inacbg_base, los
+    WINDOW up_to AS (PARTITION BY inacbg_base ORDER BY los)
 )
 
 SELECT
@@ -105,7 +120,15 @@ SELECT
         (usual.continued - least(by_patient.continued, 3) + 1 + 20 * usual.overall)
         / (usual.stays - least(by_patient.continued, 3) + 20),
         1
-    ) AS fragment_share
+    ) AS fragment_share,
+    coalesce(own.severity_level, 0) = coalesce(other.severity_level, 0)
+    AND coalesce(own_codes.secondary_digest, 0) = coalesce(other_codes.secondary_digest, 0) AS fragment_same,
+    lengths.share_up_to > 0.9 AS fragment_long
 FROM gaps
 INNER JOIN usual ON gaps.inacbg_base = usual.inacbg_base
 INNER JOIN by_patient ON gaps.patient_key = by_patient.patient_key AND gaps.inacbg_base = by_patient.inacbg_base
+INNER JOIN care AS own ON gaps.claim_id = own.claim_id
+INNER JOIN care AS other ON gaps.nearest.claim_id = other.claim_id
+LEFT JOIN comorbidity AS own_codes ON gaps.claim_id = own_codes.claim_id
+LEFT JOIN comorbidity AS other_codes ON gaps.nearest.claim_id = other_codes.claim_id
+ASOF INNER JOIN lengths ON gaps.inacbg_base = lengths.inacbg_base AND own.los + other.los >= lengths.los

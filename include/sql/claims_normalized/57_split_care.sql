@@ -2,8 +2,9 @@
 -- Mostly it is honest, so two of a patient's claims at the facility count only where it has many of their kind:
 --   visit        an outpatient's visit one or two days after another one for the same primary diagnosis, with another
 --                INA-CBG or other procedures: what is done on one day (a consultation, its laboratory, its X-ray) is
---                billed on two
---   admission    an outpatient's visit on the day on which he is admitted, which the stay's package pays
+--                billed on two; not two visits at which nothing was done
+--   admission    a stay that begins on the day on which its patient came as an outpatient: a stay invented around a
+--                visit that took place, or a visit that the stay's package pays (docs/adr/0048)
 --   other_stay   two stays with another INA-CBG, at most two days between them; both
 -- A kind counts where it is rare with the claim's INA-CBG at other facilities (below 1 in 20) and the facility has such
 -- claims of five patients or more, and two and a half times as many as its case mix would bring, both drawn towards
@@ -19,7 +20,7 @@ INSERT INTO fragments BY NAME
 WITH kinds (place, kind, service_type, drawn) AS (
     VALUES
     (1, 'visit', 'RJTL', 200),
-    (2, 'admission', 'RJTL', 200),
+    (2, 'admission', 'RITL', 20),
     (3, 'other_stay', 'RITL', 20)
 ),
 
@@ -30,6 +31,7 @@ visits AS (
         hash(patient_key, facility_key) AS patient,
         hash(patient_key, facility_key, primary_diagnosis) AS ill,
         hash(inacbg_code, procedure_codes) AS done,
+        procedure_codes <> '' AS treated,
         admission_date
     FROM persons
     WHERE service_type = 'RJTL'
@@ -56,12 +58,12 @@ pairs AS (
     CROSS JOIN (VALUES (1), (2)) AS days (gap)
     INNER JOIN visits AS earlier
         ON visits.ill = earlier.ill AND visits.admission_date - days.gap = earlier.admission_date
-    WHERE visits.done <> earlier.done
+    WHERE visits.done <> earlier.done AND (visits.treated OR earlier.treated)
     UNION ALL
     SELECT
         'admission' AS kind,
-        visits.claim_id,
-        stays.claim_id AS other,
+        stays.claim_id,
+        visits.claim_id AS other,
         0 AS gap
     FROM visits
     INNER JOIN stays ON visits.patient = stays.patient AND visits.admission_date = stays.admission_date
@@ -96,7 +98,7 @@ split AS (
     FROM nearest
     INNER JOIN persons ON nearest.claim_id = persons.claim_id
     QUALIFY
-        nearest.kind = 'other_stay'
+        nearest.kind <> 'visit'
         OR count(*) OVER (PARTITION BY nearest.kind, persons.patient_key, persons.facility_key) <= 3
 ),
 

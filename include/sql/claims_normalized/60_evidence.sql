@@ -74,6 +74,8 @@ WITH compared AS (
         fragments.fragment_alike,
         fragments.fragment_n,
         fragments.fragment_share,
+        fragments.fragment_same,
+        fragments.fragment_long,
         overlapping.overlap_of,
         overlapping.overlap_day,
         overlapping.overlap_los,
@@ -214,6 +216,7 @@ SELECT
     -- Shows the pattern, from one deviation on, as raising bills a little is a habit, too; not where only the tariff is
     -- another one, which all claims of such a facility have.
     own_inflated_bill > 1 AND coalesce(off_tariff > 0.01, TRUE) AS inflated_bill,
+    own_low_bill > 1 AND coalesce(off_tariff < -0.01, TRUE) AS low_bill,
     -- Beyond 1 in 150 a short stay is not odder but a different case.
     CASE WHEN los_share_low IS NOT NULL THEN least(-ln(los_share_low), 5) ELSE 0 END AS own_short_stay,
     -- What one in seven has says nothing; each nat beyond counts one and a half, to 1 in 400 (docs/adr/0043).
@@ -233,7 +236,10 @@ SELECT
                 greatest(
                     -ln(if(fragment_by = 'admission', 0.05, fragment_share))
                     - 0.15 * fragment_gap_days
-                    - if(fragment_gap_days > 2, 1, 0),
+                    - if(fragment_gap_days > 2, 1, 0)
+                    -- The same coding again, as a cut stay has, or a second stay (docs/adr/0047).
+                    + CASE WHEN fragment_same THEN 1 WHEN fragment_by = 'stay' THEN -1 ELSE 0 END
+                    - if(fragment_long, 1, 0),
                     0.01
                 )
         ELSE 0

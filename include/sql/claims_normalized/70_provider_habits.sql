@@ -3,6 +3,7 @@
 -- expected_<pattern>: the sum over its claims of how often claims of that INA-CBG (without severity) show it anywhere;
 -- severity among facilities of its class, drawn towards that of all by as much as 50 claims: the heavy cases are
 -- referred to the large hospitals. dearer_code is 68_dearer_codes.sql's.
+-- low_bills: bills as far below as inflated ones are above; who errs both ways has no habit (docs/adr/0049).
 -- Full weeks add nothing to the habit of repeats: honest facilities pack courses of treatment, too (docs/adr/0022).
 -- In millionths, as sums of whole numbers do not depend on the order in which threads add them.
 CREATE OR REPLACE TABLE provider_habits AS
@@ -13,6 +14,7 @@ WITH shown AS (
         inacbg_base,
         facility_class,
         inflated_bill::INTEGER AS inflated_bill,
+        low_bill::INTEGER AS low_bill,
         (own_short_stay > 3)::INTEGER AS short_stay,
         greatest(coalesce(severity_level, 1) - 1, 0)::INTEGER AS severity,
         (own_topup > 3)::INTEGER AS topup,
@@ -31,6 +33,7 @@ by_case AS (
         facility_class,
         count(*) AS claims,
         sum(inflated_bill) AS inflated_bill,
+        sum(low_bill) AS low_bill,
         sum(short_stay) AS short_stay,
         sum(severity) AS severity,
         sum(topup) AS topup,
@@ -83,6 +86,7 @@ SELECT
     own.facility_key,
     sum(own.claims)::BIGINT AS claims,
     sum(own.inflated_bill)::BIGINT AS observed_inflated_bill,
+    sum(own.low_bill)::BIGINT AS low_bills,
     sum(own.short_stay)::BIGINT AS observed_short_stay,
     sum(own.severity)::BIGINT AS observed_severity,
     sum(own.topup)::BIGINT AS observed_topup,

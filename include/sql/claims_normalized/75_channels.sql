@@ -23,7 +23,13 @@ WITH known AS (
             AS habit_severity,
         greatest(
             ln(
-                (habits.observed_inflated_bill - evidence.inflated_bill::INTEGER + 2)
+                -- A facility whose bills are as often too low is careless and not greedy (docs/adr/0049).
+                (
+                    greatest(
+                        habits.observed_inflated_bill - evidence.inflated_bill::INTEGER - 2 * habits.low_bills, 0
+                    )
+                    + 2
+                )
                 / (habits.expected_inflated_bill + 2)
             ),
             0

@@ -180,6 +180,8 @@ SELECT
     channels.fragment_by,
     channels.fragment_gap_days,
     channels.fragment_of,
+    channels.fragment_same,
+    channels.fragment_long,
     channels.fragment_alike,
     channels.fragment_n,
     channels.fragment_share,

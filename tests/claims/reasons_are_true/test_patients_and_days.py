@@ -105,7 +105,10 @@ def test_the_stay_is_continued(night: pd.DataFrame) -> None:
         gaps = [(row["admission_date"] - day).days for day in same["discharge_date"]]
         gaps += [(day - row["discharge_date"]).days for day in same["admission_date"]]
         assert figures["fragment_gap_days"] == min(gap for gap in gaps if gap >= 0) == max(before, after).days
-        assert f"(claim {figures['fragment_of']})" in told(row, "fragmentation")
+        said = told(row, "fragmentation")
+        assert f"(claim {figures['fragment_of']})" in said
+        alike_coded = (row["secondary"], row["severity_level"]) == (other["secondary"], other["severity_level"])
+        assert (figures["fragment_same"], ", the same severity and secondary" in said) == (alike_coded,) * 2
         alike = stays[stays["base"] == row["base"]]
         assert (figures["fragment_alike"], figures["fragment_n"]) == (
             (alike["fragment_by"] == "stay").sum(),
@@ -122,7 +125,8 @@ def test_the_visit_before_is_the_one_named(night_of_habits: pd.DataFrame) -> Non
     other_care = (pairs["inacbg_code_x"] != pairs["inacbg_code_y"]) | (
         pairs["procedure_codes_x"] != pairs["procedure_codes_y"]
     )
-    pairs = pairs[gap.between(1, 2) & other_care].assign(gap=gap).sort_values(["gap", "claim_id_y"])
+    treated = (pairs["procedure_codes_x"] != "") | (pairs["procedure_codes_y"] != "")
+    pairs = pairs[gap.between(1, 2) & other_care & treated].assign(gap=gap).sort_values(["gap", "claim_id_y"])
     nearest = pairs.groupby("claim_id_x").first()
     nearest = nearest[nearest.groupby(["patient_key", "facility_key"])["gap"].transform("size") <= 3]
     split = [one for one in with_reason(night, "fragmentation") if one[1]["fragment_by"] == "visit"]

@@ -32,9 +32,10 @@ SELECT
         WHEN 'stay'
             THEN
                 format(
-                    'rawat inap lain pasien yang sama di faskes ini dengan {} (klaim {}), {}; {} rawat inap {} '
+                    'rawat inap lain pasien yang sama di faskes ini dengan {}{} (klaim {}), {}; {} rawat inap {} '
                     'bersambung seperti ini',
                     base,
+                    if(fragment_same, ', keparahan dan diagnosis sekunder yang sama', ''),
                     fragment_of,
                     gap_id,
                     alike_id,
@@ -53,8 +54,8 @@ SELECT
         WHEN 'admission'
             THEN
                 format(
-                    'kunjungan pada hari pasien masuk rawat inap di faskes yang sama (klaim {}); {} kunjungan {} '
-                    'seperti ini',
+                    'pasien berobat jalan di faskes yang sama pada hari masuk rawat inap ini (klaim {}); {} rawat inap '
+                    '{} seperti ini',
                     fragment_of,
                     alike_id,
                     base
@@ -73,9 +74,10 @@ SELECT
         WHEN 'stay'
             THEN
                 format(
-                    'another stay of the same patient at this facility with {} (claim {}), {}; {} stays with {} {} '
+                    'another stay of the same patient at this facility with {}{} (claim {}), {}; {} stays with {} {} '
                     'continued like this',
                     base,
+                    if(fragment_same, ', the same severity and secondary diagnoses', ''),
                     fragment_of,
                     gap_en,
                     alike_en,
@@ -96,8 +98,8 @@ SELECT
         WHEN 'admission'
             THEN
                 format(
-                    'a visit on the day on which the patient was admitted to the same facility (claim {}); {} visits '
-                    'with {} {} like this',
+                    'the patient came to the same facility as an outpatient on the day of this admission (claim {}); '
+                    '{} stays with {} {} like this',
                     fragment_of,
                     alike_en,
                     base,
@@ -117,7 +119,8 @@ SELECT
     with_habit(
         json_object(
             'inacbg_base', base, 'fragment_by', fragment_by, 'fragment_of', fragment_of,
-            'fragment_gap_days', fragment_gap_days, 'fragment_alike', fragment_alike, 'fragment_n', fragment_n
+            'fragment_gap_days', fragment_gap_days, 'fragment_same', fragment_same,
+            'fragment_alike', fragment_alike, 'fragment_n', fragment_n
         ),
         'fragmentation', habit_pattern, habit_observed, habit_expected
     ) AS figures
