@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import re
 import resource
 import statistics
 import tempfile
@@ -27,12 +26,16 @@ NUMBERS = ["los", "amount_claimed", "amount_paid", "amount_gap", "comorbidity_co
 WORDS = ["severity_group", "facility_class", "province_name", "service_type"]
 PEERS = ["primary_diagnosis", "severity_group", "facility_class", "province_name"]
 SAME_CARE = ["patient_key", "primary_diagnosis", "procedure_codes"]
-OURS_ALONE = (
-    r"(evidence_|habit_|narrow_|own_ln|price_|tariff_ln|stay_|los_share|usual_exit|severity_(share|alike|n$)|admission"
-    r"|topup_(share|code$|code_amount|diagnosis|procedure|alike|n$|usual_amount|with_code)|bill_|repeat_|week_|fragment_|overlap_|clone_"
-    r"|comorbidity_share|procedure_share|readmission_|day_price|excess_amount|upcoding_by|provider)"
-)
-"""Columns that the system before does not have: the plain way does not pay for them."""
+COLUMNS_BEFORE = [
+    "claim_id", "patient_key", "facility_key", "facility_key_source", "admission_date", "discharge_date", "los",
+    "service_type", "severity_group", "severity_level", "inacbg_code", "inacbg_description", "province_code",
+    "province_name", "regency_code", "facility_ownership", "facility_type", "facility_class", "ward_class",
+    "tariff_region", "primary_diagnosis", "primary_diagnosis_group", "primary_diagnosis_label", "procedure_codes",
+    "procedure_count", "comorbidity_count", "inacbg_tariff", "topup_amount", "topup_codes", "amount_claimed",
+    "amount_paid", "amount_gap", "paid_ratio", "peer_level", "peer_n", "peer_mean", "peer_p90", "peer_std",
+    "cost_zscore", "duplicate_pattern", "duplicate_gap_days", "data_date",
+]  # fmt: skip
+"""What the system before has of a claim: the plain way does not pay for what ours compares it with."""
 SEEN_ROWS = 5_000
 
 
@@ -55,9 +58,7 @@ def score_plain(claims_file: Path, folder: Path, fitted: Any, scored: Callable[[
     import pandas as pd
 
     scaler, one_hot_columns, forest = fitted
-    everything = duckdb.read_parquet(str(claims_file))
-    columns = [name for name in everything.columns if not re.match(OURS_ALONE, name) or name == "admission_date"]
-    claims = everything.select(*columns).df()
+    claims = duckdb.read_parquet(str(claims_file)).select(*COLUMNS_BEFORE).df()
 
     one_hot = pd.get_dummies(claims[WORDS], dtype=float).reindex(columns=one_hot_columns, fill_value=0.0)
     numbers = pd.DataFrame(scaler.transform(claims[NUMBERS].fillna(0)), columns=NUMBERS)
