@@ -33,6 +33,7 @@ PROVIDER: dict[str, Any] = {
 ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "narrow_peer_n": (pa.int32(), None), "narrow_peer_mean": (pa.float64(), None),
     "narrow_peer_p90": (pa.float64(), None), "narrow_peer_std": (pa.float64(), None),
+    "secondary_diagnoses": (pa.string(), ""),
     "admission_diagnosis": (pa.string(), "A01"), "admissions": (pa.int64(), 300),
     "admission_alike": (pa.int32(), 270), "admission_share": (pa.float64(), 0.9),
     "admission_price_ratio": (pa.float64(), 1.0),

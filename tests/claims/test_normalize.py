@@ -99,6 +99,13 @@ def test_icd_codes_with_and_without_their_dot(raw_files, make_settings) -> None:
     assert (two["admission_diagnosis"], two["primary_diagnosis"]) == (None, "A099")
 
 
+def test_secondary_diagnoses_are_listed_once_each_and_in_order(raw_files, make_settings) -> None:
+    raw_files([claim(1), claim(2)], [diagnosis(1, code) for code in ("I10", "E11.9", "I10", "E119")])
+    one, two = normalize(make_settings()).values()
+    assert (one["secondary_diagnoses"], one["comorbidity_count"]) == ("E119;I10", 2)
+    assert (two["secondary_diagnoses"], two["comorbidity_count"]) == ("", 0)
+
+
 @pytest.mark.parametrize("killed", ["before the warehouse moves", "at the end"])
 def test_publishing_again_after_a_kill_gives_the_same(raw_files, make_settings, monkeypatch, killed: str) -> None:
     raw_files([claim(n) for n in range(4)])

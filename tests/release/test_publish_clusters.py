@@ -78,8 +78,8 @@ def test_what_the_api_reads_is_joined_and_clustered_without_personal_keys(
     columns = [name for (name,) in sql(database, "SELECT column_name FROM (DESCRIBE claims_high_risk)")]
     assert {"risk_score", "flags", "reasons", "amount_claimed", "facility_key", "peer_p90"} <= set(columns)
     assert not {"patient_key", "family_key"} & set(columns)
-    # Scores, claims less both keys and what both have, peers, the diagnosis and the codes that reasons speak of.
-    assert len(columns) == len(set(columns)) == 13 + 42 - 4 + 5 + 2
+    # Scores, claims less both keys and what both have, peers, the diagnoses and the codes that reasons speak of.
+    assert len(columns) == len(set(columns)) == 13 + 42 - 4 + 5 + 3
     order = (
         "service_type, severity_group, province_code, risk_score DESC NULLS LAST, ml_score DESC NULLS LAST, "
         "amount_claimed DESC NULLS LAST, claim_id"

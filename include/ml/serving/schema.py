@@ -164,7 +164,9 @@ class Claim(_Row):
     primary_diagnosis: str
     primary_diagnosis_group: str | None
     primary_diagnosis_label: str | None
-    admission_diagnosis: str | None = None  # releases of before have neither this nor topup_codes
+    # Releases of before have neither this, nor secondary_diagnoses, nor topup_codes.
+    admission_diagnosis: str | None = None
+    secondary_diagnoses: str | None = None
     procedure_codes: str | None
     procedure_count: int | None
     comorbidity_count: int | None

@@ -1,4 +1,5 @@
--- How many different secondary diagnoses a claim has, and a digest that is the same for the same set of them.
+-- A claim's different secondary diagnoses: how many, a digest that is the same for the same set of them, and their
+-- codes, sorted and joined by ';'.
 -- Grain: one row per claim that has any. The digest is a sum of hashes: the order of the rows does not matter.
 CREATE OR REPLACE TABLE comorbidity AS
 WITH different AS (
@@ -11,6 +12,7 @@ WITH different AS (
 SELECT
     claim_id,
     least(count(*), 32767)::SMALLINT AS comorbidity_count,
-    sum(hash(diagnosis)) AS secondary_digest
+    sum(hash(diagnosis)) AS secondary_digest,
+    array_to_string(list_sort(list(diagnosis)), ';') AS secondary_diagnoses
 FROM different
 GROUP BY claim_id

@@ -100,6 +100,7 @@ SELECT
     compared.primary_diagnosis::DIAGNOSIS AS primary_diagnosis,
     compared.primary_diagnosis_group::DIAGNOSIS_GROUP AS primary_diagnosis_group,
     compared.primary_diagnosis_label::DIAGNOSIS_LABEL AS primary_diagnosis_label,
+    coalesce(comorbidity.secondary_diagnoses, '') AS secondary_diagnoses,
     channels.procedure_codes,
     channels.procedure_count,
     channels.comorbidity_count,
@@ -229,4 +230,5 @@ FROM compared
 CROSS JOIN run_parameters
 INNER JOIN channels ON compared.claim_id = channels.claim_id
 INNER JOIN provider_risk ON compared.facility_key = provider_risk.facility_key
+LEFT JOIN comorbidity ON compared.claim_id = comorbidity.claim_id
 LEFT JOIN provider_risk AS first_claims ON compared.claim_id = first_claims.first_claim

@@ -45,6 +45,7 @@ joined AS (
         claims.primary_diagnosis_group::WORD AS primary_diagnosis_group,
         claims.primary_diagnosis_label::WORD AS primary_diagnosis_label,
         claims.admission_diagnosis::WORD AS admission_diagnosis,
+        claims.secondary_diagnoses,
         claims.procedure_codes::WORD AS procedure_codes,
         claims.procedure_count,
         claims.comorbidity_count,
