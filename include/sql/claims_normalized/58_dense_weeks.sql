@@ -95,21 +95,40 @@ dense AS (
             AND fullest.visits = as_full.visits
     INNER JOIN by_case ON fullest.facility_key = by_case.facility_key AND fullest.inacbg_base = by_case.inacbg_base
     WHERE share < 0.05 AND by_case.n - by_case.here >= 100
+),
+
+-- Once a week and not once a claim: of a number that many share, a week may hold thousands.
+dense_days AS (
+    SELECT
+        course,
+        last_day
+    FROM dense
+    GROUP BY course, last_day
+),
+
+named AS (
+    SELECT
+        dense_days.course,
+        dense_days.last_day,
+        min({ 'day': weeks.day, 'claim_id': weeks.claim_id }, 7) AS first_seven
+    FROM dense_days
+    INNER JOIN weeks
+        ON
+            dense_days.course = weeks.course
+            AND dense_days.last_day - 6 <= weeks.day
+            AND dense_days.last_day >= weeks.day
+    GROUP BY dense_days.course, dense_days.last_day
 )
 
 SELECT
     dense.claim_id,
-    any_value(dense.visits)::INTEGER AS week_visits,
-    list(others.claim_id ORDER BY others.day ASC, others.claim_id ASC)[1:6] AS week_of,
-    any_value(dense.alike)::INTEGER AS week_alike,
-    any_value(dense.n)::INTEGER AS week_n,
-    any_value(dense.share) AS week_share,
-    -0.6 * ln(week_share) AS week_evidence
+    dense.visits::INTEGER AS week_visits,
+    list_filter(
+        list_transform(named.first_seven, LAMBDA visit: visit.claim_id), LAMBDA other: other <> dense.claim_id
+    )[1:6] AS week_of,
+    dense.alike::INTEGER AS week_alike,
+    dense.n::INTEGER AS week_n,
+    dense.share AS week_share,
+    -0.6 * ln(dense.share) AS week_evidence
 FROM dense
-INNER JOIN weeks AS others
-    ON
-        dense.course = others.course
-        AND dense.last_day - 6 <= others.day
-        AND dense.last_day >= others.day
-        AND dense.claim_id <> others.claim_id
-GROUP BY dense.claim_id
+INNER JOIN named ON dense.course = named.course AND dense.last_day = named.last_day
