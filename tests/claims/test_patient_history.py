@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import date, timedelta
 
 import pytest
 
@@ -90,6 +91,27 @@ def test_who_comes_back_later_is_ill_again(compared: Callable[..., Claims], day:
     habit = math.log((2 - 1 + 2) / (52 * 2 / 202 + 2))  # 52 of the 202 stays are this hospital's
     evidence = 1 - math.log(one["fragment_share"]) - 0.15 * gap - later + 1.5 * habit  # 1: coded alike
     assert one["evidence_fragmentation"] == pytest.approx(evidence)
+
+
+def test_a_usual_readmission_is_no_fragment_whatever_its_provider_does(compared: Callable[..., Claims]) -> None:
+    """Where many come back, one who does after a week, coded anew and for long, says nothing, habit or not."""
+    cut = [
+        claim(number, PSTV01=f"{patient}", FKL03=first, FKL04=last, FKL30=f"{number} - a")
+        for patient in range(700, 712)
+        for number, first, last in (
+            (2 * patient, "2022-09-01", "2022-09-02"), (2 * patient + 1, "2022-09-03", "2022-09-04"),
+        )
+    ]  # fmt: skip
+    readmitted = [
+        claim(900, PSTV01="7", FKL03="2022-08-01", FKL04="2022-08-03", FKL30="1 - a"),
+        claim(901, PSTV01="7", FKL03="2022-08-10", FKL04="2022-08-19", FKL30="2 - b", FKL19="A-4-14-II"),
+    ]
+    claims = compared([*crowd(), *cut, *readmitted])
+    assert claims[claim_id(1400)]["evidence_fragmentation"] > 2, "the facility has a habit"
+    for number in (900, 901):
+        one = claims[claim_id(number)]
+        assert (one["fragment_gap_days"], one["fragment_long"]) == (7, True)
+        assert one["evidence_fragmentation"] == 0
 
 
 def test_other_secondary_diagnoses_are_another_stay(compared: Callable[..., Claims]) -> None:
@@ -246,6 +268,24 @@ def test_a_facilitys_own_placeholder_is_nobodys_number(
     again = {"PSTV01": "0", "FKL04": "2022-09-09"}
     claims = compared([*crowd(), *others, claim(900, **again), claim(901, **again | {"FKL03": "2022-09-03"})])
     assert (claims[claim_id(901)]["evidence_repeat"] > 1) is told
+
+
+@pytest.mark.parametrize(("days", "told"), [(51, True), (50, False)])
+def test_a_clinic_that_treats_one_thing_writes_one_number_for_all(
+    compared: Callable[..., Claims], days: int, told: bool
+) -> None:
+    """Nobody has more than 100 claims at more than two a day, so a bill sent twice is of two patients."""
+    others = [
+        visit(700 + n, f"{date(2022, 1, 1) + timedelta(days=n % days)}", PSTV01="0", FKL30=f"{8000 + n} - x")
+        for n in range(98)
+    ]
+    again = [
+        visit(900 + n, f"{date(2022, 1, 1) + timedelta(days=n * (days - 1))}", PSTV01="0", FKL30="1 - x")
+        for n in range(2)
+    ]
+    last = visit(902, f"{date(2022, 1, 1) + timedelta(days=days - 1)}", PSTV01="0", FKL30="1 - x")
+    claims = compared([*crowd(), *others, *again, last])
+    assert (claims[claim_id(902, 8188)]["evidence_repeat"] > 1) is told
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ SELECT
     * EXCLUDE ( -- noqa: AM04
         patient_key, admission_date, discharge_date, los, severity_group, inacbg_group,
         ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_deviance,
-        single_weight, inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
+        admission_share_of_usual, admission_oddness, single_weight, inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
         care_digest, ln_price, had_before, ln_below, ln_off_below, off_tariff, off_peers_below, off_tariff_below,
         peers_scale, tariff_scale, deviations, deviations_below
     ),
@@ -240,7 +240,7 @@ SELECT
                     -- The same coding again, as a cut stay has, or a second stay (docs/adr/0047).
                     + CASE WHEN fragment_same THEN 1 WHEN fragment_by = 'stay' THEN -1 ELSE 0 END
                     - if(fragment_long, 1, 0),
-                    0.01
+                    0
                 )
         ELSE 0
     END AS own_fragmentation,

@@ -120,12 +120,21 @@ def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
             "short_stay": night["los_share_low"] < math.exp(-3),
             "topup": night["topup_share"] < math.exp(-3),
             "repeat": night["repeat_share"] < math.exp(-2),
-            "fragmentation": night["fragment_gap_days"].notna(),
+            "fragmentation": fragment_evidence(night) > 0,
             "overlap": night["overlap_of"].notna() | night["overlap_weekday"].notna(),
             "clone": clone > 10,
             "single_visit": -np.log(night["single_share"]) * near_the_end(night["admission_date"]) > 2.5,
         }
     ).astype(float)
+
+
+def fragment_evidence(night: pd.DataFrame) -> pd.Series:
+    """Nats, before the provider's habit: how unusual, how far apart, coded alike or anew, too long together."""
+    gap, by = night["fragment_gap_days"].astype(float), night["fragment_by"]
+    alike = night["fragment_same"].eq(True).fillna(False)
+    coding = np.where(alike, 1, np.where(by == "stay", -1, 0))
+    share = night["fragment_share"].where(by != "admission", 0.05)
+    return -np.log(share) - 0.15 * gap - (gap > 2) + coding - night["fragment_long"].eq(True).fillna(False)
 
 
 def near_the_end(admitted: pd.Series) -> pd.Series:
