@@ -297,6 +297,14 @@ def test_who_errs_both_ways_has_less_of_a_habit(compared: Callable[..., Claims],
     habit = max(math.log((counted + 2) / (expected + 2)), 0)
     more = often["evidence_inflated_bill"] - once["evidence_inflated_bill"]
     assert more == pytest.approx(1.25 * 1.5 * habit, abs=1e-6)
+    [patterns] = [row["provider_patterns"] for row in others(claims, claim_id(950, 8188))
+                  if row["facility_key"] == often["facility_key"] and row["provider_patterns"]]  # fmt: skip
+    [of_bills] = [pattern for pattern in patterns if pattern["pattern"] == "inflated_bill"]
+    counted = max(12 - 2 * low_bills, 0)
+    ratio = (counted + 2) / (expected + 2)
+    assert (of_bills["observed"], of_bills["ratio"]) == (12, pytest.approx(ratio))
+    deviance = counted * math.log(ratio) - (ratio - 1) * expected
+    assert of_bills["deviance"] == pytest.approx(deviance if ratio > 1 else 0, abs=1e-6)
 
 
 def write_sample(folder: Path, claims: int) -> tuple[Any, Any]:

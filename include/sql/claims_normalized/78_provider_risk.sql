@@ -2,7 +2,8 @@
 -- patterns: for each pattern, and for claims with strong evidence of any (76_strong_claims.sql), the provider's claims
 -- that show it, observed, against what its case mix (strong: its stays and visits) would bring, expected; strong first,
 -- then the largest deviance. pattern: the one with the largest, from 1 nat on.
--- ratio: (observed + a) / (expected + a); the prior a is that of 75_channels.sql: 2, and 10 for severity.
+-- ratio: (observed + a) / (expected + a); the prior a is that of 75_channels.sql: 2, and 10 for severity. Of high bills
+-- two are taken off for each as low, as there: observed tells all of them, ratio and deviance only what is left.
 -- deviance, in nats: the log-likelihood ratio of a Poisson count at that ratio against 1,
 -- observed x ln(ratio) - (ratio - 1) x expected, and 0 where the ratio is 1 or less. It grows with how odd the rate is
 -- and with how many claims say so; a small provider is drawn to 0. The provider's is that of its strong claims.
@@ -20,8 +21,10 @@ WITH patterns AS (
         pattern,
         observed,
         expected,
+        -- Who errs both ways has no habit of high bills (docs/adr/0049).
+        if(pattern = 'inflated_bill', greatest(observed - 2 * low_bills, 0), observed) AS counted,
         if(pattern = 'severity', 10, 2) AS prior_claims,
-        (observed + prior_claims) / (expected + prior_claims) AS ratio
+        (counted + prior_claims) / (expected + prior_claims) AS ratio
     FROM provider_habits
     UNPIVOT (
         (observed, expected) FOR pattern IN (
@@ -43,15 +46,16 @@ WITH patterns AS (
         'strong' AS pattern,
         observed,
         expected,
+        observed AS counted,
         2 AS prior_claims,
-        (observed + prior_claims) / (expected + prior_claims) AS ratio
+        (counted + prior_claims) / (expected + prior_claims) AS ratio
     FROM strong_claims
 ),
 
 deviating AS (
     SELECT
         *,
-        if(ratio > 1, observed * ln(ratio) - (ratio - 1) * expected, 0) AS deviance,
+        if(ratio > 1, counted * ln(ratio) - (ratio - 1) * expected, 0) AS deviance,
         {
             'pattern': pattern,
             'observed': observed::INTEGER,
