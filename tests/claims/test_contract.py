@@ -307,6 +307,12 @@ def test_every_way_to_write_missing(raw_files, make_settings, tmp_path, missing:
     assert report.visits.reasons == {"PSTV01: missing participant number": 1}
 
 
+def test_a_fraction_without_its_zero_is_not_missing(raw_files, make_settings, tmp_path) -> None:
+    raw_files([*(claim(n) for n in range(3)), claim(9, FKL34=".5")])
+    report = check(make_settings(CLAIMS_MAX_BAD_SHARE="0.5"), tmp_path)
+    assert report.visits.reasons == {"FKL34: not a number": 1}
+
+
 def test_without_a_secret_the_etl_refuses(raw_files, tmp_path) -> None:
     raw_files([claim(1)])
     settings = Settings(_env_file=None, CLAIMS_INSTANCE_DIR=str(tmp_path / "instance"))

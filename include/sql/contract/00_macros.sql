@@ -13,7 +13,7 @@ CASE
     -- As the first letter of none of them: a code (A09) or a label, and no blanks to look for.
     WHEN (field BETWEEN 'A' AND 'N' OR field BETWEEN 'O' AND '[') AND plain(field) THEN field
     WHEN strlen(field) <= 6 AND regexp_full_match(lower(trim(field)), '|\.|nan|na|n/a|null|<na>|none') THEN NULL
-    WHEN strlen(field) = 2 AND starts_with(field, '.') THEN NULL -- Stata's .a to .z
+    WHEN strlen(field) = 2 AND lower(field) BETWEEN '.a' AND '.z' THEN NULL -- Stata's
     ELSE nullif(trim(field), '')
 END;
 
