@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from ml.claims import layout
 from ml.claims.etl import ClaimsFile
 from ml.model import anomaly, training
 from ml.model.artefact import RiskModel
@@ -35,6 +36,9 @@ def test_definitions_change_by_what_statements_do_not_by_what_they_say(monkeypat
     monkeypatch.setattr(training, "sql_text", lambda name: sql_text(name).replace("0.05", "0.06"))
     changed = [name for name, digest in feature_definitions().items() if digest != before[name]]
     assert changed == ["56_closed_days", "57_split_care", "58_dense_weeks", "60_evidence", "60_own_prices"]
+    monkeypatch.undo()
+    monkeypatch.setitem(layout.FACILITY_CLASSES, 28, "RS Khusus Anak")
+    assert [name for name, digest in feature_definitions().items() if digest != before[name]] == ["code_lists"]
     monkeypatch.undo()
     monkeypatch.setattr(anomaly, "LEAST_SHARE", 1e-2)
     assert [name for name, digest in feature_definitions().items() if digest != before[name]] == ["anomaly_features"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import re
 import tempfile
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.claims.contract import CODE_LISTS
 from ml.claims.etl import ClaimsFile, made_with, require_columns
 from ml.model.anomaly import ANOMALY_COLUMNS, anomaly_matrix
 from ml.model.artefact import ModelError, RiskModel
@@ -107,14 +109,21 @@ def train(claims: Path, data_date: date, seed: int = SEED, *, settings: Settings
     )
 
 
+MAKE_NO_FEATURE = ("44_severity_counts", "60_unknown_codes", "79_words")
+"""Statements of the ETL for the reasons, for the log, and of how texts are kept while they are sorted."""
+
+
 def feature_definitions() -> dict[str, str]:
-    """Return a SHA-256 of what makes a claim's features, by name: every statement without its comments, and what the
-    anomaly channel makes of some figures.
+    """Return a SHA-256 of what makes a claim's features, by name: every statement without its comments, the code lists,
+    and what the anomaly channel makes of some figures.
 
     A model calibrated on other definitions than those that scored claims come from is not wrong, but its scales are.
     """
     steps = [name for name in sql_files("claims_normalized") if Path(name).name[0].isdigit()]  # the others are checks
     made = {Path(name).stem: _bare(sql_text(name)).encode() for name in (*sql_files("contract"), *steps)}
+    for name in MAKE_NO_FEATURE:
+        del made[name]
+    made["code_lists"] = json.dumps({kind: codes for kind, (_, codes) in CODE_LISTS.items()}).encode()
     made["RULESET_v1_claims"] = _bare(sql_text("scoring/RULESET_v1/05_claims.sql")).encode()
     probes = pa.table(dict.fromkeys(ANOMALY_COLUMNS, PROBES))
     # Rounded, as the last digits of a logarithm are the processor's.

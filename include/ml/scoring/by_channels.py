@@ -38,7 +38,7 @@ FIGURES = (
     "stay_n", "stay_as_short", "severity_alike", "severity_n", "admissions", "admission_alike", "admission_price_ratio",
     "upcoding_by", "topup_code", "topup_diagnosis", "topup_procedure", "topup_alike", "topup_n", "topup_code_amount",
     "topup_usual_amount", "topup_with_code", "own_ln_ratio", "own_tariff_ln_ratio", "factors_count", "usual_exit",
-    "empty_alike", "empty_n", "empty_share", "empty_weight", "repeat_after_days", "repeat_of", "repeat_identical",
+    "empty_alike", "empty_n", "empty_weight", "repeat_after_days", "repeat_of", "repeat_identical",
     "repeat_elsewhere", "repeat_alike", "repeat_n", "repeat_share", "week_visits", "week_of", "week_alike", "week_n",
     "week_share", "fragment_by", "fragment_gap_days", "fragment_of", "fragment_same", "fragment_alike", "fragment_n",
     "fragment_share", "overlap_of", "overlap_day", "overlap_los", "overlap_visit", "overlap_died", "overlap_weekday",

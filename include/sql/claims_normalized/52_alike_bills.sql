@@ -145,7 +145,7 @@ SELECT
     bills.own_text,
     bills.bill,
     bills.admission_date - DATE '2000-01-01' AS day,
-    rare.* EXCLUDE (facility_key, alike_in, expected_a_month, days_treated), -- noqa: RF02
+    rare.* EXCLUDE (facility_key, alike_in, expected_a_month, from_day, to_day, days_treated), -- noqa: RF02
     -- Fewer at the file's ends, but the claim's own month.
     greatest(
         least(bills.admission_date + 30, period.last_day) - greatest(bills.admission_date - 30, period.first_day) + 1,
