@@ -127,8 +127,8 @@ SCALE_TOLERANCE = 0.5
 """Decades by which a typology's scale may be further off than the current model's: a factor of three in rarity.
 
 Scales of 50,000 other claims of the same kind are off by 0.3 to 0.4 at most, and all alike; the worst one learned from
-zeros, constants, noise or another typology's column by 1.3 to 1.7, from a definition in another unit (twice as large)
-by 0.8 (docs/models.md, by benchmarks/bench_gate.py).
+zeros, constants, noise or another typology's column by 1.1 to 2.1, from a definition in another unit (twice as large)
+by 1.6 (docs/models.md, by benchmarks/bench_gate.py).
 """
 BLANK = 0.1
 """A scale that reaches less says nothing: every claim with evidence is as common as any."""

@@ -3,7 +3,7 @@
 -- A habit is ln((observed + 2) / (expected + 2)), the claim itself left out and 0 where it shows less than expected;
 -- the 2 keeps small providers from standing out (a gamma prior of 2 expected claims, mean 1; Clayton & Kaldor 1987).
 -- It counts for claims that show the pattern (thresholds as in 70_provider_habits.sql), in part for those that nearly
--- do. It is weighed 1.5, that of a severity, a dearer INA-CBG or a single visit 3: there the shares of a whole provider
+-- do, and for every high bill, also at its own tariff. It is weighed 1.5, that of a severity, a dearer INA-CBG or a single visit 3: there the shares of a whole provider
 -- tell more than any one claim. Severity below what is expected speaks for the provider. The weights were chosen on
 -- generated claims of seeds 1 and 2 (between 1 and 1.5 the result hardly changes), the dearer INA-CBG's and the single
 -- visit's on those of docs/adr/0030 and 0035.
