@@ -106,11 +106,11 @@ dense_days AS (
     GROUP BY course, last_day
 ),
 
-named AS (
+first_visits AS (
     SELECT
         dense_days.course,
         dense_days.last_day,
-        min({ 'day': weeks.day, 'claim_id': weeks.claim_id }, 7) AS first_seven
+        min({ 'day': weeks.day, 'claim_id': weeks.claim_id }, 7) AS visits
     FROM dense_days
     INNER JOIN weeks
         ON
@@ -118,14 +118,20 @@ named AS (
             AND dense_days.last_day - 6 <= weeks.day
             AND dense_days.last_day >= weeks.day
     GROUP BY dense_days.course, dense_days.last_day
+),
+
+named AS (
+    SELECT
+        course,
+        last_day,
+        list_transform(visits, LAMBDA visit: struct_extract(visit, 'claim_id')) AS claim_ids
+    FROM first_visits
 )
 
 SELECT
     dense.claim_id,
     dense.visits::INTEGER AS week_visits,
-    list_filter(
-        list_transform(named.first_seven, LAMBDA visit: visit.claim_id), LAMBDA other: other <> dense.claim_id
-    )[1:6] AS week_of,
+    list_filter(named.claim_ids, LAMBDA other: other <> dense.claim_id)[1:6] AS week_of, -- noqa: RF02
     dense.alike::INTEGER AS week_alike,
     dense.n::INTEGER AS week_n,
     dense.share AS week_share,

@@ -176,7 +176,23 @@ deviating AS (
         greatest(
             if(off_peers_below < -0.01, -off_peers_below * peers_scale, 0),
             if(off_tariff_below < -0.01, -off_tariff_below * tariff_scale, 0)
-        ) AS deviations_below
+        ) AS deviations_below,
+        -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; against peers of other
+        -- INA-CBGs the tariff alone says it, if there is one. Unusual top-ups (46_topup_peers.sql) would not have been
+        -- brought, nor would the very same bill of the same care a second time where fewer than 1 in 20 come so.
+        CASE
+            WHEN repeat_identical AND repeat_share < 0.05 THEN amount_claimed
+            ELSE
+                amount_claimed
+                - coalesce(
+                    least(
+                        if(price_level <= 2, price_median * exp(own_ln_ratio), NULL),
+                        tariff * exp(factors_count * own_tariff_ln_ratio)
+                    ),
+                    amount_claimed - topup_amount
+                )
+                - (topup_amount - coalesce(unusual_topups, 0))
+        END AS above_usual
     FROM compared
 )
 
@@ -185,27 +201,11 @@ SELECT
     * EXCLUDE ( -- noqa: AM04
         patient_key, admission_date, discharge_date, los, severity_group, inacbg_group,
         ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_deviance,
-        admission_share_of_usual, admission_oddness, single_weight, inacbg_tariff, tariff, bill_ln_ratio, topup_amount, topup_codes, topups, unusual_topups,
-        care_digest, ln_price, had_before, ln_below, ln_off_below, off_tariff, off_peers_below, off_tariff_below,
-        peers_scale, tariff_scale, deviations, deviations_below
+        admission_share_of_usual, admission_oddness, single_weight, inacbg_tariff, tariff, bill_ln_ratio, topup_amount,
+        topup_codes, topups, unusual_topups, care_digest, ln_price, had_before, ln_below, ln_off_below, off_tariff,
+        off_peers_below, off_tariff_below, peers_scale, tariff_scale, deviations, deviations_below, above_usual
     ),
-    -- Rupiah above what the claim's peers or its own tariff would bring, whichever is less; against peers of other
-    -- INA-CBGs the tariff alone says it, if there is one. Unusual top-ups (46_topup_peers.sql) would not have been
-    -- brought, nor would the very same bill of the same care a second time where fewer than 1 in 20 come so. Less than
-    -- 1% of the bill is none: a median is no price list.
-    CASE
-        WHEN repeat_identical AND repeat_share < 0.05 THEN amount_claimed
-        ELSE
-            amount_claimed
-            - coalesce(
-                least(
-                    if(price_level <= 2, price_median * exp(own_ln_ratio), NULL),
-                    tariff * exp(factors_count * own_tariff_ln_ratio)
-                ),
-                amount_claimed - topup_amount
-            )
-            - (topup_amount - coalesce(unusual_topups, 0))
-    END AS above_usual,
+    -- Less than 1% of the bill is none: a median is no price list.
     if(above_usual > 0.01 * amount_claimed, above_usual, 0)::BIGINT AS excess_amount,
     -- Beyond 5 deviations only by the logarithm, as 20 are hardly odder (docs/adr/0031).
     least(deviations, 5) + ln(greatest(deviations - 4, 1)) AS own_inflated_bill,
@@ -247,5 +247,13 @@ SELECT
     coalesce(-overlap_weight * ln(overlap_share), 0) AS own_overlap,
     -- Half of it where the patient had that care before: who are followed up together are billed alike (docs/adr/0027).
     coalesce(if(had_before, 0.5, 1) * clone_deviance, 0) AS own_clone,
-    coalesce(-single_weight * ln(single_share), 0) AS own_single_visit
+    coalesce(-single_weight * ln(single_share), 0) AS own_single_visit,
+    -- Which patterns of a provider's habits the claim shows, as inflated_bill above; 70 and 75 count by them.
+    own_short_stay > 3 AS shows_short_stay,
+    own_topup > 3 AS shows_topup,
+    own_repeat > 2 AS shows_repeat,
+    own_fragmentation > 0 AS shows_fragmentation,
+    own_overlap > 0 AS shows_overlap,
+    own_clone > 10 AS shows_clone,
+    own_single_visit > 2.5 AS shows_single_visit
 FROM deviating

@@ -15,14 +15,14 @@ WITH shown AS (
         facility_class,
         inflated_bill::INTEGER AS inflated_bill,
         low_bill::INTEGER AS low_bill,
-        (own_short_stay > 3)::INTEGER AS short_stay,
+        shows_short_stay::INTEGER AS short_stay,
         greatest(coalesce(severity_level, 1) - 1, 0)::INTEGER AS severity,
-        (own_topup > 3)::INTEGER AS topup,
-        (own_repeat > 2)::INTEGER AS repeat,
-        (own_fragmentation > 0)::INTEGER AS fragmentation,
-        (own_overlap > 0)::INTEGER AS overlap,
-        (own_clone > 10)::INTEGER AS clone,
-        (own_single_visit > 2.5)::INTEGER AS single_visit
+        shows_topup::INTEGER AS topup,
+        shows_repeat::INTEGER AS repeat,
+        shows_fragmentation::INTEGER AS fragmentation,
+        shows_overlap::INTEGER AS overlap,
+        shows_clone::INTEGER AS clone,
+        shows_single_visit::INTEGER AS single_visit
     FROM evidence
 ),
 

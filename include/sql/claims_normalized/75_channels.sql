@@ -2,11 +2,11 @@
 -- where the provider shows it more often than its case mix would bring. Grain: one row per claim.
 -- A habit is ln((observed + 2) / (expected + 2)), the claim itself left out and 0 where it shows less than expected;
 -- the 2 keeps small providers from standing out (a gamma prior of 2 expected claims, mean 1; Clayton & Kaldor 1987).
--- It counts for claims that show the pattern (thresholds as in 70_provider_habits.sql), in part for those that nearly
--- do, and for every high bill, also at its own tariff. It is weighed 1.5, that of a severity, a dearer INA-CBG or a single visit 3: there the shares of a whole provider
--- tell more than any one claim. Severity below what is expected speaks for the provider. The weights were chosen on
--- generated claims of seeds 1 and 2 (between 1 and 1.5 the result hardly changes), the dearer INA-CBG's and the single
--- visit's on those of docs/adr/0030 and 0035.
+-- It counts for claims that show the pattern (shows_<pattern> of 60_evidence.sql), in part for those that nearly do,
+-- and for every high bill, also at its own tariff. It is weighed 1.5, that of a severity, a dearer INA-CBG or a single
+-- visit 3: there the shares of a whole provider tell more than any one claim. Severity below what is expected speaks
+-- for the provider. The weights were chosen on generated claims of seeds 1 and 2 (between 1 and 1.5 the result hardly
+-- changes), the dearer INA-CBG's and the single visit's on those of docs/adr/0030 and 0035.
 -- Beside it everything of evidence. A view: to compute it for 76_strong_claims.sql and once more for
 -- 80_claims_normalized.sql takes less than to store it. Step by step, as DuckDB writes out what a name within the same
 -- SELECT stands for wherever it is used: in one step, planning alone took a third of a second each time.
@@ -36,33 +36,33 @@ WITH known AS (
         ) AS habit_inflated_bill,
         greatest(
             ln(
-                (habits.observed_short_stay - (evidence.own_short_stay > 3)::INTEGER + 2)
+                (habits.observed_short_stay - evidence.shows_short_stay::INTEGER + 2)
                 / (habits.expected_short_stay + 2)
             ),
             0
         ) AS habit_short_stay,
         greatest(
-            ln((habits.observed_topup - (evidence.own_topup > 3)::INTEGER + 2) / (habits.expected_topup + 2)), 0
+            ln((habits.observed_topup - evidence.shows_topup::INTEGER + 2) / (habits.expected_topup + 2)), 0
         ) AS habit_topup,
         greatest(
-            ln((habits.observed_repeat - (evidence.own_repeat > 2)::INTEGER + 2) / (habits.expected_repeat + 2)), 0
+            ln((habits.observed_repeat - evidence.shows_repeat::INTEGER + 2) / (habits.expected_repeat + 2)), 0
         ) AS habit_repeat,
         greatest(
             ln(
-                (habits.observed_fragmentation - (evidence.own_fragmentation > 0)::INTEGER + 2)
+                (habits.observed_fragmentation - evidence.shows_fragmentation::INTEGER + 2)
                 / (habits.expected_fragmentation + 2)
             ),
             0
         ) AS habit_fragmentation,
         greatest(
-            ln((habits.observed_overlap - (evidence.own_overlap > 0)::INTEGER + 2) / (habits.expected_overlap + 2)), 0
+            ln((habits.observed_overlap - evidence.shows_overlap::INTEGER + 2) / (habits.expected_overlap + 2)), 0
         ) AS habit_overlap,
         greatest(
-            ln((habits.observed_clone - (evidence.own_clone > 10)::INTEGER + 2) / (habits.expected_clone + 2)), 0
+            ln((habits.observed_clone - evidence.shows_clone::INTEGER + 2) / (habits.expected_clone + 2)), 0
         ) AS habit_clone,
         greatest(
             ln(
-                (habits.observed_single_visit - (evidence.own_single_visit > 2.5)::INTEGER + 2)
+                (habits.observed_single_visit - evidence.shows_single_visit::INTEGER + 2)
                 / (habits.expected_single_visit + 2)
             ),
             0
@@ -116,7 +116,7 @@ counted AS (
         -- From two nats (1 in 7) on in full, not below one (1 in 2.7): who bills visits twice has dialysis, too
         -- (docs/adr/0044).
         repeat_weight * 1.5 * habit_repeat * least(greatest(own_repeat - 1, 0), 1) AS repeat_habit,
-        1.5 * habit_fragmentation * (own_fragmentation > 0)::INTEGER AS from_fragmentation,
+        1.5 * habit_fragmentation * shows_fragmentation::INTEGER AS from_fragmentation,
         1.5 * habit_overlap * coalesce(overlap_weight, 0) AS from_overlap,
         1.5 * habit_clone * least(own_clone / 10, 1) AS from_clone,
         3 * habit_single_visit * least(own_single_visit / 2.5, 1) AS from_single_visit
