@@ -39,6 +39,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/59_single_visits.sql",
     ],
     "weigh_evidence": [
+        "claims_normalized/60_macros.sql",
         "claims_normalized/60_own_prices.sql",
         "claims_normalized/60_evidence.sql",
         "claims_normalized/65_bill_peers.sql",

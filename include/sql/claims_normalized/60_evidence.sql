@@ -18,13 +18,7 @@ WITH compared AS (
             ln(greatest(care.amount_claimed, 1) / (exp(price.ln_middle + own_ln_ratio) + care.topup_amount)),
             NULL
         ) AS bill_ln_ratio,
-        -- A slip of the pen, or none: less than a twentieth of what the peers bring, where they are of that INA-CBG;
-        -- else less than 10,000 rupiah, a seventh of the lowest real claim.
-        if(
-            care.inacbg_tariff < if(price.price_level <= 2, 0.05 * exp(price.ln_middle), 10000),
-            NULL,
-            care.inacbg_tariff
-        ) AS tariff,
+        written_tariff(care.inacbg_tariff, price.price_level, price.ln_middle) AS tariff,
         ln(greatest(care.amount_claimed, 1) / (tariff + care.topup_amount)) AS tariff_ln_ratio,
         coalesce(own_prices.ln_off, 0) AS own_tariff_ln_ratio,
         coalesce(own_prices.factors_count, 0) AS factors_count,

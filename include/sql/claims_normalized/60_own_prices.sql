@@ -12,12 +12,8 @@ WITH bills AS (
         care.facility_key,
         care.service_type,
         if(price.price_level <= 2, care.ln_price - price.ln_middle, NULL) AS ln_above,
-        -- A tariff that is a slip of the pen is none, as in 60_evidence.sql.
-        if(
-            care.inacbg_tariff < if(price.price_level <= 2, 0.05 * exp(price.ln_middle), 10000),
-            NULL,
-            ln(greatest(care.amount_claimed, 1) / (care.inacbg_tariff + care.topup_amount))
-        ) AS ln_off
+        written_tariff(care.inacbg_tariff, price.price_level, price.ln_middle) AS tariff,
+        ln(greatest(care.amount_claimed, 1) / (tariff + care.topup_amount)) AS ln_off
     FROM care
     INNER JOIN price_peers AS price
         ON
