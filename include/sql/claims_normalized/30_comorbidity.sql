@@ -1,18 +1,16 @@
--- A claim's different secondary diagnoses: how many, a digest that is the same for the same set of them, and their
--- codes, sorted and joined by ';'.
--- Grain: one row per claim that has any. The digest is a sum of hashes: the order of the rows does not matter.
+-- A claim's different secondary diagnoses: how many, and their codes, sorted and joined by ';'.
+-- Grain: one row per claim that has any.
 CREATE OR REPLACE TABLE comorbidity AS
-WITH different AS (
-    SELECT DISTINCT
+WITH listed AS (
+    SELECT
         claim_id,
-        diagnosis
+        list_sort(list_distinct(list(diagnosis))) AS codes
     FROM diagnoses
+    GROUP BY claim_id
 )
 
 SELECT
     claim_id,
-    least(count(*), 32767)::SMALLINT AS comorbidity_count,
-    sum(hash(diagnosis)) AS secondary_digest,
-    array_to_string(list_sort(list(diagnosis)), ';') AS secondary_diagnoses
-FROM different
-GROUP BY claim_id
+    least(len(codes), 32767)::SMALLINT AS comorbidity_count,
+    array_to_string(codes, ';') AS secondary_diagnoses
+FROM listed

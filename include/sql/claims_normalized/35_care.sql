@@ -30,7 +30,7 @@ SELECT
     coalesce(procedure_codes.procedure_count, 0)::SMALLINT AS procedure_count,
     coalesce(comorbidity.comorbidity_count, 0)::SMALLINT AS comorbidity_count,
     hash(
-        visit.inacbg_code, visit.primary_diagnosis, coalesce(procedure_codes.codes, ''), comorbidity.secondary_digest
+        visit.inacbg_code, visit.primary_diagnosis, coalesce(procedure_codes.codes, ''), comorbidity.secondary_diagnoses
     ) AS care_digest,
     ln(greatest(visit.amount_claimed - visit.topup_amount, 1)) AS ln_price
 FROM known_visits AS visit

@@ -122,7 +122,7 @@ SELECT
         1
     ) AS fragment_share,
     coalesce(own.severity_level, 0) = coalesce(other.severity_level, 0)
-    AND coalesce(own_codes.secondary_digest, 0) = coalesce(other_codes.secondary_digest, 0) AS fragment_same,
+    AND coalesce(own_codes.secondary_diagnoses, '') = coalesce(other_codes.secondary_diagnoses, '') AS fragment_same,
     lengths.share_up_to > 0.9 AS fragment_long
 FROM gaps
 INNER JOIN usual ON gaps.inacbg_base = usual.inacbg_base
