@@ -27,6 +27,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/49_persons.sql",
         "claims_normalized/50_repeats.sql",
         "claims_normalized/51_fragments.sql",
+        "claims_normalized/51_file_period.sql",
         "claims_normalized/52_alike_bills.sql",
         "claims_normalized/52_clones.sql",
         "claims_normalized/53_readmissions.sql",

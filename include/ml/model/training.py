@@ -25,7 +25,7 @@ from ml.model.artefact import ModelError, RiskModel
 from ml.model.calibration import Calibration, learn_calibration
 from ml.model.features import NUMERIC, as_floats, learn_features
 from ml.model.forest import Forest, from_sklearn
-from ml.rules import CHANNELS
+from ml.rules import ANOMALY, CHANNELS, EVIDENCE
 from ml.settings import Settings, duckdb_config
 from ml.sql import sql_files, sql_text
 
@@ -36,10 +36,8 @@ SAMPLE_ROWS = 200_000
 ANOMALY_TREES = 100
 CALIBRATION_ROWS = 1_000_000
 """Bounds memory; the rarest thousandth of so many claims is still a thousand."""
-NEEDED = ("narrow_peer_n", *(f"evidence_{code}" for code in CHANNELS if code != "anomaly"), *ANOMALY_COLUMNS)
+NEEDED = ("narrow_peer_n", *(EVIDENCE + code for code in CHANNELS if code != ANOMALY), *ANOMALY_COLUMNS)
 """Columns that claims of an earlier version may lack."""
-ANOMALY = "anomaly"
-EVIDENCE = "evidence_"
 PROBES = [None, -2.0, 0.0, 5e-5, 0.01, 0.3, 1.0, 3.0]
 """Figures that show what the anomaly channel makes of a share or a ratio, within its bounds and beyond."""
 NAMED_DEFINITIONS = 5

@@ -17,8 +17,7 @@ from ml.model.artefact import RiskModel
 from ml.model.calibration import learn_calibration
 from ml.model.features import as_floats
 from ml.promotion.report import Scale
-from ml.rules import Ruleset
-from ml.scoring.channels import ANOMALY, EVIDENCE
+from ml.rules import ANOMALY, EVIDENCE, Ruleset
 
 RARE = 2.0
 """Decades from which a claim counts as rare: one in 100."""

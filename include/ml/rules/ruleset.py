@@ -30,9 +30,13 @@ FLAG_THRESHOLDS = frozenset(
 )  # fmt: skip
 """What a ruleset with flags must say: exactly these are what its statements know."""
 
+ANOMALY = "anomaly"
+"""The channel of the Isolation Forest; all others have a column of evidence in claims_normalized."""
+EVIDENCE = "evidence_"
+"""What those columns begin with."""
 CHANNELS = (
     "upcoding", "inflated_bill", "short_stay", "topup", "repeat", "fragmentation", "overlap", "clone",
-    "single_visit", "provider", "anomaly",
+    "single_visit", "provider", ANOMALY,
 )  # fmt: skip
 """Every channel a ruleset may have: the fields of the column `channels`, in their order."""
 

@@ -18,8 +18,8 @@ from ml.model.anomaly import ANOMALY_COLUMNS
 from ml.model.artefact import RiskModel
 from ml.model.features import as_floats
 from ml.parallel import in_order
-from ml.rules import CHANNELS, Ruleset
-from ml.scoring.channels import ANOMALY, EVIDENCE, ChannelScores, channel_scores
+from ml.rules import ANOMALY, CHANNELS, EVIDENCE, Ruleset
+from ml.scoring.channels import ChannelScores, channel_scores
 from ml.scoring.explain_anomaly import anomaly_names
 from ml.sql import sql_text
 

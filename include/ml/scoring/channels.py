@@ -16,10 +16,7 @@ from numpy.typing import NDArray
 from ml.model.anomaly import anomaly_matrix
 from ml.model.artefact import ModelError, RiskModel
 from ml.model.features import as_floats
-from ml.rules import Ruleset
-
-ANOMALY = "anomaly"
-EVIDENCE = "evidence_"
+from ml.rules import ANOMALY, EVIDENCE, Ruleset
 
 Array = NDArray[np.float64]
 Surprises = Mapping[str, Array]

@@ -75,15 +75,6 @@ own_lists AS (
     GROUP BY texts.facility_key
 ),
 
--- The days of the file; without the first and the last hundredth of its claims, as one stray date would make it years.
-period AS (
-    SELECT
-        quantile_disc(admission_date, 0.01) AS first_day,
-        quantile_disc(admission_date, 0.99) AS last_day,
-        last_day - first_day + 1 AS days
-    FROM care
-),
-
 by_code AS (
     SELECT
         treated,
@@ -129,7 +120,7 @@ rare AS (
         least(5 * (1 - expected_a_month), 1)
         * if(texts.by_amount, least(greatest(2 - 10 * own_lists.share, 0), 1), 1) AS weight
     FROM texts
-    CROSS JOIN period
+    CROSS JOIN file_period AS period
     INNER JOIN own_lists ON texts.facility_key = own_lists.facility_key
     INNER JOIN by_code ON texts.treated = by_code.treated
     INNER JOIN by_own_code ON texts.treated = by_own_code.treated AND texts.facility_key = by_own_code.facility_key
@@ -153,5 +144,5 @@ SELECT
     ) AS near_days,
     greatest(day - rare.apart - rare.from_day, 0) + greatest(rare.to_day - day - rare.apart, 0) AS far_days
 FROM bills
-CROSS JOIN period
+CROSS JOIN file_period AS period
 INNER JOIN rare ON bills.facility_key = rare.facility_key AND bills.alike_in = rare.alike_in

@@ -4,18 +4,9 @@
 -- Grain: one row per such claim. single_alike of single_n: such visits among all visits with that primary diagnosis at
 -- other facilities, 20 or more; single_share: (alike + 0.5) / (n + 1), below 0.3.
 -- single_weight (0..1): who came in the file's first or last month may have come before or come again; the days to the
--- nearer end of the file, 30 as one. Without the first and the last hundredth of its claims, as one stray date would
--- make it years.
+-- nearer end of the file (51_file_period.sql), 30 as one.
 CREATE OR REPLACE TABLE single_visits AS
-WITH period AS (
-    SELECT
-        quantile_disc(admission_date, 0.01) AS first_day,
-        quantile_disc(admission_date, 0.99) AS last_day
-    FROM care
-),
-
--- A hash of patient and diagnosis: the texts took twice as long.
-treated AS (
+WITH treated AS ( -- with a hash of patient and diagnosis: the texts took twice as long
     SELECT
         claim_id,
         facility_key,
@@ -83,7 +74,7 @@ SELECT
     elsewhere.share AS single_share,
     least(visits.admission_date - period.first_day, period.last_day - visits.admission_date, 30) / 30 AS single_weight
 FROM visits
-CROSS JOIN period
+CROSS JOIN file_period AS period
 INNER JOIN elsewhere
     ON visits.facility_key = elsewhere.facility_key AND visits.primary_diagnosis = elsewhere.primary_diagnosis
 WHERE visits.single AND single_weight > 0
