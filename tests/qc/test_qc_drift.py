@@ -67,6 +67,25 @@ def test_claims_that_have_all_but_gone_fail_the_release(
     assert all("CLAIMS_QC_ROW_DROP=1" in failure for failure in result.failures)
 
 
+@pytest.mark.parametrize(("data_date", "fails"), [("2026-11-22", True), ("2026-11-24", False)])
+def test_without_logs_the_backup_tells_how_many_claims_there_were(
+    data_date: str, fails: bool, make_release: Any, check: Any
+) -> None:
+    """After a full disk, or a copy without the logs; not where a backfill's backup is of a later date."""
+    backup = "INSERT INTO claims_ml_scores_backup SELECT claims_ml_scores.* FROM claims_ml_scores, range(9)"
+    release = make_release(after=[backup, f"UPDATE claims_ml_scores_backup SET data_date = '{data_date}'"])
+    assert check(release, only=["row_count_collapse"]).passed is not fails
+
+
+def test_lists_of_different_length_are_not_compared(make_release: Any, check: Any, write_log: Any) -> None:
+    write_log("20261122T193000Z", amount_claimed_top_k_mean=1.0, los_le_1_ratio_top_k=0.0, top_k_requested=1_000)
+    result = check(make_release(), only=WARNINGS)
+    assert result.warnings == []
+    changes = result.summary["changes"]
+    assert changes["amount_claimed_top_k_mean_change"] is changes["los_le_1_ratio_top_k_change"] is None
+    assert changes["previous_top_k"] is not None
+
+
 def test_one_province_fills_the_top(make_release: Any, check: Any) -> None:
     release = make_release(plant=["UPDATE claims SET province_name = 'Papua' WHERE n <= 9"])
     result = check(release, only=WARNINGS)

@@ -49,18 +49,21 @@ def changes(previous: Previous | None, summary: dict[str, Any], claim_ids: Seque
     """Return the changes from the previous log to a summary; a figure that cannot be compared is None.
 
     `amount_claimed_top_k_mean_change` and `total_rows_change` are shares of the old value (0.5: half as much again),
-    `los_le_1_ratio_top_k_change` is a difference of shares. `top_k_kept`, `_new` and `_left` count claims.
+    `los_le_1_ratio_top_k_change` is a difference of shares. `top_k_kept`, `_new` and `_left` count claims. Means of two
+    lists of different length (REFRESH_TOP_K) are not compared.
     """
     before = previous.summary if previous else {}
     old_ids = previous.claim_ids if previous else frozenset()
     kept = len(old_ids.intersection(claim_ids)) if previous else None
+    requested = summary.get("top_k_requested")
+    as_long = before if before.get("top_k_requested", requested) == requested else {}
     return {
         "previous_log": previous.log if previous else None,
         "previous_release_id": before.get("release_id"),
         "previous_data_date": before.get("data_date"),
         "previous_top_k": before.get("top_k"),
-        "amount_claimed_top_k_mean_change": _share(before, summary, "amount_claimed_top_k_mean"),
-        "los_le_1_ratio_top_k_change": _difference(before, summary, "los_le_1_ratio_top_k"),
+        "amount_claimed_top_k_mean_change": _share(as_long, summary, "amount_claimed_top_k_mean"),
+        "los_le_1_ratio_top_k_change": _difference(as_long, summary, "los_le_1_ratio_top_k"),
         "total_rows_change": _share(before, summary, "total_rows"),
         "top_k_kept": kept,
         "top_k_new": None if kept is None else len(claim_ids) - kept,

@@ -78,6 +78,8 @@ def run_quality_check(
         )
         figures = {"release_id": release_id, "run_id": run_id, **_figures(facts, top_k)}
         figures["changes"] = changes(previous, figures, [record["claim_id"] for record in facts.top_records])
+        if figures["changes"]["total_rows_change"] is None:
+            figures["changes"]["total_rows_change"] = _row_change(facts)
         whole = _release_frame(facts, figures, expected_rows, settings)
         outcomes = validate(suite(settings), {"claims": release.claims(), "release": [whole]})
     failed = [outcome for outcome in outcomes if not outcome.success and outcome.check.severity == "critical"]
@@ -175,6 +177,15 @@ def _release_frame(
         },
     }
     return pd.DataFrame([row], dtype="float64")
+
+
+def _row_change(facts: ReleaseFacts) -> float | None:
+    """Where no log tells (they are gone, unreadable): the change of the claims since the release before, which stands
+    in the backup. Not against one of a later data date, as a backfill has."""
+    scores, backup = facts.scores, facts.backup
+    if not backup["row_count"] or not scores["data_date"] or backup["data_date"] > scores["data_date"]:
+        return None
+    return float(scores["row_count"] / backup["row_count"] - 1)
 
 
 def _ranked(records: list[Row], previous: Previous | None) -> list[Row]:

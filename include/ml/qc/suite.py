@@ -178,8 +178,7 @@ def _against_previous(settings: Settings) -> tuple[Check, ...]:
             "amount_top_k_drift",
             "amount_claimed_top_k_mean_change",
             "The mean amount claimed of the top-K changed little against the last passed log (observed: change as a "
-            f"share of the old mean; limit {settings.qc_amount_drift:g}, CLAIMS_QC_AMOUNT_DRIFT; a changed "
-            "REFRESH_TOP_K shows here, too).",
+            f"share of the old mean; limit {settings.qc_amount_drift:g}, CLAIMS_QC_AMOUNT_DRIFT).",
             min_value=-settings.qc_amount_drift,
             max_value=settings.qc_amount_drift,
         ),
@@ -188,8 +187,7 @@ def _against_previous(settings: Settings) -> tuple[Check, ...]:
             "los_top_k_drift",
             "los_le_1_ratio_top_k_change",
             "The top-K's share of claims with LOS <= 1 changed little against the last passed log (observed: change in "
-            f"share points; limit {settings.qc_los_drift:g}, CLAIMS_QC_LOS_DRIFT; a changed REFRESH_TOP_K shows here, "
-            "too).",
+            f"share points; limit {settings.qc_los_drift:g}, CLAIMS_QC_LOS_DRIFT).",
             min_value=-settings.qc_los_drift,
             max_value=settings.qc_los_drift,
         ),
