@@ -23,8 +23,8 @@ class SettingsError(ValueError):
 
 
 def _from_the_root(value: Path) -> Path:
-    """The same folder wherever a command, a cron job or a task stands; an absolute path stays as it is."""
-    return PROJECT_ROOT / value
+    """The same folder wherever a command, a cron job or a task stands; an absolute path, or one of ~, stays so."""
+    return PROJECT_ROOT / value.expanduser()
 
 
 Folder: TypeAlias = Annotated[Path, AfterValidator(_from_the_root)]
@@ -39,6 +39,10 @@ def _after_scoring(value: time) -> time:
     if value.tzinfo is not None or value <= SCORING_TIME:
         raise ValueError(f"must be a time of day in WIB after {SCORING_TIME:%H:%M}, when scoring begins")
     return value
+
+
+A_CENTURY_DAYS = 36_500
+"""For ever: what a date still has room for."""
 
 
 class Settings(BaseSettings):
@@ -144,6 +148,7 @@ class Settings(BaseSettings):
     keep_days: float = Field(
         default=1,
         ge=1,
+        le=A_CENTURY_DAYS,
         validation_alias="CLAIMS_KEEP_DAYS",
         description="Age in days up to which every release is kept; at least one.",
     )
@@ -156,12 +161,14 @@ class Settings(BaseSettings):
     keep_quarantine_days: float = Field(
         default=30,
         ge=1,
+        le=A_CENTURY_DAYS,
         validation_alias="CLAIMS_KEEP_QUARANTINE_DAYS",
         description="Age in days from which an ETL run's quarantined rows are deleted.",
     )
     keep_qc_logs_days: float = Field(
         default=400,
         ge=1,
+        le=A_CENTURY_DAYS,
         validation_alias="CLAIMS_KEEP_QC_LOGS_DAYS",
         description="Age in days from which QC logs are deleted.",
     )
@@ -181,19 +188,24 @@ class Settings(BaseSettings):
     retry_delay_seconds: float = Field(
         default=60,
         gt=0,
+        le=3600,
         validation_alias="CLAIMS_RETRY_DELAY_SECONDS",
-        description="How long a failed task waits before it is tried again, up to twice.",
+        description="How long a failed task of the ETL, of scoring or training waits before it is tried again, up to "
+        "twice.",
     )
     lock_timeout_seconds: float = Field(
         default=600,
         gt=0,
+        le=86_400,
         validation_alias="CLAIMS_LOCK_TIMEOUT_SECONDS",
         description="How long a publisher waits for another one before it fails.",
     )
-    memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$")] = Field(
-        default="1500MB",
-        validation_alias="CLAIMS_DUCKDB_MEMORY_LIMIT",
-        description="Memory DuckDB may use in one task before it spills to disk.",
+    memory_limit: Annotated[str, StringConstraints(pattern=r"^[1-9]\d*(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$")] = (
+        Field(
+            default="1500MB",
+            validation_alias="CLAIMS_DUCKDB_MEMORY_LIMIT",
+            description="Memory DuckDB may use in one task before it spills to disk.",
+        )
     )
     threads: int = Field(
         default=2,
