@@ -118,9 +118,10 @@ def tell_good_run(settings: Settings, book: AlertBook, run: RunKey, day: date | 
     made = outcome_of(settings, run.run_id).release_id if run.dag_id == SCORING_DAG else None
     warnings = warnings_of(qc_of(settings, made))
     story = success_story(settings, book, run, day, warnings=warnings)
-    book.note(Event(kind=Kind.SUCCEEDED, dag_id=run.dag_id, run_id=run.run_id, attempt=run.attempt, data_date=day))
     if story:
         deliver(settings, book, story)
+    # At the end: until then the watchdog looks after the run, should this process die.
+    book.note(Event(kind=Kind.SUCCEEDED, dag_id=run.dag_id, run_id=run.run_id, attempt=run.attempt, data_date=day))
 
 
 def deliver(settings: Settings, book: AlertBook, story: Story) -> None:

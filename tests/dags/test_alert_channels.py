@@ -49,6 +49,14 @@ if "bare" in sys.argv:
 if "recovered" in sys.argv:
     from ml.alerts import RunKey
     claims_alerts.tell_good_run(settings, book, RunKey("claims_normalized", "run-2"), date(2026, 11, 25))
+if "dies" in sys.argv:  # while it tells of the recovery
+    from ml.alerts import RunKey
+    def deliver(*_): raise KeyboardInterrupt
+    claims_alerts.deliver = deliver
+    try:
+        claims_alerts.tell_good_run(settings, book, RunKey("claims_normalized", "run-2"), date(2026, 11, 25))
+    except KeyboardInterrupt:
+        pass
 if "again" in sys.argv:
     claims_alerts.send_again(settings, book)  # as the watchdog does
 print("RESULT", json.dumps({
@@ -77,6 +85,14 @@ from ml import nightly
 nightly.recover = lambda settings, run_id, is_running, *, quick=False: print("RECOVER", run_id, quick)
 claims_alerts.watch({})
 """
+
+
+def test_a_recovery_whose_telling_dies_is_not_taken_for_told(tmp_path: Path) -> None:
+    """The watchdog looks after runs without an end; noted before, this one would have been no longer among them."""
+    found, _ = tell(tmp_path, "bare", "dies")
+    assert "succeeded" not in {kind for kind, *_ in found["events"]}
+    found, _ = tell(tmp_path, "bare", "recovered")
+    assert "succeeded" in {kind for kind, *_ in found["events"]}
 
 
 def test_the_watchdogs_recover_is_quick(tmp_path: Path) -> None:
