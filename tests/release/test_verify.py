@@ -97,6 +97,7 @@ def test_a_release_open_elsewhere_in_this_process_can_be_verified(store: Release
         ("UPDATE claims_ml_scores SET model_version = 'x'", "model x"),
         ("ALTER TABLE claims_ml_scores DROP COLUMN reasons", "other columns"),
         ("ALTER TABLE claims_high_risk ADD COLUMN patient_key VARCHAR", "serves personal keys: patient_key"),
+        ("ALTER TABLE claims_ml_scores ADD COLUMN PSTV01 VARCHAR", "claims_ml_scores serves personal keys: pstv01"),
         ("UPDATE release_info SET value = 'x' WHERE key = 'release_id'", "release_info says it is x"),
         ("DROP TABLE claims_high_risk", "cannot be read"),
     ],

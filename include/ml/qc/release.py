@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ml.qc.errors import QcError
+from ml.release.tables import PERSONAL_COLUMNS
 from ml.settings import Settings, duckdb_config
 from ml.sql import sql_text
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 DATABASE = "analytics.duckdb"
 PARQUET = "claims_ml_scores.parquet"
 TABLES = ("claims_ml_scores", "claims_ml_scores_backup", "claims_high_risk")
-PERSONAL_COLUMNS = frozenset({"pstv01", "pstv02", "patient_key", "family_key"})
 FEW_VALUES = ("service_type", "severity_group")
 VECTOR_ROWS = 2048
 """What DuckDB counts a result's rows in."""

@@ -44,8 +44,8 @@ ROWS_AT_A_TIME = 600_000
 """One part keeps hardly more than one core busy, so two are built at a time; not where they are that large, as a
 million claims may take 1 GB."""
 
-PERSONAL_COLUMNS = {"patient_key", "family_key"}
-"""Keys of persons: they stay out of what is served."""
+PERSONAL_COLUMNS = frozenset({"pstv01", "pstv02", "patient_key", "family_key"})
+"""Numbers and keys of persons, in lower case: they stay out of what is served."""
 
 
 @contextmanager

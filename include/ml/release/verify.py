@@ -124,9 +124,9 @@ def _table_problems(connection: duckdb.DuckDBPyConnection, release: Release) -> 
         present = tables.count(connection, table)
         if present != rows:
             found.append(f"{release.id}: {table} has {present} rows, the manifest says {rows}")
-    personal = tables.PERSONAL_COLUMNS & tables.columns(connection, "claims_high_risk").keys()
-    if personal:
-        found.append(f"{release.id}: claims_high_risk serves personal keys: {', '.join(sorted(personal))}")
+        served = {name.lower() for name in tables.columns(connection, table)}
+        if personal := served & tables.PERSONAL_COLUMNS:
+            found.append(f"{release.id}: {table} serves personal keys: {', '.join(sorted(personal))}")
     info = dict(connection.table("release_info").fetchall())
     if info.get("release_id") != release.id:
         found.append(f"{release.id}: release_info says it is {info.get('release_id')}")
