@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from ml.pipelines import api_token
 from ml.serving import create_app
-from ml.serving.tokens import make_token
+from ml.serving.tokens import TokenError, make_token, subject_of
 from ml.settings import Settings, SettingsError
 from tests.nightly.claims_api import RUNBOOK, SECRET, Served, got
 
@@ -63,6 +63,20 @@ def routes_of(route: Any) -> list[APIRoute]:
         return [route]
     inner = getattr(route, "routes", None) or getattr(getattr(route, "router", None), "routes", [])
     return [each for part in inner for each in routes_of(part)]
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        ({"sub": 42}, "its `sub` must be text"),
+        ({"sub": "auditor-1", "iat": "yesterday"}, "its `iat` must be a number of seconds"),
+        ({"sub": " "}, "it must say `sub` and `exp`"),
+    ],
+)
+def test_who_makes_tokens_elsewhere_is_told_what_is_wrong_with_them(claims: dict[str, Any], why: str) -> None:
+    token = jwt.encode({"exp": datetime.now(UTC) + timedelta(hours=1)} | claims, SECRET, algorithm="HS256")
+    with pytest.raises(TokenError, match=why):
+        subject_of(token, SECRET)
 
 
 def test_the_command_makes_tokens_that_let_in(

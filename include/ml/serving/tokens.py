@@ -15,6 +15,8 @@ _WHY = {
     jwt.ImmatureSignatureError: "it is not valid yet",
     jwt.MissingRequiredClaimError: "it must say `sub` and `exp`",
     jwt.InvalidSignatureError: "it was signed with another secret",
+    jwt.exceptions.InvalidSubjectError: "its `sub` must be text",
+    jwt.InvalidIssuedAtError: "its `iat` must be a number of seconds",
 }
 """In our words: what the library says repeats parts of the token."""
 
@@ -50,7 +52,7 @@ def subject_of(token: str, secret: str) -> str:
             options={"require": ["exp", "sub"], "verify_aud": False},
         )
     except jwt.InvalidTokenError as error:
-        raise TokenError(_WHY.get(type(error), "it is no JWT signed with HS256")) from None
+        raise TokenError(_WHY.get(type(error), "it is malformed, or not signed with HS256")) from None
     if not str(claims["sub"]).strip():  # the access log would name nobody
         raise TokenError(_WHY[jwt.MissingRequiredClaimError])
     return str(claims["sub"])
