@@ -139,9 +139,10 @@ def compare_releases(a: Release, b: Release, *, top_k: int, settings: Settings) 
     Raises:
         ComparisonError: a file cannot be read as what it should be.
     """
+    settings.work.mkdir(parents=True, exist_ok=True)
     try:
         with (
-            tempfile.TemporaryDirectory() as folder,
+            tempfile.TemporaryDirectory(dir=settings.work, prefix="qc-") as folder,
             duckdb.connect(config=duckdb_config(settings, Path(folder))) as connection,
         ):
             _attach(connection, a, b)
