@@ -85,7 +85,7 @@ def test_markup_in_an_error_is_text() -> None:
         ({"kind": AlertKind.WARNING, "warnings": ("amount drift",)}, "[perhatian]", "amount drift"),
         ({"kind": AlertKind.DEADLINE, "run_id": None}, "[TERLAMBAT]", "Belum ada rilis skor untuk data 26"),
         ({"task_id": None, "error": None}, "[GAGAL]", "run dihentikan atau melewati batas waktu"),
-        ({"readers": ReaderView()}, "[GAGAL]", "Belum ada rilis skor."),
+        ({"readers": ReaderView()}, "[GAGAL]", "Tidak ada rilis skor yang tayang."),
         ({"readers": ReaderView("x", problem="manifest")}, "[GAGAL, SEGERA]", "RUSAK"),
         (
             {"kind": AlertKind.DEADLINE, "run_id": None, "readers": ReaderView("x", problem="no manifest")},

@@ -7,7 +7,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from ml.alerts import AlertBook, Kind, RunKey, deadline_story, failure_story, success_story
+from ml.alerts import AlertBook, Kind, RunKey, compose, deadline_story, failure_story, success_story
+from ml.alerts.commands import next_commands
 from ml.alerts.facts import Fate
 from ml.alerts.incidents import AlertKind, in_short, is_over, runs_to_look_after
 from ml.alerts.story import told
@@ -249,6 +250,17 @@ def test_warnings_are_told_of_what_readers_see(settings: Settings, book: AlertBo
     assert story is not None
     assert (story.kind, story.warnings) == (AlertKind.WARNING, ("drift: 0.7",))
     assert success_story(settings, book, runs["old"], NIGHT - timedelta(days=3), warnings=("drift: 0.7",)) is None
+
+
+def test_no_release_is_late_too_where_there_were_some(settings: Settings, book: AlertBook, publish: Publish) -> None:
+    publish("before", day=NIGHT)
+    (settings.instance_dir / "current").unlink()
+    assert deadline_story(settings, book, NIGHT, now()) is None, "it was live in time, and somebody took it away"
+    late = deadline_story(settings, book, NEXT, now())
+    assert late is not None
+    assert (late.kind, late.readers.release_id) == (AlertKind.DEADLINE, None)
+    assert next_commands(late)[0].startswith("python -m ml.pipelines.releases rollback ")
+    assert "Tidak ada rilis skor yang tayang." in compose(late, base_url="http://localhost", now=now()).text
 
 
 def test_the_deadline(settings: Settings, book: AlertBook, publish: Publish, succeed: Succeed) -> None:

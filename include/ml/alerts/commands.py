@@ -26,8 +26,9 @@ def next_commands(story: Story) -> list[str]:
     if story.kind is AlertKind.WARNING:
         return [SHOW]
     if story.kind is AlertKind.DEADLINE:
+        taken_away = [ROLLBACK] if story.readers.release_id is None else []
         unpause = [f"airflow dags unpause {dag_id}" for dag_id in (ETL_DAG, SCORING_DAG)]
-        return [f"airflow dags list-runs {SCORING_DAG}", *unpause, f"airflow dags trigger {SCORING_DAG}"]
+        return [*taken_away, f"airflow dags list-runs {SCORING_DAG}", *unpause, f"airflow dags trigger {SCORING_DAG}"]
     if story.dag_id == ROLLBACK_DAG:  # the same choice would be refused again; without --to it is the best one
         done = story.outcome is not None and story.outcome.fate in (Fate.STAYS, Fate.REPLACED)
         return [SHOW] if done else [LIST, ROLLBACK]

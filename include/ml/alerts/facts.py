@@ -139,6 +139,15 @@ def was_live_and_good(settings: Settings, data_date: date) -> bool:
         return False
 
 
+def ever_live(settings: Settings) -> bool:
+    """Whether any release has ever been live, whatever is now."""
+    try:
+        return any(record.event is Step.SWITCHED for record in store_of(settings).journal())
+    except (ReleaseError, OSError):
+        log.exception("the journal cannot be read")
+        return True
+
+
 def qc_of(settings: Settings, release_id: str | None) -> Snapshot | None:
     """Return the log of a release's last QC; None when there is none, or it cannot be read.
 

@@ -156,7 +156,7 @@ def _readers(view: ReaderView, now: datetime) -> str:
     if view.problem:
         return f"RILIS RUSAK ATAU TIDAK TERBACA ({view.release_id or 'tidak diketahui'})."
     if view.release_id is None or view.created_at is None:
-        return "Belum ada rilis skor."
+        return "Tidak ada rilis skor yang tayang."
     return (
         f"skor data {_day(view.data_date)}, {_number(view.rows or 0)} klaim, umur {_age(now - view.created_at)} "
         f"(terbit {view.created_at.astimezone(JAKARTA):%d-%m-%Y %H.%M} WIB, rilis {view.release_id})."

@@ -11,6 +11,7 @@ from ml.alerts.facts import (
     Fate,
     Outcome,
     ReaderView,
+    ever_live,
     outcome_of,
     qc_of,
     reader_view,
@@ -154,9 +155,9 @@ def deadline_story(settings: Settings, book: AlertBook, data_date: date, moment:
     """
     readers = reader_view(settings)
     events = book.events()
+    in_time = readers.data_date >= data_date if readers.data_date else not ever_live(settings)
     if readers.problem is None and (
-        readers.data_date is None
-        or readers.data_date >= data_date
+        in_time
         or was_live_and_good(settings, data_date)
         or incidents.is_told(events, data_date)
         or incidents.at_work(events, data_date, moment)
