@@ -26,7 +26,8 @@ def next_commands(story: Story) -> list[str]:
     if story.kind is AlertKind.WARNING:
         return [SHOW]
     if story.kind is AlertKind.DEADLINE:
-        taken_away = [ROLLBACK] if story.readers.release_id is None else []
+        # Taken away, or none has passed its QC: the list tells which, and then there is nothing to roll back to.
+        taken_away = [LIST, ROLLBACK] if story.readers.release_id is None else []
         unpause = [f"airflow dags unpause {dag_id}" for dag_id in (ETL_DAG, SCORING_DAG)]
         return [*taken_away, f"airflow dags list-runs {SCORING_DAG}", *unpause, f"airflow dags trigger {SCORING_DAG}"]
     if story.dag_id == ROLLBACK_DAG:  # the same choice would be refused again; without --to it is the best one

@@ -183,7 +183,7 @@ def _row_change(facts: ReleaseFacts) -> float | None:
     """Where no log tells (they are gone, unreadable): the change of the claims since the release before, which stands
     in the backup. Not against one of a later data date, as a backfill has."""
     scores, backup = facts.scores, facts.backup
-    if not backup["row_count"] or not scores["data_date"] or backup["data_date"] > scores["data_date"]:
+    if not backup["data_date"] or not scores["data_date"] or backup["data_date"] > scores["data_date"]:
         return None
     return float(scores["row_count"] / backup["row_count"] - 1)
 

@@ -195,16 +195,17 @@ def _against_previous(settings: Settings) -> tuple[Check, ...]:
             "warning",
             "row_count_drop",
             "total_rows_change",
-            f"The claims are not more than {MAX_ROW_DROP:.0%} fewer than in the last passed log (observed: change as a "
-            "share of the old number).",
+            f"The claims are not more than {MAX_ROW_DROP:.0%} fewer than in the last passed log, or without one in "
+            "the backup (observed: change as a share of the old number).",
             min_value=-MAX_ROW_DROP,
         ),
         _release(
             "critical",
             "row_count_collapse",
             "total_rows_change",
-            f"The claims are not more than {settings.qc_row_drop:.0%} fewer than in the last passed log: a broken "
-            "export replaces nothing. Are they meant to be, publish them with CLAIMS_QC_ROW_DROP=1.",
+            f"The claims are not more than {settings.qc_row_drop:.0%} fewer than in the last passed log, without one "
+            "than in the backup: a broken export replaces nothing. Are they meant to be, publish them with "
+            "CLAIMS_QC_ROW_DROP=1.",
             min_value=-settings.qc_row_drop,
         ),
         _release(
