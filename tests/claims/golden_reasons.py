@@ -343,6 +343,20 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "within 30 days (claims {others}); 0.025 would be expected; at this facility 4 clones (far above what is "
         "expected) where 1.0 would be expected",
     ),
+    "copied stays": (
+        [
+            claim(900 + n, FKL30="1234 - the same", FKL03=f"2022-{1 + 3 * n:02d}-10", FKL04=f"2022-{1 + 3 * n:02d}-14")
+            for n in range(4)
+        ],
+        [900, 901, 902, 903],
+        "clone",
+        "3 pasien rawat inap lain di faskes ini dikode persis sama (A-4-14-I, diagnosis masuk, utama dan sekunder, "
+        "tindakan; klaim {others}); di faskes lain 0 dari 450 pasien dengan INA-CBG dan diagnosis utama itu; "
+        "wajarnya 0,17",
+        "3 other inpatients at this facility are coded exactly the same (A-4-14-I, admission, primary and secondary "
+        "diagnoses, procedures; claims {others}); elsewhere 0 of 450 patients with that INA-CBG and primary diagnosis; "
+        "0.17 would be expected",
+    ),
     "a stay that never was": (
         [claim(900, FKL30="")],
         [900],

@@ -14,7 +14,9 @@ from tests.claims.conftest import FACILITIES, Claims, Rows, claim, claim_id, cro
 def test_one_text_pasted_for_several_patients(compared: Callable[..., Claims]) -> None:
     same = {"FKL30": "1234 - the same", "FKL03": "2022-09-10", "FKL04": "2022-09-13"}
     clones = [claim(n, **same) for n in range(900, 905)]
-    claims = compared([*crowd(), *clones, claim(910, FKL30="1234 - the same", FKL03="2022-07-10", FKL04="2022-07-13")])
+    # Admitted with another diagnosis, or it would be a copied stay (test_copied_stays.py).
+    before = claim(910, FKL30="1234 - the same", FKL16="A011", FKL03="2022-07-10", FKL04="2022-07-13")
+    claims = compared([*crowd(), *clones, before])
     odd = claims[claim_id(900)]
     assert odd["clone_count"] == 4, "the one two months before is not of the same month"
     days = (date(2022, 9, 10) - date(2022, 1, 1)).days + 1
@@ -103,13 +105,13 @@ def test_a_batch_of_clones_is_no_excuse_for_itself(compared: Callable[..., Claim
 def test_a_specialist_house_bills_alike_all_the_year_round(compared: Callable[..., Claims], new_tariff: int) -> None:
     control = {"FKL18": "Z098", "FKL30": "9411 - mental status determination"}
     visits = [
-        claim(
-            900 + n, **control, FKL03=f"2022-{month:02d}-{1 + n % 6:02d}", FKL04=f"2022-{month:02d}-10",
-            FKL47="2500000" if month < new_tariff else "2700000",
+        outpatient(
+            900 + n, at="8187", **control, FKL03=f"2022-{month:02d}-{1 + n % 6:02d}",
+            FKL04=f"2022-{month:02d}-{1 + n % 6:02d}", FKL47="190000" if month < new_tariff else "210000",
         )
         for n, month in enumerate(1 + n // 6 for n in range(72))
     ]  # fmt: skip
-    elsewhere = [claim(n, FKL02=claim_id(n, 8188), FKL18="Z098", FKL30=f"{n} - x") for n in range(700, 800)]
+    elsewhere = [outpatient(n, at="8188", FKL18="Z098", FKL30=f"{n} - x") for n in range(700, 800)]
     claims = compared([*crowd(), *visits, *elsewhere])
     assert max(claims[claim_id(900 + n)]["evidence_clone"] for n in range(72)) < 1, "10 are a clone"
 
@@ -301,7 +303,7 @@ def test_a_price_list_of_its_own_is_no_odd_amount(compared: Callable[..., Claims
     """Of 200 stays so many are of five INA-CBGs off their tariffs, each billed alike in January, May and September."""
     listed = [
         claim(
-            1000 + n, FKL02=claim_id(1000 + n, 9999), FKL19=f"K-4-{10 + n % 5}-I", FKL30=f"{n} - of its own",
+            1000 + n, FKL02=claim_id(1000 + n, 9999), FKL19=f"K-4-{10 + n % 5}-I", FKL30=f"{5000 + n} - its own",
             FKL47=f"{2_711_111 + n % 5}", FKL03=f"2022-0{1 + 4 * (n // 5 % 3)}-03",
             FKL04=f"2022-0{1 + 4 * (n // 5 % 3)}-05",
         )
@@ -309,7 +311,7 @@ def test_a_price_list_of_its_own_is_no_odd_amount(compared: Callable[..., Claims
     ]  # fmt: skip
     copies = at_odd_amounts(range(900, 905), at=9999)
     rest = [
-        claim(2000 + n, FKL02=claim_id(2000 + n, 9999), FKL30=f"{n} - else", FKL19="M-1-50-I")
+        claim(2000 + n, FKL02=claim_id(2000 + n, 9999), FKL30=f"{6000 + n} - else", FKL19="M-1-50-I")
         for n in range(200 - len(listed) - len(copies))
     ]
     odd = compared([*crowd(), *listed, *copies, *rest])[claim_id(900, 9999)]

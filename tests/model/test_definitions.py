@@ -35,7 +35,14 @@ def test_definitions_change_by_what_statements_do_not_by_what_they_say(monkeypat
     assert feature_definitions() == before
     monkeypatch.setattr(training, "sql_text", lambda name: sql_text(name).replace("0.05", "0.06"))
     changed = [name for name, digest in feature_definitions().items() if digest != before[name]]
-    assert changed == ["56_closed_days", "57_split_care", "58_dense_weeks", "60_evidence", "60_macros"]
+    assert changed == [
+        "52_copied_stays",
+        "56_closed_days",
+        "57_split_care",
+        "58_dense_weeks",
+        "60_evidence",
+        "60_macros",
+    ]
     monkeypatch.undo()
     monkeypatch.setitem(layout.FACILITY_CLASSES, 28, "RS Khusus Anak")
     assert [name for name, digest in feature_definitions().items() if digest != before[name]] == ["code_lists"]

@@ -30,6 +30,7 @@ SQL_STEPS: dict[str, list[str]] = {
         "claims_normalized/51_file_period.sql",
         "claims_normalized/52_alike_bills.sql",
         "claims_normalized/52_clones.sql",
+        "claims_normalized/52_copied_stays.sql",
         "claims_normalized/53_readmissions.sql",
         "claims_normalized/54_overlapping.sql",
         "claims_normalized/54_visited_stays.sql",

@@ -43,8 +43,8 @@ FIGURES = (
     "week_share", "fragment_by", "fragment_gap_days", "fragment_of", "fragment_same", "fragment_alike", "fragment_n",
     "fragment_share", "overlap_of", "overlap_day", "overlap_los", "overlap_visit", "overlap_died", "overlap_weekday",
     "overlap_elsewhere", "overlap_alike", "overlap_n", "overlap_share", "clone_by_amount", "clone_count", "clone_of",
-    "clone_expected", "single_alike", "single_n", "single_share", "readmission_after_days", "habit_pattern",
-    "habit_observed", "habit_expected",
+    "clone_expected", "copy_count", "copy_of", "copy_elsewhere", "copy_n", "copy_expected", "single_alike", "single_n",
+    "single_share", "readmission_after_days", "habit_pattern", "habit_observed", "habit_expected",
 )  # fmt: skip
 """What the reasons name, besides the anomaly features."""
 PROVIDER = (

@@ -86,6 +86,13 @@ WITH compared AS (
         clones.clone_of,
         clones.clone_expected,
         clones.clone_deviance,
+        copied_stays.copy_count,
+        copied_stays.copy_of,
+        copied_stays.copy_elsewhere,
+        copied_stays.copy_n,
+        copied_stays.copy_expected,
+        copied_stays.copy_share,
+        copied_stays.copy_weight,
         single_visits.single_alike,
         single_visits.single_n,
         single_visits.single_share,
@@ -138,6 +145,7 @@ WITH compared AS (
     LEFT JOIN fragments ON care.claim_id = fragments.claim_id
     LEFT JOIN overlapping ON care.claim_id = overlapping.claim_id
     LEFT JOIN clones ON care.claim_id = clones.claim_id
+    LEFT JOIN copied_stays ON care.claim_id = copied_stays.claim_id
     LEFT JOIN single_visits ON care.claim_id = single_visits.claim_id
     LEFT JOIN empty_records ON care.claim_id = empty_records.claim_id
     LEFT JOIN readmissions ON care.claim_id = readmissions.claim_id
@@ -195,9 +203,10 @@ SELECT
     * EXCLUDE ( -- noqa: AM04
         patient_key, admission_date, discharge_date, los, severity_group, inacbg_group,
         ward_class, tariff_region, primary_diagnosis, admission_diagnosis, discharge_status, clone_deviance,
-        admission_share_of_usual, admission_oddness, single_weight, inacbg_tariff, tariff, bill_ln_ratio, topup_amount,
-        topup_codes, topups, unusual_topups, care_digest, ln_price, had_before, ln_below, ln_off_below, off_tariff,
-        off_peers_below, off_tariff_below, peers_scale, tariff_scale, deviations, deviations_below, above_usual
+        copy_weight, admission_share_of_usual, admission_oddness, single_weight, inacbg_tariff, tariff, bill_ln_ratio,
+        topup_amount, topup_codes, topups, unusual_topups, care_digest, ln_price, had_before, ln_below, ln_off_below,
+        off_tariff, off_peers_below, off_tariff_below, peers_scale, tariff_scale, deviations, deviations_below,
+        above_usual
     ),
     -- Less than 1% of the bill is none: a median is no price list.
     if(above_usual > 0.01 * amount_claimed, above_usual, 0)::BIGINT AS excess_amount,
@@ -239,8 +248,9 @@ SELECT
         ELSE 0
     END AS own_fragmentation,
     coalesce(-overlap_weight * ln(overlap_share), 0) AS own_overlap,
+    coalesce(-copy_weight * ln(copy_share), 0) AS own_copy,
     -- Half of it where the patient had that care before: who are followed up together are billed alike (docs/adr/0027).
-    coalesce(if(had_before, 0.5, 1) * clone_deviance, 0) AS own_clone,
+    greatest(coalesce(if(had_before, 0.5, 1) * clone_deviance, 0), own_copy) AS own_clone,
     coalesce(-single_weight * ln(single_share), 0) AS own_single_visit,
     -- Which patterns of a provider's habits the claim shows, as inflated_bill above; 70 and 75 count by them.
     own_short_stay > 3 AS shows_short_stay,
@@ -248,6 +258,6 @@ SELECT
     own_repeat > 2 AS shows_repeat,
     own_fragmentation > 0 AS shows_fragmentation,
     own_overlap > 0 AS shows_overlap,
-    own_clone > 10 AS shows_clone,
+    own_clone > 10 OR own_copy > 4 AS shows_clone,
     own_single_visit > 2.5 AS shows_single_visit
 FROM deviating

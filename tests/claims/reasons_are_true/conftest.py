@@ -18,6 +18,6 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def night_of_habits(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """With a facility that splits visits often enough to tell (five patients), and one that invents some on Sundays."""
+    """A facility splits visits often enough to tell (five patients), one invents some on Sundays, one copies stays."""
     fragmented = GeneratorConfig(claims=20_000, seed=7, fraud=FraudRates(fragmentation=0.004))
-    return scored_year(tmp_path_factory.mktemp("habits"), fragmented, sundays=8)
+    return scored_year(tmp_path_factory.mktemp("habits"), fragmented, sundays=8, copies=5)

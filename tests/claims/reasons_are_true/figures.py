@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.sample import GeneratorConfig, generate, write
+from ml.sample import GeneratorConfig, Sample, generate, write
 from ml.settings import Settings
 from tests.claims.test_reasons import scored
 
@@ -22,11 +22,13 @@ PROBABILITIES = ("upcoding", "short_stay", "topup", "repeat", "fragmentation", "
 """Channels whose evidence is how usual something is among the claim's peers, and the provider's habit."""
 
 
-def scored_year(folder: Path, config: GeneratorConfig, sundays: int = 0) -> pd.DataFrame:
+def scored_year(folder: Path, config: GeneratorConfig, sundays: int = 0, copies: int = 0) -> pd.DataFrame:
     """A generated year, scored; with the discharge status and the set of secondary diagnoses from the raw files."""
     sample = generate(config)
     if sundays:
         sample = replace(sample, visits=with_sundays(sample.visits, sundays))
+    if copies:
+        sample = with_copies(sample, copies)
     write(sample, folder / "raw", "parquet", folder / "labels.parquet")
     settings = Settings(
         _env_file=None, CLAIMS_INSTANCE_DIR=folder / "instance", CLAIMS_RAW_DIR=folder / "raw",
@@ -57,6 +59,29 @@ def with_sundays(visits: pa.Table, count: int) -> pa.Table:
     for n, row in enumerate(outpatients.index[facility[outpatients.index] == busiest][:count]):
         rows.loc[row, ["FKL03", "FKL04"]] = (pd.Timestamp("2022-03-06") + pd.Timedelta(weeks=n // 2)).date()
     return pa.Table.from_pandas(rows, schema=visits.schema, preserve_index=False)
+
+
+def with_copies(sample: Sample, count: int) -> Sample:
+    """Code so many stays of the facility with most stays as one of them that has secondary diagnoses."""
+    rows, secondary = sample.visits.to_pandas(), sample.diagnoses.to_pandas()
+    stays = rows[(rows["FKL10"] == 2) & ~rows["FKL19"].str.startswith("P-")].drop_duplicates("PSTV01")
+    facility = stays["FKL02"].str.extract(r"^(\d+)\d{4}V")[0]
+    own = stays[facility == facility.mode()[0]]
+    model = own[own["FKL02"].isin(secondary["FKL02"])].index[0]
+    others = own.index.drop(model)[:count]
+    coding = [f"FKL{n}{suffix}" for n in (15, 16, 17, 18, 19) for suffix in ("", "A")]
+    coding += ["FKL20", "FKL21", "FKL22", "FKL23", "FKL30"]
+    for column in coding:
+        rows.loc[others, column] = rows.loc[model, column]
+    copied = rows.loc[others, "FKL02"]
+    texts = secondary[secondary["FKL02"] == rows.loc[model, "FKL02"]]
+    kept = secondary[~secondary["FKL02"].isin(copied)]
+    secondary = pd.concat([kept, *(texts.assign(FKL02=claim_id) for claim_id in copied)])
+    return replace(
+        sample,
+        visits=pa.Table.from_pandas(rows, schema=sample.visits.schema, preserve_index=False),
+        diagnoses=pa.Table.from_pandas(secondary, schema=sample.diagnoses.schema, preserve_index=False),
+    )
 
 
 def with_reason(night: pd.DataFrame, code: str, most: int = 150) -> list[tuple[pd.Series, dict[str, Any]]]:
@@ -122,10 +147,52 @@ def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
             "repeat": night["repeat_share"] < math.exp(-2),
             "fragmentation": fragment_evidence(night) > 0,
             "overlap": night["overlap_of"].notna() | night["overlap_weekday"].notna(),
-            "clone": clone > 10,
+            "clone": (clone > 10) | (copied_stays(night)["evidence"].where(night["copy_count"].notna()) > 4),
             "single_visit": -np.log(night["single_share"]) * near_the_end(night["admission_date"]) > 2.5,
         }
     ).astype(float)
+
+
+def copied_stays(night: pd.DataFrame) -> pd.DataFrame:
+    """Of each stay: patients elsewhere with its coding, and with its INA-CBG and diagnosis; those expected; share."""
+    stays = night[(night["service_type"] == "RITL") & ~night["inacbg_code"].str.startswith("P-")]
+    facility, patient = stays["facility_key"], stays["patient_key"]
+    treatment = ["inacbg_code", "primary_diagnosis"]
+    treated = stays.groupby(treatment, dropna=False).ngroup()
+    text = [*treatment, "admission_diagnosis", "secondary", "procedure_codes"]
+    coding = stays.groupby(text, dropna=False).ngroup()
+
+    def patients(*by: pd.Series) -> pd.Series:
+        return patient.groupby(list(by)).transform("nunique")
+
+    # A patient of two facilities is one of each, and of each coding.
+    coded = pd.DataFrame({"facility": facility, "coding": coding, "treated": treated, "patient": patient})
+    coded = coded.drop_duplicates(["facility", "coding", "patient"])
+    by_coding, by_treated = coded.groupby("coding").size(), coded.groupby("treated").size()
+    here = coded.groupby(["facility", "treated"]).size()
+    treated_here = pd.Series(here.loc[list(zip(facility, treated, strict=True))].to_numpy(), stays.index)
+    others = patients(facility, coding)
+    found = pd.DataFrame({"elsewhere": coding.map(by_coding) - others, "n": treated.map(by_treated) - treated_here})
+    found["expected"] = (treated_here - 1) * (found["elsewhere"] + 0.5) / (found["n"] + 10)
+    count, expected = (others - 1).clip(upper=3), found["expected"]
+    deviance = (count * np.log(count.clip(lower=1) / expected) - (count - expected)).where(count > expected, 0)
+    as_odd = deviance.rank(method="max", ascending=False)
+    as_odd_here = deviance.groupby(facility).rank(method="max", ascending=False)
+    found["share"] = (as_odd - as_odd_here + 1) / (len(stays) - facility.groupby(facility).transform("size") + 10)
+    odd = (deviance > 0) & (found["share"] < 0.05)
+    own_share = odd.groupby(facility).transform("sum") / (treated_here > 1).groupby(facility).transform("sum")
+    coded = stays.assign(expected=expected).groupby([facility, coding])["expected"].agg(["first", "size"])
+    coded = coded[coded["first"] > 0]  # of a single patient nobody can be a copy
+    first = coded["first"].to_numpy()
+    # One, two, three or more others by chance, and how odd they would be.
+    chances = [np.exp(-first) * first, np.exp(-first) * first**2 / 2]
+    chances.append(1 - np.exp(-first) - sum(chances))
+    odder = [np.where(n > first, n * np.log(n / first) - (n - first), 0) for n in (1, 2, 3)]
+    by_chance = [sum((p * coded["size"])[o >= d].sum() for p, o in zip(chances, odder, strict=True)) for d in deviance]
+    chance = (np.array(by_chance) + 0.5) / (as_odd + 0.5)
+    weight = (1.7 - 2 * chance).clip(0, 1) * (3.5 - 5 * own_share).clip(0, 1)
+    found["evidence"] = (-weight * np.log(found["share"])).where(odd, 0)
+    return found.reindex(night.index)
 
 
 def fragment_evidence(night: pd.DataFrame) -> pd.Series:

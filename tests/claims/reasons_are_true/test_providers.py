@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.claims.reasons_are_true.figures import (
+    copied_stays,
     shown_patterns,
     strong,
     told,
@@ -27,6 +28,8 @@ def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
         return int((min(ends[1], last) - max(ends[0], first)) // np.timedelta64(1, "D")) + 1
 
     for row, figures in with_reason(night, "clone"):
+        if "copy_count" in figures:
+            continue
         of_code = night[night["inacbg_code"] == row["inacbg_code"]]
         if figures["by_amount"]:
             treated = of_code[of_code["amount_claimed"] != of_code["inacbg_tariff"] + of_code["topup_amount"]]
@@ -64,6 +67,26 @@ def test_as_many_clones_as_said(night: pd.DataFrame) -> None:
         )
         assert figures["clone_expected"] == pytest.approx(max(own.sum() * month / days * usual, steady))
         assert figures["amount_claimed"] == row["amount_claimed"]
+
+
+def test_stays_are_copied_as_said(night_of_habits: pd.DataFrame) -> None:
+    night = night_of_habits
+    counted = copied_stays(night)
+    told_of = [(row, figures) for row, figures in with_reason(night, "clone") if "copy_count" in figures]
+    assert len(told_of) > 5
+    for row, figures in told_of:
+        alike = night[night["service_type"] == "RITL"]
+        for code in ("inacbg_code", "admission_diagnosis", "primary_diagnosis", "secondary", "procedure_codes"):
+            alike = alike[(alike[code] == row[code]) | (alike[code].isna() & pd.isna(row[code]))]
+        own = alike[(alike["facility_key"] == row["facility_key"]) & (alike["patient_key"] != row["patient_key"])]
+        assert figures["copy_count"] == own["patient_key"].nunique() > 0
+        assert own.loc[figures["copy_of"], "patient_key"].nunique() == len(figures["copy_of"])
+        assert len(figures["copy_of"]) == min(figures["copy_count"], 3)
+        assert figures["copy_expected"] == pytest.approx(counted.loc[row.name, "expected"])
+        assert (figures["copy_elsewhere"], figures["copy_n"]) == tuple(counted.loc[row.name, ["elsewhere", "n"]])
+        assert row["copy_share"] == pytest.approx(counted.loc[row.name, "share"])
+        assert f"; {'among them claims' if figures['copy_count'] > 3 else 'claim'}" in told(row, "clone")
+        assert f" {', '.join(figures['copy_of'])}); elsewhere " in told(row, "clone")
 
 
 def _habits(

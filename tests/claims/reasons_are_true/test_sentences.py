@@ -113,6 +113,10 @@ def test_every_sentence_states_its_figures(night: pd.DataFrame) -> None:
     """What a person reads is what the fields say, in both languages."""
     for row, figures in with_reason(night, "clone"):
         (reason,) = [reason for reason in row["reasons"] if reason["code"] == "clone"]
+        if "copy_count" in figures:
+            assert reason["text_id"].startswith(f"{figures['copy_count']} pasien rawat inap lain")
+            assert reason["text_en"].startswith(f"{figures['copy_count']} other inpatient")
+            continue
         assert reason["text_id"].startswith(f"{figures['clone_count']} pasien lain")
         assert reason["text_en"].startswith(f"{figures['clone_count']} other patient")
         assert f"Rp{row['amount_claimed']:,}" in reason["text_en"]
