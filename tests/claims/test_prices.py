@@ -288,6 +288,15 @@ def test_where_nothing_is_alike_the_own_tariff_says_what_is_too_much(compared: C
     assert usual["evidence_inflated_bill"] == 0
 
 
+@pytest.mark.parametrize(("billed", "excess"), [("52500000", 50_000_000), ("2500000", 2_500_000), ("0", 0)])
+def test_no_more_is_excess_than_was_billed(compared: Callable[..., Claims], billed: str, excess: int) -> None:
+    """A top-up that nobody else has, of a claim that only its tariff could judge, and it has none; two hospitals."""
+    two = [visit | {"FKL02": claim_id(n, FACILITIES[n % 2])} for n, visit in enumerate(crowd(FKL32="0"))]
+    topup = {"FKL38": "YY-99", "FKL40": "50000000", "FKL32": "0", "FKL47": billed, "FKL30": "9999 - else"}
+    odd = compared([*two, claim(900, **topup)])[claim_id(900)]
+    assert (odd["price_level"], odd["topup_amount"], odd["excess_amount"]) == (4, 50_000_000, excess)
+
+
 def test_the_same_code_for_outpatients_and_inpatients(compared: Callable[..., Claims]) -> None:
     day_care = [claim(n, FKL10="1", FKL04="2022-09-01", FKL47="1000000", FKL30=f"{n} - x") for n in range(300, 310)]
     claims = compared([*crowd(), *day_care])

@@ -208,8 +208,8 @@ SELECT
         off_tariff, off_peers_below, off_tariff_below, peers_scale, tariff_scale, deviations, deviations_below,
         above_usual
     ),
-    -- Less than 1% of the bill is none: a median is no price list.
-    if(above_usual > 0.01 * amount_claimed, above_usual, 0)::BIGINT AS excess_amount,
+    -- Less than 1% of the bill is none: a median is no price list. A top-up may be written that was not billed.
+    if(above_usual > 0.01 * amount_claimed, least(above_usual, amount_claimed), 0)::BIGINT AS excess_amount,
     -- Beyond 5 deviations only by the logarithm, as 20 are hardly odder (docs/adr/0031).
     least(deviations, 5) + ln(greatest(deviations - 4, 1)) AS own_inflated_bill,
     -- As far below; not what is below a twentieth of its peers, a slip of the pen or a bill that was cancelled.
