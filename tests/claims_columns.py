@@ -41,6 +41,7 @@ ORDINARY: dict[str, tuple[pa.DataType, Any]] = {
     "price_level": (pa.int8(), 1), "price_n": (pa.int32(), 40), "price_median": (pa.float64(), 2_000_000.0),
     "price_ln_spread": (pa.float64(), 0.02), "price_ln_ratio": (pa.float64(), 0.0),
     "tariff_ln_ratio": (pa.float64(), 0.0), "day_price_ln_ratio": (pa.float64(), 0.0),
+    "day_price_n": (pa.int32(), 40),
     "bill_as_far": (pa.int32(), None), "bill_n": (pa.int32(), None), "bill_share": (pa.float64(), None),
     "bill_chance": (pa.float64(), None),
     "stay_level": (pa.int8(), 1), "stay_n": (pa.int32(), 80), "stay_as_short": (pa.int32(), 40),

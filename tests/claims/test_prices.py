@@ -297,6 +297,26 @@ def test_no_more_is_excess_than_was_billed(compared: Callable[..., Claims], bill
     assert (odd["price_level"], odd["topup_amount"], odd["excess_amount"]) == (4, 50_000_000, excess)
 
 
+@pytest.mark.parametrize(
+    ("claims", "facilities", "told"),
+    [(20, 3, True), (19, 3, False), (20, 2, False)],
+    ids=["enough", "too few claims", "of two facilities"],
+)
+def test_the_usual_price_of_a_day_takes_as_many_peers_as_that_of_a_claim(
+    compared: Callable[..., Claims], claims: int, facilities: int, told: bool
+) -> None:
+    """Days at 100,000 and at 250,000 rupiah: half of each is 175,000, which is no geometric mean."""
+    bill = ["300000", "750000"]
+    stays = [
+        claim(n, FKL02=claim_id(n, FACILITIES[n % facilities]), FKL19="M-1-04-I", FKL30=f"{n} - x", FKL47=bill[n % 2])
+        for n in range(300, 300 + claims)
+    ]
+    row = compared([*crowd(), *stays], CLAIMS_MIN_PEERS="20")[claim_id(301, FACILITIES[301 % facilities])]
+    assert row["day_price_n"] == (claims if told else None)
+    assert row["day_price_ln_ratio"] == (pytest.approx(math.log(250 / 175)) if told else None)
+    assert row["price_per_day"] == 250_000
+
+
 def test_the_same_code_for_outpatients_and_inpatients(compared: Callable[..., Claims]) -> None:
     day_care = [claim(n, FKL10="1", FKL04="2022-09-01", FKL47="1000000", FKL30=f"{n} - x") for n in range(300, 310)]
     claims = compared([*crowd(), *day_care])

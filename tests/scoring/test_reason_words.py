@@ -15,6 +15,15 @@ from ml.sql import sql_text
     [
         ("price", {}, "tagihan tanpa top-up 3,0x median klaim sejenis",
          "billed 3.0x the median of similar claims without top-ups"),
+        ("day_price", {}, "tagihan tanpa top-up per hari rawat 2,0x median 1.065 klaim I-1-20-I",
+         "billed 2.0x the median of 1,065 claims with I-1-20-I per day of stay without top-ups"),
+        ("admission", {}, "7 dari 65 rawat inap dengan diagnosis masuk I200 ditagih I-1-20",
+         "7 of 65 stays with admission diagnosis I200 are billed as I-1-20"),
+        ("admission", {"alike": 1}, "hanya 1 dari 65 rawat inap dengan diagnosis masuk I200 ditagih I-1-20",
+         "only 1 of 65 stays with admission diagnosis I200 is billed as I-1-20"),
+        ("admission", {"service": "'RJTL'", "alike": 5},
+         "hanya 5 dari 65 kunjungan rawat jalan dengan diagnosis utama I200 ditagih I-1-20",
+         "only 5 of 65 outpatient visits with primary diagnosis I200 are billed as I-1-20"),
         ("topup", {}, "top-up seperti itu (kode dan nilai) ada pada sekitar 0,2% klaim sejenis",
          "a top-up (code and amount) as about 0.2% of similar claims have"),
         ("severity", {"severity": 0.0002},
@@ -35,11 +44,12 @@ from ml.sql import sql_text
     ],
 )  # fmt: skip
 def test_what_an_odd_figure_is_compared_with(
-    feature: str, figures: dict[str, float], text_id: str, text_en: str
+    feature: str, figures: dict[str, float | str], text_id: str, text_en: str
 ) -> None:
     usual = {
-        "price_ln": np.log(3), "tariff_ln": np.log(2), "day_price_ln": np.log(2), "los": 3, "los_low": 0.5,
-        "severity": 0.1, "admission": 0.1, "topup": 0.002, "comorbidities": 1, "comorbidity": 0.5, "procedures": 1,
+        "price_ln": np.log(3), "tariff_ln": np.log(2), "day_price_ln": np.log(2), "day_price_n": 1065,
+        "inacbg": "'I-1-20-I'", "los": 3, "los_low": 0.5, "severity": 0.1, "service": "'RITL'", "diagnosis": "'I200'",
+        "alike": 7, "admissions": 65, "topup": 0.002, "comorbidities": 1, "comorbidity": 0.5, "procedures": 1,
         "procedure": 0.5, "readmitted": 3, "readmission": 0.1,
     }  # fmt: skip
     given = ", ".join(str(figure) for figure in (usual | figures).values())

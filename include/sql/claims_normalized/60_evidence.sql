@@ -97,6 +97,7 @@ WITH compared AS (
         single_visits.single_n,
         single_visits.single_share,
         single_visits.single_weight,
+        day_price.day_price_n,
         care.ln_price - ln(greatest(care.los, 1)) - day_price.ln_middle AS day_price_ln_ratio,
         empty_records.empty_alike,
         empty_records.empty_n,
@@ -149,7 +150,7 @@ WITH compared AS (
     LEFT JOIN single_visits ON care.claim_id = single_visits.claim_id
     LEFT JOIN empty_records ON care.claim_id = empty_records.claim_id
     LEFT JOIN readmissions ON care.claim_id = readmissions.claim_id
-    INNER JOIN day_price_peers AS day_price ON care.inacbg_code = day_price.inacbg_code
+    LEFT JOIN day_price_peers AS day_price ON care.inacbg_code = day_price.inacbg_code
     INNER JOIN count_peers AS counts
         ON
             care.inacbg_code = counts.inacbg_code

@@ -133,6 +133,7 @@ SELECT
     channels.own_tariff_ln_ratio,
     channels.factors_count,
     (compared.amount_claimed - compared.topup_amount) / greatest(compared.los, 1) AS price_per_day,
+    channels.day_price_n,
     channels.day_price_ln_ratio,
     channels.bill_as_far,
     channels.bill_n,

@@ -71,6 +71,33 @@ def test_the_bill_and_the_median_of_its_peers(night: pd.DataFrame) -> None:
     assert spreads > 30
 
 
+def test_days_as_dear_and_codes_as_rare_as_the_odd_figures_say(night: pd.DataFrame) -> None:
+    days_told = codes_told = 0
+    for row, figures in with_reason(night, "anomaly", most=5_000):
+        names = {figures["first"], figures["second"]}
+        said = told(row, "anomaly")
+        assert figures["inacbg_code"] == row["inacbg_code"]
+        if "day_price" in names:
+            alike = night[night["inacbg_code"] == row["inacbg_code"]]
+            times = row["price_per_day"] / alike["price_per_day"].median()
+            assert figures["day_price_n"] == len(alike) >= 20
+            assert alike["facility_key"].nunique() >= 3
+            assert f"billed {times:.1f}x the median of {len(alike):,} claims with {row['inacbg_code']} per day" in said
+            days_told += 1
+        if "admission" in names:
+            is_stay = row["service_type"] == "RITL"
+            by = "admission_diagnosis" if is_stay else "primary_diagnosis"
+            alike = night[(night["service_type"] == row["service_type"]) & (night[by] == row[by])]
+            count = int((alike["base"] == row["base"]).sum())
+            assert (figures[by], figures["admission_alike"], figures["admissions"]) == (row[by], count, len(alike))
+            visits = "stays with admission" if is_stay else "outpatient visits with primary"
+            assert f"{count:,} of {len(alike):,} {visits} diagnosis {row[by]} " in said
+            assert f"billed as {row['base']}" in said
+            codes_told += 1
+    assert days_told > 0
+    assert codes_told > 0
+
+
 def test_stays_as_short_as_said(night: pd.DataFrame) -> None:
     stays = night[night["service_type"] == "RITL"]
     group = stays["inacbg_code"].str.split("-").str[:2].str.join("-") + stays["severity_group"]

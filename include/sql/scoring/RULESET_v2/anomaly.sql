@@ -36,7 +36,8 @@ new AS (
         *,
         if(list_contains(told, odd_first), NULL, odd_first) AS first_new,
         if(list_contains(told, odd_second), NULL, odd_second) AS second_new,
-        (first_new IS NULL) <> (second_new IS NULL) AS is_single
+        (first_new IS NULL) <> (second_new IS NULL) AS is_single,
+        if(service_type = 'RITL', admission_diagnosis, primary_diagnosis) AS from_diagnosis -- as in 45_admission_peers
     FROM typologies
 ),
 
@@ -46,27 +47,31 @@ worded AS (
         concat_ws(
             '; ',
             anomaly_words_id(
-                first_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
-                severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
-                procedure_share, readmission_after_days, readmission_share
+                first_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, day_price_n, inacbg_code, los,
+                los_share_low, severity_share, service_type, from_diagnosis, admission_alike, admissions, topup_share,
+                comorbidity_count, comorbidity_share, procedure_count, procedure_share, readmission_after_days,
+                readmission_share
             ),
             anomaly_words_id(
-                second_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
-                severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
-                procedure_share, readmission_after_days, readmission_share
+                second_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, day_price_n, inacbg_code, los,
+                los_share_low, severity_share, service_type, from_diagnosis, admission_alike, admissions, topup_share,
+                comorbidity_count, comorbidity_share, procedure_count, procedure_share, readmission_after_days,
+                readmission_share
             )
         ) AS words_id,
         concat_ws(
             '; ',
             anomaly_words_en(
-                first_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
-                severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
-                procedure_share, readmission_after_days, readmission_share
+                first_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, day_price_n, inacbg_code, los,
+                los_share_low, severity_share, service_type, from_diagnosis, admission_alike, admissions, topup_share,
+                comorbidity_count, comorbidity_share, procedure_count, procedure_share, readmission_after_days,
+                readmission_share
             ),
             anomaly_words_en(
-                second_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los, los_share_low,
-                severity_share, admission_share, topup_share, comorbidity_count, comorbidity_share, procedure_count,
-                procedure_share, readmission_after_days, readmission_share
+                second_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, day_price_n, inacbg_code, los,
+                los_share_low, severity_share, service_type, from_diagnosis, admission_alike, admissions, topup_share,
+                comorbidity_count, comorbidity_share, procedure_count, procedure_share, readmission_after_days,
+                readmission_share
             )
         ) AS words_en
     FROM new
@@ -94,6 +99,11 @@ SELECT
             second_new, price_ln_ratio, tariff_ln_ratio, day_price_ln_ratio, los_share_low, severity_share,
             admission_share, topup_share, comorbidity_share, procedure_share, readmission_share
         ),
+        'inacbg_code', inacbg_code,
+        'day_price_n', day_price_n,
+        if(service_type = 'RITL', 'admission_diagnosis', 'primary_diagnosis'), from_diagnosis,
+        'admission_alike', admission_alike,
+        'admissions', admissions,
         'los', los,
         'comorbidity_count', comorbidity_count,
         'procedure_count', procedure_count,
