@@ -81,8 +81,8 @@ Publish = Callable[..., Night]
 def publish(settings: Settings) -> Publish:
     """Score and publish; `qc` (None: not yet) is recorded as the verdict."""
 
-    def make(run_id: str, *, qc: bool | None = None) -> Night:
-        scored = nightly.score(settings, RunToken(run_id, 1))
+    def make(run_id: str, *, qc: bool | None = None, ruleset: str | None = None) -> Night:
+        scored = nightly.score(settings, RunToken(run_id, 1), ruleset_version=ruleset)
         nightly.audit(settings, scored.folder)
         published = nightly.publish(settings, RunToken(run_id, 1), scored.folder)
         if qc is not None:

@@ -125,6 +125,30 @@ def test_without_a_top_k_qc_looks_at_as_many_as_the_setting_says(settings: Setti
     assert check(changed, night, top_k=23)["top_k_requested"] == 23
 
 
+# --- claims
+
+
+@pytest.mark.parametrize("ruleset", ["RULESET_v1", "RULESET_v2"])
+def test_the_peers_beside_a_reason_are_those_that_it_speaks_of(
+    settings: Settings, publish: Publish, store: ReleaseStore, ruleset: str
+) -> None:
+    release = store.get(publish("night", ruleset=ruleset).published.release_id)
+    peers = ["peer_level", "peer_n", "peer_mean", "peer_p90", "peer_std", "cost_zscore"]
+    with duckdb.connect(str(release.database), read_only=True) as connection:
+        beside = connection.execute(f"SELECT claim_id, reasons, {', '.join(peers)} FROM claims_high_risk").fetchall()
+    rows = {claim_id: dict(zip(peers, values, strict=True)) for claim_id, _, *values in beside}
+    wide = pq.read_table(settings.data / "claims_normalized.parquet", columns=["claim_id", *peers]).to_pylist()
+    others = sum(rows[row.pop("claim_id")] != row for row in wide)
+    assert (others > 100) == (ruleset == "RULESET_v1")
+    compared = 0
+    for claim_id, reasons, *_ in beside:
+        for reason in json.loads(reasons):
+            told = {name: figure for name, figure in reason["figures"].items() if name in peers}
+            assert told == pytest.approx({name: rows[claim_id][name] for name in told}), reason
+            compared += bool(told)
+    assert (compared > 20) == (ruleset == "RULESET_v1")
+
+
 # --- providers
 
 

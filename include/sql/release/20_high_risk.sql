@@ -2,13 +2,17 @@
 -- riskiest first. Here those of one part (15_parts.sql), to be put behind the parts before it. The claim's columns are
 -- named one by one so that a personal key (patient_key) never comes along. Texts that many claims share are sorted as
 -- numbers (10_words.sql), and what is the same for all claims is not sorted at all.
+-- The peers are those that the reasons speak of: RULESET_v1 does not widen them (scoring/RULESET_v1/05_claims.sql).
 WITH part_of_scores AS (
     SELECT * FROM scores -- noqa: AM04
     WHERE file_row_number BETWEEN $first_row AND $last_row
 ),
 
 part_of_claims AS (
-    SELECT * FROM claims -- noqa: AM04
+    SELECT
+        *, -- noqa: AM04
+        $ruleset_version = 'RULESET_v1' AND narrow_peer_n IS NOT NULL AS by_narrow_peers
+    FROM claims
     WHERE file_row_number BETWEEN $first_row AND $last_row
 ),
 
@@ -56,12 +60,16 @@ joined AS (
         claims.amount_paid,
         claims.amount_gap,
         claims.paid_ratio,
-        claims.peer_level,
-        claims.peer_n,
-        claims.peer_mean,
-        claims.peer_p90,
-        claims.peer_std,
-        claims.cost_zscore,
+        if(claims.by_narrow_peers, 1, claims.peer_level)::TINYINT AS peer_level,
+        if(claims.by_narrow_peers, claims.narrow_peer_n, claims.peer_n) AS peer_n,
+        if(claims.by_narrow_peers, claims.narrow_peer_mean, claims.peer_mean) AS peer_mean,
+        if(claims.by_narrow_peers, claims.narrow_peer_p90, claims.peer_p90) AS peer_p90,
+        if(claims.by_narrow_peers, claims.narrow_peer_std, claims.peer_std) AS peer_std,
+        if(
+            claims.by_narrow_peers,
+            (claims.amount_claimed - claims.narrow_peer_mean) / nullif(claims.narrow_peer_std, 0),
+            claims.cost_zscore
+        ) AS cost_zscore,
         claims.duplicate_pattern,
         claims.duplicate_gap_days,
         round(claims.price_median) AS price_median,
