@@ -1,6 +1,6 @@
 -- Cloned claims: the same care at the same amount, billed by one facility for several patients within a month.
--- Grain: one row per claim that has such others. clone_count: other patients' claims admitted up to 30 days before or
--- after with the same INA-CBG, diagnoses, procedures and amount; clone_by_amount: with the same INA-CBG and amount, off
+-- Grain: one row per claim that has such others. clone_count: other patients of that facility with such a claim within
+-- 30 days, the same INA-CBG, diagnoses, procedures and amount; clone_by_amount: with the same INA-CBG and amount, off
 -- its tariff, where that tells more; clone_of: one claim id each of up to four of those patients.
 -- clone_expected: what other facilities lead one to expect (52_alike_bills.sql), and at least as many as the facility
 -- itself bills alike further away: a batch of clones is a burst, the control visits of a specialist house are steady,
