@@ -192,8 +192,8 @@ GOLDEN: dict[str, tuple[Rows, list[int], str, str, str]] = {
         "repeat",
         "pasien, diagnosis A010 dan tindakan yang sama juga ditagih di faskes lain dengan tanggal masuk 2 hari "
         "sebelumnya (klaim {others}); 1 dari 3 klaim seperti itu berulang dalam 3 hari",
-        "same patient, diagnosis A010 and procedures were also billed by another facility for an admission 2 days "
-        "before (claim {others}); 1 of 3 such claims is repeated within 3 days",
+        "the same patient was also billed with diagnosis A010 and the same procedures by another facility for an "
+        "admission 2 days before (claim {others}); 1 of 3 such claims is repeated within 3 days",
     ),
     "more visits than fit into a week": (
         [*visits_on([7, 8, 9, 10, 11]), *on_workdays(range(1000, 1400))],

@@ -259,6 +259,27 @@ def test_a_candidate_by_channels_passes_its_audit(settings, write_claims, model,
     assert rows["dull00000"]["reasons"] == "[]"
 
 
+@pytest.mark.parametrize(("identical", "excess", "third"), [(True, 2_000_000, "repeat"), (False, 0, "topup")])
+def test_a_repeat_that_makes_all_of_the_bill_excess_is_told_beside_three_stronger_reasons(
+    tmp_path, model, identical: bool, excess: int, third: str
+) -> None:
+    stronger = {
+        "evidence_clone": 90.0, "clone_count": 5, "clone_expected": 0.01, "clone_of": ["a"],
+        "evidence_overlap": 12.0, "overlap_of": "b", "overlap_day": 1, "overlap_los": 3, "overlap_alike": 1,
+        "overlap_n": 900, "overlap_share": 0.001,
+        "evidence_topup": 9.0, "topup_share": 0.001, "topup_codes": "DD-05-II", "topup_code": "DD-05-II",
+        "topup_alike": 1, "topup_n": 900, "topup_code_amount": 500_000,
+    }  # fmt: skip
+    repeat = {
+        "evidence_repeat": 5.0, "repeat_after_days": 2, "repeat_of": "c", "repeat_share": 0.004, "repeat_alike": 3,
+        "repeat_n": 700, "repeat_identical": identical, "excess_amount": excess,
+    }  # fmt: skip
+    row = scored(tmp_path, claims_table([stronger | repeat]), model)[-1]
+    assert sorted(row["flags"]) == ["clone", "overlap", "repeat", "topup"]
+    assert row["flags"][-1] == "repeat", "the weakest"
+    assert [reason["code"] for reason in json.loads(row["reasons"])] == [*row["flags"][:2], third]
+
+
 def test_what_a_tenth_of_the_peers_share_is_no_flag() -> None:
     """It may stand out among all claims, few of which have any such evidence; among its peers it is usual."""
     surprises = {code: np.full(2, 2.5 if code == "topup" else 0.0) for code in CHANNELS}

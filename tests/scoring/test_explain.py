@@ -14,7 +14,7 @@ import pytest
 from ml.model.artefact import RiskModel
 from ml.model.training import train
 from ml.scoring import score as scoring
-from ml.scoring.explain import NAMED_SHARE, ml_reasons
+from ml.scoring.explain import NAMED_SHARE, _words, ml_reasons
 from tests.scoring.conftest import DATA_DATE, DULL, claims_table
 from tests.scoring.test_score import FLAG_CASES, score
 
@@ -132,6 +132,16 @@ def test_only_what_is_beyond_the_forests_offset_is_called_unusual(placed) -> Non
     odd, dull = explain(placed, far, {"los": 6})
     assert odd["text_en"].startswith("the model finds it unusual: ")
     assert dull["text_en"].startswith("what raises the model's score most: LOS 6 days")
+
+
+@pytest.mark.parametrize(
+    ("number", "los", "comorbidity"),
+    [(1, "LOS 1 day (", "1 secondary diagnosis ("), (0, "LOS 0 days (", "0 secondary diagnoses (")],
+)
+def test_one_is_singular(placed, number: int, los: str, comorbidity: str) -> None:
+    row = DULL | {"los": number, "comorbidity_count": number}
+    for group, words in (("los", los), ("comorbidity", comorbidity)):
+        assert _words(group, row, placed)[1].startswith(words)
 
 
 def test_reasons_do_not_depend_on_batches_or_threads(placed, monkeypatch) -> None:

@@ -95,8 +95,15 @@ def test_reasons_state_the_claims_own_figures_in_both_languages(settings, write_
         "LOS 1 hari, tagihan Rp3.000.000 = 1,2x p90 (Rp2.500.000) dari 40 klaim sejenis "
         "(A010, sedang, RS Kelas C, Jawa Tengah)"
     )
-    assert reason["text_en"].startswith("LOS 1 days, claimed Rp3,000,000 = 1.2x the p90 (Rp2,500,000) of 40 similar")
+    assert reason["text_en"].startswith("LOS 1 day, claimed Rp3,000,000 = 1.2x the p90 (Rp2,500,000) of 40 similar")
     assert reason["figures"] == {"los": 1, "amount_claimed": 3_000_000, "peer_p90": 2_500_000.0, "peer_n": 40}
+
+
+@pytest.mark.parametrize(("gap", "words"), [(0, "0 days"), (1, "1 day"), (3, "3 days")])
+def test_one_day_is_singular(settings, write_claims, model, tmp_path, gap: int, words: str) -> None:
+    row = score(settings, write_claims(claims_table([{"duplicate_gap_days": gap}])), model, tmp_path)[-1]
+    (reason,) = [item for item in json.loads(row["reasons"]) if item["code"] == "duplicate_pattern"]
+    assert reason["text_en"] == f"same patient, diagnosis A010 and procedures billed again within {words}"
 
 
 @pytest.mark.parametrize(

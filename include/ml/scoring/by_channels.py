@@ -269,8 +269,10 @@ def _all_reasons(ruleset: Ruleset) -> str:
     every = "\nUNION ALL\n".join(parts)
     replaced = [f"facility_words_{of}(text_{of}, facility_key_source) AS text_{of}" for of in ("id", "en")]
     replaced.append("telling OR list_contains(flags, code) AS telling")  # who filters by a flag looks for its reason
+    # Nothing else says why all of the bill is excess (60_evidence.sql).
+    needed = "code = 'repeat' AND coalesce(repeat_identical, FALSE) AND excess_amount = amount_claimed"
     return (
-        f"SELECT reasons.* REPLACE ({', '.join(replaced)})\n"
+        f"SELECT reasons.* REPLACE ({', '.join(replaced)}), {needed} AS needed\n"
         f"FROM ({every}) AS reasons INNER JOIN suspects USING (claim_id)"
     )
 

@@ -179,12 +179,15 @@ def _words(group: str, row: Row, model: RiskModel) -> tuple[str, str]:
         )
     if group == "los":
         days, usual = row["los"], f"{median.get('los', 0):.0f}"
-        return f"LOS {days} hari (median {service} {usual})", f"LOS {days} days (median {service} {usual})"
+        return (
+            f"LOS {days} hari (median {service} {usual})",
+            f"LOS {days} {'day' if days == 1 else 'days'} (median {service} {usual})",
+        )
     if group == "comorbidity":
         count, usual = row["comorbidity_count"], f"{median.get('comorbidity_count', 0):.0f}"
         return (
             f"{count} diagnosis sekunder (median {service} {usual})",
-            f"{count} secondary diagnoses (median {service} {usual})",
+            f"{count} secondary {'diagnosis' if count == 1 else 'diagnoses'} (median {service} {usual})",
         )
     if group == "case_cost":
         mean, ordinary = _rupiah(row["peer_mean"]), _rupiah(median.get("peer_mean", 0))

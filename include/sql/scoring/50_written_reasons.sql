@@ -1,7 +1,7 @@
 -- The reasons of each claim that has any: up to three, strongest first, as a JSON array. Grain: one row per claim.
 -- A fact that is usual among the peers is told only where it is the strongest or flagged (the provider's habit raised
--- it).
--- Input: all_reasons (claim_id, code, strength, telling, text_id, text_en, figures).
+-- it). What must be told (`needed`) takes the third place where three others are stronger.
+-- Input: all_reasons (claim_id, code, strength, telling, needed, text_id, text_en, figures).
 WITH ranked AS (
     SELECT
         *,
@@ -12,9 +12,9 @@ WITH ranked AS (
 told AS (
     SELECT
         *,
-        row_number() OVER (PARTITION BY claim_id ORDER BY place) AS told_place
+        row_number() OVER (PARTITION BY claim_id ORDER BY needed DESC, place ASC) AS turn
     FROM ranked
-    WHERE telling OR place = 1
+    WHERE telling OR needed OR place = 1
 )
 
 SELECT
@@ -22,9 +22,9 @@ SELECT
     '['
     || string_agg(
         json_object('code', code, 'text_id', text_id, 'text_en', text_en, 'figures', figures::JSON)::VARCHAR, ','
-        ORDER BY told_place
+        ORDER BY place
     )
     || ']' AS reasons
 FROM told
-WHERE told_place <= 3
+WHERE turn <= 3
 GROUP BY claim_id

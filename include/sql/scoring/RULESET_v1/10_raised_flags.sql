@@ -31,8 +31,8 @@ SELECT
         peers
     ) AS text_id,
     format(
-        'LOS {} days, claimed {} = {} the p90 ({}) of {} similar claims ({})',
-        los,
+        'LOS {}, claimed {} = {} the p90 ({}) of {} similar claims ({})',
+        days_en(los),
         rupiah_en(amount_claimed),
         times_en(amount_claimed, peer_p90),
         rupiah_en(peer_p90),
@@ -79,9 +79,9 @@ SELECT
         duplicate_gap_days
     ) AS text_id,
     format(
-        'same patient, diagnosis {} and procedures billed again within {} days',
+        'same patient, diagnosis {} and procedures billed again within {}',
         primary_diagnosis,
-        duplicate_gap_days
+        days_en(duplicate_gap_days)
     ) AS text_en,
     json_object('duplicate_gap_days', duplicate_gap_days) AS figures
 FROM described

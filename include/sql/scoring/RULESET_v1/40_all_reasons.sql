@@ -6,6 +6,7 @@ SELECT
     raised_flags.code,
     ruleset_flags.weight AS strength,
     TRUE AS telling,
+    FALSE AS needed,
     raised_flags.text_id,
     raised_flags.text_en,
     raised_flags.figures
@@ -17,6 +18,7 @@ SELECT
     code,
     strength,
     TRUE AS telling,
+    FALSE AS needed,
     text_id,
     text_en,
     figures::JSON AS figures

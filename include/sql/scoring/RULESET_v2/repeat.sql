@@ -1,10 +1,12 @@
 -- Reasons of the channel repeat. Grain: one row per claim. Input: suspects.
--- A claim with week_visits has a week too full of visits, which says more than its repeat (75_channels.sql).
+-- A claim with week_visits has a week too full of visits, which says more than its repeat (75_channels.sql); of that it
+-- is told only what makes all of the bill excess (60_evidence.sql).
 WITH described AS (
     SELECT
         *,
         inacbg_base(inacbg_code) AS base,
         procedure_count = 0 AS bare,
+        coalesce(repeat_identical, FALSE) AND excess_amount = amount_claimed AS all_excess,
         if(
             repeat_after_days = 0,
             'dengan tanggal masuk yang sama',
@@ -39,6 +41,9 @@ SELECT
                     count_id(week_alike),
                     count_id(week_n),
                     base
+                )
+                || if(
+                    all_excess, format('; tagihan yang sama persis juga ada {} (klaim {})', when_id, repeat_of), ''
                 )
         WHEN repeat_identical
             THEN
@@ -89,6 +94,7 @@ SELECT
                     base,
                     plural_en(week_alike, 'is', 'are')
                 )
+                || if(all_excess, format('; the very same bill also exists {} (claim {})', when_en, repeat_of), '')
         WHEN repeat_identical
             THEN
                 format(
@@ -109,10 +115,10 @@ SELECT
             format(
                 if(
                     bare,
-                    'same patient and diagnosis {}, without procedures, were also billed {}{} (claim {}); {}{} of {} '
-                    || 'such claims {} repeated within 3 days',
-                    'same patient, diagnosis {} and procedures were also billed {}{} (claim {}); {}{} of {} such '
-                    || 'claims {} repeated within 3 days'
+                    'the same patient was also billed for diagnosis {}, without procedures, {}{} (claim {}); {}{} of '
+                    || '{} such claims {} repeated within 3 days',
+                    'the same patient was also billed with diagnosis {} and the same procedures {}{} (claim {}); {}{} '
+                    || 'of {} such claims {} repeated within 3 days'
                 ),
                 primary_diagnosis,
                 if(repeat_elsewhere, 'by another facility ', ''),
@@ -138,7 +144,8 @@ SELECT
             ),
             json_object(
                 'inacbg_base', base, 'week_visits', week_visits, 'week_of', week_of,
-                'week_alike', week_alike, 'week_n', week_n
+                'week_alike', week_alike, 'week_n', week_n,
+                'repeat_of', if(all_excess, repeat_of, NULL)
             )
         ),
         'repeat', habit_pattern, habit_observed, habit_expected
