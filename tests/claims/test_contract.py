@@ -201,8 +201,11 @@ def test_a_key_is_the_hmac_of_the_bare_number(raw_files, make_settings, tmp_path
         *[("cleaned", text, text.strip()) for text in (" 5 ", "x", "\u00a0x\u3000", "N/A?", ".ab", "0", ":")],
         *[("as_code", text, 3) for text in ("3", " 3", "3.0", "\u00a03 ", "3.")],
         *[("as_code", text, None) for text in ("3.5", "x", ".", "NONE", "", "99999999999")],
-        *[("as_amount", text, 192100) for text in ("192100", " 192100", "192100.4", "1.921e5", "\u00a0192100")],
-        *[("as_amount", text, None) for text in ("192.100", "192,100", "0x1F", "1_000", "NONE", "Rp 5")],
+        *[
+            ("as_amount", text, 192100)
+            for text in ("192100", " 192100", "192100.4", "1.921e5", "\u00a0192100", "0000192100")
+        ],
+        *[("as_amount", text, None) for text in ("192.100", "192,100", "0x1F", "1_000", "NONE", "Rp 5", "01234567890")],
         *[("as_amount", text, 0) for text in ("0", " 0", "0.0")],
         *[("as_day", text, date(2022, 4, 12)) for text in ("2022-04-12", " 2022-04-12 00:00:00", "12apr2022")],
         *[("as_day", text, None) for text in ("03/04/2022", "2022-02-30", "NONE", "")],
@@ -292,6 +295,71 @@ def test_numbers_are_not_quarantined_either_when_fields_have_slipped(raw_files, 
     kept = str(quarantined(make_settings()).fetchall())
     assert "7777000011112222" not in kept
     assert "8888000011112222" not in kept
+
+
+@pytest.mark.parametrize("after", ["FKL15A", "FKL47", "FKL19A", "FKL32"])
+@pytest.mark.parametrize("slipped_by", [1, 2])
+def test_a_slipped_number_is_kept_nowhere_whatever_the_order_of_the_columns(
+    raw_files: Callable[..., Path], make_settings: Callable[..., Settings], tmp_path: Path, after: str, slipped_by: int
+) -> None:
+    """Numbers of 13 digits (the first two are zeros, so that they could be amounts) and short ones."""
+    numbers = ["0077770111122", "7777000011112222", "88881"]
+    rows = [*(claim(n) for n in range(3)), *(claim(90 + n, PSTV01=number) for n, number in enumerate(numbers))]
+    order = [name for name in rows[0] if name != "PSTV01"]
+    order.insert(order.index(after) + 1, "PSTV01")
+    place = order.index("PSTV01")
+    raw = raw_files(rows)
+    lines = [[row[name] for name in order] for row in rows]
+    for line in lines[3:]:
+        line[:] = [*line[: place - 1], *["x"] * slipped_by, *line[place - 1 : -slipped_by]]
+    (raw / "2022_fkrtl.csv").write_text("".join(",".join(line) + "\n" for line in [order, *lines]))
+
+    with pytest.raises(ContractError) as refused:
+        check(make_settings(CLAIMS_MAX_BAD_SHARE="0"), tmp_path)
+    with duckdb.connect(str(tmp_path / "build" / "warehouse.duckdb"), read_only=True) as connection:
+        staged = str(connection.sql("FROM checked_visits").fetchall())
+    kept = quarantined(make_settings())
+    assert kept.project("source_row").fetchall() == [(4,), (5,), (6,)]
+    for number in numbers:
+        assert number not in str(refused.value)
+        assert number not in str(kept.fetchall())
+    for number in numbers[:2]:
+        assert number.lstrip("0") not in staged
+    slipped_past = {name.lower() for name in order[max(place - 2, 0) : place + 3]}
+    assert {name.lower() for name in order} - set(kept.columns) == slipped_past | {"pstv02", "pstv15", "fkp02"}
+
+
+def test_a_long_number_is_kept_as_a_claim_id_alone(raw_files, make_settings, tmp_path) -> None:
+    number = "0077770111122"
+    raw_files(
+        [
+            *(claim(n) for n in range(3)),
+            claim(8, FKL02=number),
+            claim(9, FKL02=f"{number}9", FKL16=number, FKL18=number),
+            claim(10, FKL19=number, FKL30=f"8950 - {number}", FKL33=f"x{number}", FKL47=number, FKL48="10000000001"),
+        ],
+        [diagnosis(1), diagnosis(1, number)],
+    )
+    report = check(make_settings(CLAIMS_MAX_BAD_SHARE="0.9"), tmp_path)
+    assert report.visits.reasons == dict.fromkeys(
+        (
+            "FKL18: not a diagnosis code",
+            "FKL19: not an INA-CBG code (like A-4-14-I)",
+            "FKL47: not a number",
+            "FKL48: absurd amount (over 10 billion rupiah)",
+        ),
+        1,
+    )
+    assert report.diagnoses.reasons == {"FKL24: not a diagnosis code": 1}
+    with duckdb.connect(str(tmp_path / "build" / "warehouse.duckdb"), read_only=True) as connection:
+        accepted = connection.sql("SELECT claim_id FROM visits ORDER BY 1").fetchall()
+        staged = connection.sql("SELECT * EXCLUDE (claim_id) FROM checked_visits").fetchall()
+    assert (number,) in accepted
+    assert number not in str(staged)
+    assert "10000000001" not in str(staged)
+    kept = quarantined(make_settings())
+    assert kept.project("fkl02").fetchall() == [(f"{number}9",), ("81870922V000010",)]
+    assert number not in str(kept.project("* EXCLUDE (fkl02)").fetchall())
 
 
 def test_nothing_with_participant_numbers_is_left_in_the_work_folder(raw_files, make_settings, tmp_path) -> None:

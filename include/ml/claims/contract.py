@@ -21,9 +21,10 @@ from ml.clock import JAKARTA
 from ml.settings import Settings, SettingsError, duckdb_config
 from ml.sql import sql_text
 
-# Personal numbers stay in the raw zone; file and row lead back to them. The two columns beside them are left out too:
-# in a row whose fields have slipped by one or two, the numbers stand there.
-NEVER_QUARANTINED = ("pstv01", "pstv02", "pstv15", "fkp02")
+PERSONAL_NUMBERS = ("pstv01", "pstv02")
+"""Columns of numbers that stay in the raw zone; file and row lead back to them."""
+SLIPS = 2
+"""Columns on either side of them that stay there too: where fields have slipped by so many, the numbers stand there."""
 
 
 CODE_LISTS = {
@@ -202,7 +203,8 @@ def _write_quarantine(connection: duckdb.DuckDBPyConnection, raw: RawFile, table
     connection.register("malformed_lines", lines)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(".tmp")
-    shown = ", ".join(f"cleaned(raw.{name}) AS {name}" for name in raw.columns if name not in NEVER_QUARANTINED)
+    withheld = _withheld(raw)
+    shown = ", ".join(f"{_shown(name)} AS {name}" for name in raw.columns if name not in withheld)
     query = f"""
         SELECT $file AS source_file, places.source_row, places.reasons, {shown}
         FROM places
@@ -218,6 +220,18 @@ def _write_quarantine(connection: duckdb.DuckDBPyConnection, raw: RawFile, table
     temporary.replace(target)
     connection.unregister("places")
     connection.unregister("malformed_lines")
+
+
+def _withheld(raw: RawFile) -> set[str]:
+    """Return the file's columns where a personal number stands, or does once fields have slipped."""
+    order = [name.strip().lower() for name in raw.order]
+    places = [place for place, name in enumerate(order) if name in PERSONAL_NUMBERS]
+    return {name for place in places for name in order[max(place - SLIPS, 0) : place + SLIPS + 1]}
+
+
+def _shown(column: str) -> str:
+    """The SQL for a field as people may see it; a claim id is all digits in some hospitals."""
+    return f"cleaned({column})" if column == "fkl02" else f"without_number({column})"
 
 
 def _source_rows(row_no: np.ndarray, raw: RawFile) -> np.ndarray:
@@ -269,7 +283,7 @@ def _example(connection: duckdb.DuckDBPyConnection, raw: RawFile, table: str, re
     ).fetchall()[0][0]
     if first is None:
         return ""
-    shown = "NULL" if column in NEVER_QUARANTINED else f"cleaned({column})"
+    shown = "NULL" if column in _withheld(raw) else _shown(column)
     text = connection.sql(f"SELECT {shown} FROM {raw.numbered_view} WHERE row_no = {first} LIMIT 1").fetchall()[0][0]
     place = _source_rows(np.array([first]), raw)[0]
     return f", e.g. row {place}" + (f": {text[:40]!r}" if text else "")

@@ -49,6 +49,7 @@ class RawFile:
     path: Path
     view: str
     columns: list[str]  # the layout's, in lower case, as the view has them
+    order: list[str] = field(default_factory=list)  # all columns of the file, in its order: where fields slip to
     is_csv: bool = False  # the view then has `swallows` too: whether a field of the row runs over a line end
     rejected: list[RejectedLine] = field(default_factory=list)
 
@@ -104,9 +105,10 @@ def open_raw_file(
     with reading(raw):
         if path.name.lower().endswith((".csv", ".csv.gz")):
             _open_csv(connection, raw, columns)
+        elif path.suffix.lower() == ".dta":
+            _open_stata(connection, raw, columns, scratch)
         else:
-            parquet = _stata_copy(path, columns, scratch) if path.suffix.lower() == ".dta" else path
-            _open_parquet(connection, raw, columns, parquet)
+            _open_parquet(connection, raw, columns, path)
     return raw
 
 
@@ -234,6 +236,7 @@ def _csv_header(path: Path) -> tuple[str, list[str]]:
 def _open_csv(connection: duckdb.DuckDBPyConnection, raw: RawFile, columns: tuple[Column, ...]) -> None:
     delimiter, names = _csv_header(raw.path)
     matched = _match_columns(raw.path, names, columns)
+    raw.order = names
     # Positions, because DuckDB's own header matching knows nothing of case, order or blanks around a name.
     positions = {name: f"c{index}" for index, name in enumerate(names)}
     types = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(names)))
@@ -255,6 +258,7 @@ def _open_parquet(
 ) -> None:
     schema = pq.read_schema(parquet)
     matched = _match_columns(raw.path, schema.names, columns)
+    raw.order = schema.names
     for name, source in matched.items():
         if pa.types.is_nested(schema.field(source).type):
             raise RawInputError(
@@ -283,9 +287,14 @@ def _as_text(column: str, kind: pa.DataType, wanted: Kind) -> str:
     return f"CAST({column} AS VARCHAR)"
 
 
-def _stata_copy(path: Path, columns: tuple[Column, ...], scratch: Path) -> Path:
-    """Copy a .dta file's layout columns into a temporary Parquet file."""
+def _open_stata(
+    connection: duckdb.DuckDBPyConnection, raw: RawFile, columns: tuple[Column, ...], scratch: Path
+) -> None:
+    """Open a .dta file by way of a temporary Parquet file with its layout columns."""
     from ml.claims import stata  # brings pandas: a second that other formats need not wait
 
-    matched = _match_columns(path, stata.column_names(path), columns)
-    return stata.copy_as_parquet(path, matched, scratch / f"{path.stem}.parquet")
+    names = stata.column_names(raw.path)
+    matched = _match_columns(raw.path, names, columns)
+    copy = stata.copy_as_parquet(raw.path, matched, scratch / f"{raw.path.stem}.parquet")
+    _open_parquet(connection, raw, columns, copy)
+    raw.order = names  # the copy's is the layout's

@@ -20,11 +20,19 @@ END;
 CREATE OR REPLACE TEMP MACRO blank(field) AS
 cleaned(field) IS NULL;
 
+-- A text that may be kept: NULL where eleven digits stand in a row, as in a participant's number (13) or a family's
+-- (16) that has slipped there. No code or label has so many.
+CREATE OR REPLACE TEMP MACRO without_number(field) AS
+CASE
+    WHEN strlen(field) < 11 THEN cleaned(field)
+    WHEN NOT regexp_matches(field, '\d{11}') THEN cleaned(field)
+END;
+
 -- ICD codes without their dot, with which some write them: A09.9 is A099.
 CREATE OR REPLACE TEMP MACRO as_icd(field) AS
 CASE
-    WHEN contains(field, '.') THEN nullif(replace(upper(cleaned(field)), '.', ''), '')
-    ELSE upper(cleaned(field))
+    WHEN contains(field, '.') THEN nullif(replace(upper(without_number(field)), '.', ''), '')
+    ELSE upper(without_number(field))
 END;
 
 -- Whole numbers; '3.0' is how exports write a whole number in a column with gaps, '3.5' is an error.
@@ -36,9 +44,9 @@ CASE
 END;
 
 -- Rupiah, rounded to whole rupiah: 192100, 192100.0, 1.921e5. Not 192.100, which in Indonesia is 192100 and to a
--- computer is 192.
+-- computer is 192. A zero before ten digits or more begins a participant's number, not an amount.
 CREATE OR REPLACE TEMP MACRO written_as_amount(field) AS
-regexp_full_match(field, '-?\d+(\.\d{1,2})?|-?\d(\.\d+)?[eE]\+?\d+');
+regexp_full_match(field, '-?(\d{1,10}|[1-9]\d*)(\.\d{1,2})?|-?\d(\.\d+)?[eE]\+?\d+');
 
 CREATE OR REPLACE TEMP MACRO as_amount(field) AS
 CASE
@@ -80,6 +88,10 @@ END;
 CREATE OR REPLACE TEMP MACRO bad_code(name, field, code) AS
 CASE WHEN code IS NULL AND NOT blank(field) THEN name || ': not a whole number' END;
 
+-- An amount that may be kept: within the bounds of bad_amount.
+CREATE OR REPLACE TEMP MACRO plausible(amount) AS
+CASE WHEN amount BETWEEN 0 AND 10000000000 THEN amount END;
+
 CREATE OR REPLACE TEMP MACRO bad_amount(name, field, amount) AS
 CASE
     WHEN amount BETWEEN 0 AND 10000000000 THEN NULL
@@ -120,4 +132,4 @@ left(
 
 -- A special-CMG top-up of a claim: its code (NONE where there is none) and its tariff.
 CREATE OR REPLACE TEMP MACRO topup(field, rupiah) AS
-struct_pack(code := coalesce(upper(cleaned(field)), 'NONE'), amount := rupiah);
+struct_pack(code := coalesce(upper(without_number(field)), 'NONE'), amount := plausible(rupiah));

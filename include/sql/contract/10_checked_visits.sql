@@ -3,7 +3,8 @@
 -- statement would lose that order, and a row_number() would read the file on one thread.
 -- known: discharged on or before the run's data date (variable data_date).
 -- Input: view raw_visits (every column text, as it stands in the file). A keyed hash replaces the participant number
--- here, so that no table ever holds it; the family number is not read, as nothing needs it (UU PDP, Law 27/2022).
+-- here, so that no table ever holds it; the family number is not read, as nothing needs it (UU PDP, Law 27/2022). Where
+-- fields have slipped, neither is kept as a code, a label or an amount: nothing of eleven digits is, but a claim id.
 CREATE OR REPLACE TABLE checked_visits AS
 WITH typed AS (
     SELECT
@@ -24,10 +25,10 @@ WITH typed AS (
         as_icd(raw.fkl16) AS admission_diagnosis,
         as_icd(raw.fkl18) AS primary_diagnosis,
         as_icd(raw.fkl17a) AS primary_diagnosis_group,
-        cleaned(raw.fkl18a) AS primary_diagnosis_label,
-        upper(cleaned(raw.fkl19)) AS inacbg_code,
-        cleaned(raw.fkl19a) AS inacbg_description,
-        cleaned(raw.fkl30) AS procedures,
+        without_number(raw.fkl18a) AS primary_diagnosis_label,
+        upper(without_number(raw.fkl19)) AS inacbg_code,
+        without_number(raw.fkl19a) AS inacbg_description,
+        without_number(raw.fkl30) AS procedures,
         as_amount(raw.fkl32) AS inacbg_tariff,
         as_amount(raw.fkl34) AS subacute_tariff,
         as_amount(raw.fkl37) AS procedure_tariff,
@@ -62,22 +63,19 @@ SELECT
     inacbg_code,
     inacbg_description,
     procedures,
-    inacbg_tariff,
-    -- Wide, as five absurd amounts must not stop the run: they send the row to quarantine.
-    try_cast(
-        coalesce(subacute_tariff, 0)::HUGEINT
-        + coalesce(procedure_tariff, 0)
-        + coalesce(prosthesis_tariff, 0)
-        + coalesce(investigation_tariff, 0)
-        + coalesce(drug_tariff, 0) AS BIGINT
-    ) AS topup_amount,
+    plausible(inacbg_tariff) AS inacbg_tariff,
+    coalesce(plausible(subacute_tariff), 0)
+    + coalesce(plausible(procedure_tariff), 0)
+    + coalesce(plausible(prosthesis_tariff), 0)
+    + coalesce(plausible(investigation_tariff), 0)
+    + coalesce(plausible(drug_tariff), 0) AS topup_amount,
     concat_ws(
         ';',
-        upper(cleaned(fkl33)),
-        upper(cleaned(fkl35)),
-        upper(cleaned(fkl38)),
-        upper(cleaned(fkl41)),
-        upper(cleaned(fkl44))
+        upper(without_number(fkl33)),
+        upper(without_number(fkl35)),
+        upper(without_number(fkl38)),
+        upper(without_number(fkl41)),
+        upper(without_number(fkl44))
     ) AS topup_codes,
     CASE
         WHEN topup_amount > 0 OR topup_codes <> ''
@@ -89,8 +87,8 @@ SELECT
                 topup(fkl44, drug_tariff)
             ]
     END AS topups,
-    amount_claimed,
-    amount_paid,
+    plausible(amount_claimed) AS amount_claimed,
+    plausible(amount_paid) AS amount_paid,
     concat_ws(
         '; ',
         CASE
@@ -109,11 +107,15 @@ SELECT
             WHEN blank(fkl10) THEN 'FKL10: missing service level'
             ELSE 'FKL10: unknown service level (1 RJTL, 2 RITL)'
         END,
-        CASE WHEN primary_diagnosis IS NULL THEN 'FKL18: missing primary diagnosis' END,
         CASE
-            WHEN inacbg_code IS NULL THEN 'FKL19: missing INA-CBG code'
-            WHEN NOT regexp_full_match(inacbg_code, '[A-Z]-\d{1,2}-[0-9A-Z]{1,4}-(0|I|II|III)')
-                THEN 'FKL19: not an INA-CBG code (like A-4-14-I)'
+            WHEN primary_diagnosis IS NOT NULL THEN NULL
+            WHEN blank(fkl18) THEN 'FKL18: missing primary diagnosis'
+            ELSE 'FKL18: not a diagnosis code'
+        END,
+        CASE
+            WHEN regexp_full_match(inacbg_code, '[A-Z]-\d{1,2}-[0-9A-Z]{1,4}-(0|I|II|III)') THEN NULL
+            WHEN blank(fkl19) THEN 'FKL19: missing INA-CBG code'
+            ELSE 'FKL19: not an INA-CBG code (like A-4-14-I)'
         END,
         CASE WHEN amount_claimed IS NULL AND blank(fkl47) THEN 'FKL47: missing amount claimed' END,
         bad_amount('FKL47', fkl47, amount_claimed),

@@ -5,6 +5,7 @@ CREATE OR REPLACE TABLE checked_diagnoses AS
 WITH typed AS (
     SELECT
         cleaned(raw.fkl02) AS claim_id,
+        raw.fkl24,
         as_icd(raw.fkl24) AS diagnosis
     FROM raw_diagnoses AS raw
 )
@@ -15,6 +16,10 @@ SELECT
     concat_ws(
         '; ',
         CASE WHEN claim_id IS NULL THEN 'FKL02: missing claim id' END,
-        CASE WHEN diagnosis IS NULL THEN 'FKL24: missing diagnosis' END
+        CASE
+            WHEN diagnosis IS NOT NULL THEN NULL
+            WHEN blank(fkl24) THEN 'FKL24: missing diagnosis'
+            ELSE 'FKL24: not a diagnosis code'
+        END
     ) AS reasons
 FROM typed
