@@ -240,6 +240,16 @@ def test_a_moment_is_a_jakarta_day_and_other_days_are_as_written(written_day: in
         assert dict(read.fetchall()) == dict.fromkeys(fields, day and date(2022, 4, day))
 
 
+def test_rows_that_were_corrected_leave_quarantine_when_a_run_is_cleared(raw_files, make_settings, tmp_path) -> None:
+    settings = make_settings(CLAIMS_MAX_BAD_SHARE="0.9")
+    raw_files([claim(1), claim(2), claim(3, FKL47="-1")], [diagnosis(1), diagnosis(77)])
+    check(settings, tmp_path)
+    assert len(list(settings.quarantine.rglob("*.parquet"))) == 2
+    raw_files([claim(1), claim(2), claim(3)], [diagnosis(1), diagnosis(77)])
+    check(settings, tmp_path)
+    assert [path.name for path in settings.quarantine.rglob("*.parquet")] == ["diagnosissekunder.parquet"]
+
+
 def test_absurd_topups_send_the_row_to_quarantine(raw_files, make_settings, tmp_path) -> None:
     largest = "9223372036854775807"
     raw_files([*(claim(n) for n in range(3)), claim(9, FKL34=largest, FKL37=largest)])

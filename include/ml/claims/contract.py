@@ -5,6 +5,7 @@ Counts always add up: rows in = accepted + quarantined, for each file.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -93,7 +94,7 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
         settings: raw folder, secret, limits.
         data_date: Jakarta date the warehouse is built for; later steps leave out claims discharged after it.
         database: DuckDB file to make; an existing one is replaced.
-        run_name: names the quarantine folder; safe as a file name.
+        run_name: names the quarantine folder, which is emptied; safe as a file name.
 
     Raises:
         RawInputError: a file is missing, ambiguous, empty, truncated or lacks a column.
@@ -105,11 +106,12 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
             "CLAIMS_PATIENT_KEY_SECRET is not set. The ETL needs a secret of 16 characters or more for the keyed "
             "hash of patient numbers; keep it the same from night to night."
         )
+    quarantine = settings.quarantine / f"{data_date}-{run_name}"
+    shutil.rmtree(quarantine, ignore_errors=True)  # of a run that is cleared: its rows may have been corrected
     visits_path = find_raw_file(settings.raw, "fkrtl")
     diagnoses_path = find_raw_file(settings.raw, "diagnosissekunder")
     database.parent.mkdir(parents=True, exist_ok=True)
     database.unlink(missing_ok=True)
-    quarantine = settings.quarantine / f"{data_date}-{run_name}"
     with (
         scratch_folder(database.parent) as scratch,
         duckdb.connect(str(database), config=duckdb_config(settings, scratch)) as connection,
