@@ -106,6 +106,17 @@ def test_secondary_diagnoses_are_listed_once_each_and_in_order(raw_files, make_s
     assert (two["secondary_diagnoses"], two["comorbidity_count"]) == ("", 0)
 
 
+def test_runs_whose_ids_hardly_differ_build_apart(raw_files, make_settings) -> None:
+    """A folder without a name would be that of all builds, and be emptied."""
+    raw_files([claim(n) for n in range(4)])
+    run_ids = ["scheduled__2026-01-01T01:00", "scheduled__2026-01-01T01-00", "___", "--", "x" * 101, "x" * 102]
+    builds = [start_build(make_settings(), DATA_DATE, run_id)[0].warehouse for run_id in run_ids]
+    assert len(set(builds)) == len(run_ids)
+    assert all(path.exists() for path in builds)
+    assert {path.parent.parent for path in builds} == {make_settings().work / "etl"}
+    assert start_build(make_settings(), DATA_DATE, "___")[0].warehouse == builds[2], "a run that is cleared"
+
+
 @pytest.mark.parametrize("killed", ["before the warehouse moves", "at the end"])
 def test_publishing_again_after_a_kill_gives_the_same(raw_files, make_settings, monkeypatch, killed: str) -> None:
     raw_files([claim(n) for n in range(4)])

@@ -6,6 +6,7 @@ nightly one) cannot mix, and a failed run changes nothing.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -75,8 +76,9 @@ class ClaimsFile:
 
 
 def run_name_of(run_id: str) -> str:
-    """Return a run id as a name that is safe for files."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", run_id).strip("-")[:100]
+    """Return a run id as a name that is safe for files; its hash keeps those apart that differ in other letters."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", run_id)[:100].strip("-")
+    return f"{readable or 'run'}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
 
 
 def start_build(settings: Settings, data_date: date, run_id: str) -> tuple[EtlBuild, ContractReport]:
