@@ -165,10 +165,11 @@ def claims_risk_scoring() -> None:
     def audit_candidate(scored: dict[str, Any]) -> dict[str, Any]:
         """Let nothing through that an audit objects to."""
         from ml import nightly
+        from ml.release import ChangedCandidateError
         from ml.scoring.audit import AuditError
         from ml.settings import load_settings
 
-        with no_retry_for(AuditError, nightly.CandidateGoneError):
+        with no_retry_for(AuditError, nightly.CandidateGoneError, ChangedCandidateError):
             nightly.audit(load_settings(), scored["folder"])
         return scored
 

@@ -121,6 +121,7 @@ def audit(settings: Settings, folder: str) -> dict[str, int]:
 
     Raises:
         CandidateGoneError: the candidate was removed.
+        ChangedCandidateError: the ETL has rewritten the claims since they were scored.
         AuditError: an audit objects.
     """
     return audit_candidate(settings, _candidate(folder))

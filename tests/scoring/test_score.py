@@ -17,6 +17,7 @@ import pytest
 from ml.claims.etl import NoClaimsError
 from ml.files import sha256_of
 from ml.model.training import train
+from ml.release import ChangedCandidateError
 from ml.rules import RulesetError, load_ruleset
 from ml.rules import ruleset as ruleset_module
 from ml.rules.ruleset import RULES
@@ -201,6 +202,16 @@ def test_each_audit_finds_what_it_is_for(settings, write_claims, model, tmp_path
     pq.write_table(change(pq.read_table(candidate.scores)), candidate.scores)
     candidate = replace(candidate, scores_sha256=sha256_of(candidate.scores))  # as if it had been scored so
     with pytest.raises(AuditError, match=rf"(?s)not published.*{audit}: claim"):
+        audit_candidate(settings, candidate)
+    with pytest.raises(AuditError, match="has not passed its audit"):
+        require_audited(candidate)
+
+
+def test_scores_are_not_blamed_for_claims_that_were_rewritten(settings, write_claims, model, tmp_path) -> None:
+    claims = write_claims(claims_table([]))
+    candidate = score_claims(settings, claims, model, load_ruleset("RULESET_v1"), tmp_path / "candidate", NOW)
+    write_claims(claims_table([], dull=201))
+    with pytest.raises(ChangedCandidateError, match="the ETL has rewritten it since, score again"):
         audit_candidate(settings, candidate)
     with pytest.raises(AuditError, match="has not passed its audit"):
         require_audited(candidate)

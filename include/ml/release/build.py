@@ -76,12 +76,7 @@ def build_and_compare(
 def _copy_unchanged(candidate: Candidate, scores: Path, claims: Path) -> None:
     if copy_hashed(candidate.scores, scores) != candidate.scores_sha256:
         raise ChangedCandidateError(f"{candidate.scores} was changed while it was being published: score again")
-    claims_sha256 = copy_hashed(candidate.claims, claims)
-    if claims_sha256 != candidate.input_sha256:
-        raise ChangedCandidateError(
-            f"{candidate.claims} has SHA-256 {claims_sha256}, but the candidate was scored from a file with "
-            f"{candidate.input_sha256}: the ETL has rewritten it since, score again"
-        )
+    candidate.require_claims(copy_hashed(candidate.claims, claims))
 
 
 def _candidate_problems(connection: duckdb.DuckDBPyConnection, candidate: Candidate) -> list[str]:

@@ -57,6 +57,18 @@ class Candidate:
     ruleset_sha256: str
     input_sha256: str
 
+    def require_claims(self, sha256: str) -> None:
+        """Refuse a claims file with another SHA-256 than that of the one that was scored.
+
+        Raises:
+            ChangedCandidateError: it has another.
+        """
+        if sha256 != self.input_sha256:
+            raise ChangedCandidateError(
+                f"{self.claims} has SHA-256 {sha256}, but the candidate was scored from a file with "
+                f"{self.input_sha256}: the ETL has rewritten it since, score again"
+            )
+
 
 class FileEntry(BaseModel):
     """Size in bytes and SHA-256 (hex) of a file of a release.

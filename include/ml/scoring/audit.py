@@ -32,6 +32,7 @@ def audit_candidate(settings: Settings, candidate: Candidate) -> dict[str, int]:
 
     Raises:
         AuditError: an audit found rows, or the scores are not those that were computed.
+        ChangedCandidateError: the ETL has rewritten the claims since; the audits would blame the scores.
     """
     certificate = candidate.scores.with_name(_CERTIFICATE)
     certificate.unlink(missing_ok=True)
@@ -41,6 +42,7 @@ def audit_candidate(settings: Settings, candidate: Candidate) -> dict[str, int]:
             f"{candidate.scores} was changed since it was scored (SHA-256 {sha256}, not {candidate.scores_sha256}): "
             "score again. The scores that were live stay live."
         )
+    candidate.require_claims(sha256_of(candidate.claims))
     found: dict[str, int] = {}
     evidence: list[str] = []
     with duckdb.connect(config=duckdb_config(settings, candidate.scores.parent)) as connection:
