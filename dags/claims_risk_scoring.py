@@ -26,7 +26,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Param, TriggerRule, chain, dag, get_current_context, task
+from airflow.sdk import Param, TriggerRule, WeightRule, chain, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from claims_alerts import note_begun, note_failure, tell_failure, tell_success
@@ -65,6 +65,8 @@ from ml.clock import JAKARTA, SCORING_CRON, DataDateError
     on_success_callback=tell_success,
     default_args={
         "owner": "claims-data",
+        # A run is finished before another one begins: the QC of what is live goes before the next publication.
+        "weight_rule": WeightRule.UPSTREAM,
         "retries": 2,
         "retry_delay": retry_delay(),
         "execution_timeout": timedelta(hours=1),

@@ -18,6 +18,7 @@ ParsedWith = Callable[..., dict[str, Any]]
 
 PARSE = """
 import json, sys
+from types import SimpleNamespace
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(sys.argv[1])
 heavy = [name for name in ("sklearn", "pandas", "great_expectations", "pyarrow", "duckdb") if name in sys.modules]
@@ -34,8 +35,13 @@ def task(task):
         "on_failure": names(task.on_failure_callback), "on_execute": names(task.on_execute_callback),
         "execution_timeout": task.execution_timeout and task.execution_timeout.total_seconds(),
     }
+def weights(dag):
+    from airflow.serialization.serialized_objects import DagSerialization
+    read = DagSerialization.from_dict(DagSerialization.to_dict(dag))  # as the scheduler does
+    return {task.task_id: task.weight_rule.get_weight(SimpleNamespace(task=task)) for task in read.tasks}
 def dag(dag):
     return {
+        "weights": weights(dag),
         "schedule": str(dag.schedule), "timezone": str(dag.timezone), "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs, "doc": dag.doc_md or "", "tags": sorted(dag.tags),
         "dagrun_timeout": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),

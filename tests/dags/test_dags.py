@@ -154,6 +154,13 @@ def test_publishing_and_its_qc_run_one_at_a_time(dags: dict[str, Any]) -> None:
     }
 
 
+def test_what_has_begun_is_finished_first(dags: dict[str, Any]) -> None:
+    """Of several nights in one pool, a release's QC goes before the next night's publication."""
+    weights = dags["claims_risk_scoring"]["weights"]
+    assert weights["quality_check"] > weights["backup_and_swap"]
+    assert weights["restore_on_failure"] == max(weights.values())
+
+
 def test_every_task_retries_with_a_delay_and_has_a_timeout(dags: dict[str, Any]) -> None:
     for dag_id, dag in dags.items():
         for task_id, task in dag["tasks"].items():
