@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import re
@@ -13,7 +14,9 @@ from typing import Any
 
 import duckdb
 import pytest
+import typer
 from filelock import FileLock
+from typer.testing import CliRunner
 
 from ml import nightly
 from ml.claims.find import claims_of
@@ -38,6 +41,28 @@ def ended(capsys: pytest.CaptureFixture[str], command: Callable[..., None], **ar
     with pytest.raises(SystemExit) as end:
         command(**arguments)
     return end.value.code, capsys.readouterr().err
+
+
+def test_help_tells_what_every_option_is_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`[default: x]` within a help text is markup, and is left out."""
+    monkeypatch.setenv("COLUMNS", "300")
+    told = 0
+    for path in sorted((PROJECT_ROOT / "include" / "ml" / "pipelines").glob("*.py")):
+        module = importlib.import_module(f"ml.pipelines.{path.stem}")
+        app = getattr(module, "app", None) or typer.Typer()
+        if hasattr(module, "main"):
+            app.command()(module.main)
+        if not (app.registered_commands or app.registered_groups):
+            continue
+        group = typer.main.get_command(app)
+        for name, command in getattr(group, "commands", {None: group}).items():
+            shown = CliRunner().invoke(app, [*([name] if name else []), "--help"]).output
+            for parameter in command.params:
+                assert "[" not in (getattr(parameter, "help", None) or ""), f"{path.stem} {name} {parameter.name}"
+                if isinstance(parameter.show_default, str):
+                    assert f"[default: ({parameter.show_default})]" in shown
+                    told += 1
+    assert told >= 18
 
 
 def test_a_refresh_publishes_checks_and_names_its_process(settings: Settings, store: ReleaseStore) -> None:

@@ -31,17 +31,19 @@ def main(
     claims: Annotated[int, typer.Option(min=100, help="Claims of each set.")] = DEFAULT.claims,
     seeds: Annotated[str, typer.Option(help="Seeds of the generator: `11..15`, `11,12`, or both.")] = "11..15",
     settings: Annotated[str, typer.Option(help=f"Settings of the generator, of {', '.join(Setting)}.")] = SETTINGS,
-    ruleset: Annotated[str | None, typer.Option(help="The ruleset to judge. [default: RULESET_VERSION]")] = None,
+    ruleset: Annotated[str | None, typer.Option(help="The ruleset to judge.", show_default="RULESET_VERSION")] = None,
     models: Annotated[
         int, typer.Option(min=1, max=20, help="Models trained on each set; the overlap is that of their pairs.")
     ] = DEFAULT.models,
     out: Annotated[Path, typer.Option(help="The document.")] = DOCUMENT,
     plot: Annotated[
         Path | None,
-        typer.Option(help="The plot, .svg or .png. [default: docs/images/evaluation.svg, or beside another --out]"),
+        typer.Option(
+            help="The plot, .svg or .png.", show_default="docs/images/evaluation.svg, or beside another --out"
+        ),
     ] = None,
     work: Annotated[
-        Path | None, typer.Option(help="Keeps the generated sets. [default: `work/evaluation` in the instance]")
+        Path | None, typer.Option(help="Keeps the generated sets.", show_default="`work/evaluation` in the instance")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as one JSON document.")] = False,
     verbose: Verbose = False,

@@ -31,9 +31,11 @@ def main(
     ],
     data_date: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Claims discharged later are not known. [default: today in Jakarta]"),
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Claims discharged later are not known.", show_default="today in Jakarta"
+        ),
     ] = None,
-    ruleset: Annotated[str | None, typer.Option(help="The ruleset to judge. [default: RULESET_VERSION]")] = None,
+    ruleset: Annotated[str | None, typer.Option(help="The ruleset to judge.", show_default="RULESET_VERSION")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as one JSON document.")] = False,
     verbose: Verbose = False,
 ) -> None:

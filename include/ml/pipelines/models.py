@@ -30,7 +30,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Reason = Annotated[str | None, typer.Option(help="Why; kept in the log.")]
-Who = Annotated[str | None, typer.Option(help="Who decides. [default: your user name]")]
+Who = Annotated[str | None, typer.Option(help="Who decides.", show_default="your user name")]
 
 
 @app.command("list")

@@ -18,7 +18,9 @@ from ml.settings import SettingsError, load_settings
 def main(
     data_date: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Jakarta date to build for. [default: that of the latest ETL tick]"),
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Jakarta date to build for.", show_default="that of the latest ETL tick"
+        ),
     ] = None,
     verbose: Verbose = False,
 ) -> None:

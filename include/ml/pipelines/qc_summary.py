@@ -16,10 +16,10 @@ from ml.settings import SettingsError, load_settings
 
 def main(
     logs_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the QC logs. [default: `logs/` in the instance]")
+        Path | None, typer.Option(help="Folder of the QC logs.", show_default="`logs/` in the instance")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help=f"Summary to write. [default: {SUMMARY_NAME} in the folder of the logs]")
+        Path | None, typer.Option(help="Summary to write.", show_default=f"{SUMMARY_NAME} in the folder of the logs")
     ] = None,
 ) -> None:
     """Summarise all QC logs of a folder in one JSON file.

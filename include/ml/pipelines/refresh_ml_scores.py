@@ -29,11 +29,15 @@ class StoppedError(BaseException):
 def main(
     top_k: Annotated[
         int | None,
-        typer.Option(min=1, max=10_000, help="Riskiest claims that QC looks at. [default: REFRESH_TOP_K, else 50]"),
+        typer.Option(
+            min=1, max=10_000, help="Riskiest claims that QC looks at.", show_default="REFRESH_TOP_K, else 50"
+        ),
     ] = None,
     data_date: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Jakarta date of the claims to score. [default: the newest there is]"),
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Jakarta date of the claims to score.", show_default="the newest there is"
+        ),
     ] = None,
     verbose: Verbose = False,
 ) -> None:

@@ -72,7 +72,7 @@ def show(release: str, as_json: Json = False, verbose: Verbose = False) -> None:
 
 @app.command()
 def verify(
-    release: Annotated[str | None, typer.Argument(help="[default: live]")] = None,
+    release: Annotated[str | None, typer.Argument(show_default="live")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Verify every release.")] = False,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -100,9 +100,9 @@ def verify(
 
 @app.command()
 def rollback(
-    to: Annotated[str | None, typer.Option("--to", help="[default: the good release before the live one]")] = None,
+    to: Annotated[str | None, typer.Option("--to", show_default="the good release before the live one")] = None,
     reason: Annotated[str | None, typer.Option(help="Why; kept in the journal. Asked for on a terminal.")] = None,
-    who: Annotated[str | None, typer.Option(help="Who decides. [default: your user name]")] = None,
+    who: Annotated[str | None, typer.Option(help="Who decides.", show_default="your user name")] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -141,7 +141,7 @@ def recover(as_json: Json = False, verbose: Verbose = False) -> None:
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="The release before.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The release after.")],
-    top_k: Annotated[int | None, typer.Option(min=1, max=10_000, help="[default: REFRESH_TOP_K, else 50]")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, max=10_000, show_default="REFRESH_TOP_K, else 50")] = None,
     language: Annotated[str, typer.Option(help="Language of the reasons: en or id.")] = "en",
     as_json: Json = False,
     verbose: Verbose = False,

@@ -15,9 +15,9 @@ STOPPING_SECONDS = 10
 
 
 def main(
-    host: Annotated[str, typer.Option(help="Address to listen on. [default: CLAIMS_API_HOST]")] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on.", show_default="CLAIMS_API_HOST")] = "",
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port to listen on. [default: CLAIMS_API_PORT]")
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on.", show_default="CLAIMS_API_PORT")
     ] = None,
     verbose: Verbose = False,
 ) -> None:

@@ -21,7 +21,7 @@ REFUSED = 3
 def main(
     data_date: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Jakarta date of the claims to train on. [default: the newest]"),
+        typer.Option(formats=["%Y-%m-%d"], help="Jakarta date of the claims to train on.", show_default="the newest"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the forests.")] = SEED,
     promote: Annotated[
