@@ -200,13 +200,14 @@ def claims_risk_scoring() -> None:
         from ml.settings import load_settings
 
         context = get_current_context()
+        top_k = context["params"]["top_k"]
         with no_retry_for(nightly.QualityError):
             log = nightly.check_quality(
                 load_settings(),
                 release_id=published["release_id"],
                 run_id=context["run_id"],
                 expected_rows=published["rows"],
-                top_k=context["params"]["top_k"],
+                top_k=None if top_k is None else int(top_k),  # a schema's integer may be 5.0
                 tell=report_quality,
             )
         facts = {name: published[name] for name in ("release_id", "data_date", "rows")}

@@ -51,7 +51,13 @@ from ml.clock import JAKARTA
             title="Release to put back",
             description="Empty: the good release before the live one. Reparse Dag renews the list.",
         ),
-        "reason": Param(type="string", minLength=3, title="Reason", description="Kept in the journal with your name."),
+        "reason": Param(
+            type="string",
+            minLength=3,
+            pattern=r".*\S.*",  # not of blanks alone
+            title="Reason",
+            description="Kept in the journal with your name.",
+        ),
         "review": Param(
             False,
             type="boolean",

@@ -92,7 +92,7 @@ def train_risk_model() -> None:
                 model = train_candidate(
                     load_settings(),
                     date.fromisoformat(chosen) if chosen else None,
-                    seed=SEED if seed is None else seed,
+                    seed=SEED if seed is None else int(seed),  # a schema's integer may be 5.0
                     who=run.run_id,
                 )
             except NoClaimsError as error:

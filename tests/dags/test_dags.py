@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.dags.conftest import DAGS_FOLDER, ParsedWith
 
@@ -206,6 +207,12 @@ def test_no_form_puts_a_bound_in_the_place_of_a_wrong_number(dags: dict[str, Any
     found = {f"{dag_id}.{name}": schema for dag_id, dag in dags.items() for name, schema in dag["schemas"].items()}
     assert [name for name, schema in found.items() if {"minimum", "maximum"} & set(schema)] == []
     assert found["claims_risk_scoring.top_k"]["allOf"] == [{"minimum": 1, "maximum": 10_000}]
+
+
+@pytest.mark.parametrize(("reason", "kept"), [("salah tarif", True), (" x  ", True), ("    ", False), ("ab", False)])
+def test_a_rollback_wants_a_reason(dags: dict[str, Any], reason: str, kept: bool) -> None:
+    schema = dags["claims_scores_rollback"]["schemas"]["reason"]
+    assert Draft202012Validator(schema).is_valid(reason) is kept
 
 
 def test_a_rollback_is_shown_before_it_is_done_and_done_as_one_writer(dags: dict[str, Any]) -> None:

@@ -23,9 +23,9 @@ from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(sys.argv[1])
 dag = bag.dags["train_risk_model"]
 
-def outcome(task_id, *arguments, promote=True, run_type="manual"):
+def outcome(task_id, *arguments, promote=True, run_type="manual", seed=None):
     function = dag.get_task(task_id).python_callable
-    params = {"data_date": None, "seed": None, "promote": promote}
+    params = {"data_date": None, "seed": seed, "promote": promote}
     run = SimpleNamespace(run_id="run-1", run_type=run_type, conf=None)
     function.__globals__["get_current_context"] = lambda: {"params": params, "dag_run": run, "dag": dag}
     try:
@@ -54,6 +54,20 @@ def recover_with(error):
     finally:
         settings.load_settings = before
 
+def qc_with(top_k):
+    from collections import defaultdict
+    from ml import nightly
+    function = bag.dags["claims_risk_scoring"].get_task("quality_check").python_callable
+    events = defaultdict(SimpleNamespace)
+    context = {"run_id": "run-1", "params": {"top_k": top_k}, "outlet_events": events}
+    function.__globals__["get_current_context"] = lambda: context
+    check, nightly.check_quality = nightly.check_quality, lambda _settings, **named: repr(named["top_k"])
+    published = dict.fromkeys(("release_id", "data_date", "rows", "switched"))
+    try:
+        return function(published)["qc_log"]
+    finally:
+        nightly.check_quality = check
+
 def raising(error):
     def fail(*_arguments, **_named):
         raise error
@@ -73,7 +87,10 @@ from ml.promotion import life
 results["a wrong setting"] = recover_with(settings.SettingsError("CLAIMS_MIN_PEERS: is no number"))
 train, life.train_candidate = life.train_candidate, raising(ModelError("too few claims"))
 results["claims that train no model"] = outcome("train_model")
+life.train_candidate = lambda settings, day, *, seed, who: SimpleNamespace(version=repr(seed))
+results["seeds"] = [*outcome("train_model", seed=5.0), *outcome("train_model", seed=0)]
 life.train_candidate = train
+results["top_k"] = [qc_with(top_k) for top_k in (7.0, None)]
 adopted = []
 life.adopt = lambda settings, version, *, who: adopted.append([version, who])
 life.require_passed = lambda settings, version, *, who: None
@@ -117,6 +134,12 @@ def test_a_refusal_fails_for_good_and_says_why(outcomes: dict[str, list[object]]
 )
 def test_what_another_try_cannot_heal_fails_for_good(outcomes: dict[str, list[object]], case: str, words: str) -> None:
     assert outcomes[case] == ["AirflowFailException", words]
+
+
+def test_a_whole_number_with_a_point_is_a_whole_number(outcomes: dict[str, list[object]]) -> None:
+    """To JSON Schema 5.0 is an integer; scikit-learn refuses it as a seed."""
+    assert outcomes["seeds"] == ["5", "0"]
+    assert outcomes["top_k"] == ["7", "None"]
 
 
 def test_a_candidate_only_skips_the_promotion(outcomes: dict[str, list[object]]) -> None:
