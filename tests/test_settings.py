@@ -15,6 +15,7 @@ from ml.settings import SettingsError, load_settings
         ("CLAIMS_KEEP_DAYS", "inf"),
         ("CLAIMS_KEEP_QC_LOGS_DAYS", "1000000"),
         ("CLAIMS_KEEP_QUARANTINE_DAYS", "nan"),
+        ("CLAIMS_MIN_PEERS", "1000001"),
         ("CLAIMS_RETRY_DELAY_SECONDS", "inf"),
         ("CLAIMS_LOCK_TIMEOUT_SECONDS", "inf"),
         ("CLAIMS_DUCKDB_MEMORY_LIMIT", "0MB"),

@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     min_peers: int = Field(
         default=20,
         ge=1,
+        le=1_000_000,
         validation_alias="CLAIMS_MIN_PEERS",
         description="Claims a peer group must have; a smaller one is widened step by step (RULESET_v1 keeps its own).",
     )
