@@ -1,4 +1,4 @@
-# The image of all Airflow services in docker-compose.yaml; see docs/deployment.md. Needs BuildKit (Docker 23 or later).
+# The image of all Airflow services in docker-compose.yaml; see docs/deployment.md, also for what it needs. Built by BuildKit.
 FROM python:3.11-slim-bookworm AS base
 
 FROM base AS packages

@@ -17,6 +17,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from ml.clock import data_date_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ml.settings import Settings
 
 ETL_DAG = "claims_normalized"
@@ -121,12 +123,13 @@ def patient_for(seconds: float) -> Settings:
 
 def release_choices(limit: int = 30) -> list[str]:
     """Return the ids of the releases on disk, newest data date first, for a form; only their names are looked at."""
-    return sorted(_names_in_instance("releases", "[0-9]*-*"), reverse=True)[:limit]
+    return sorted((path.name for path in _in_instance("releases", "[0-9]*-*")), reverse=True)[:limit]
 
 
 def model_choices() -> list[str]:
-    """Return the versions of the models on disk for a form, 30 at most; only their names are looked at."""
-    return sorted(_names_in_instance("models", "risk-*"))[:30]
+    """Return the versions of the models on disk, newest first, for a form; their names and times are looked at."""
+    newest_first = sorted(_in_instance("models", "risk-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.name for path in newest_first]
 
 
 def ruleset_choices() -> list[str]:
@@ -146,11 +149,11 @@ def _setting(name: str) -> Any:
         return Settings.model_fields[name].default
 
 
-def _names_in_instance(folder: str, pattern: str) -> list[str]:
+def _in_instance(folder: str, pattern: str) -> list[Path]:
     from ml.settings import SettingsError, load_settings
 
     try:
-        return [path.name for path in (load_settings().instance_dir.absolute() / folder).glob(pattern)]
+        return list((load_settings().instance_dir.absolute() / folder).glob(pattern))
     except SettingsError:  # tasks say what is wrong; the DAG must show up in the UI nevertheless
         return []
 

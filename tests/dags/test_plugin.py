@@ -6,6 +6,7 @@ In a process of its own, see conftest.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,8 @@ json.dump({
 }, sys.stdout, default=str)
 """
 
+MODELS = ["risk-f00000000000", *(f"risk-{number:012x}" for number in range(40))]
+"""Newest first. The default may be the oldest."""
 RELEASES = ["20261124-20261123T190512Z-b-t01", "20261123-20261124T090000Z-a-t01"]
 
 
@@ -93,8 +96,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home: Path = tmp_path_factory.mktemp("airflow")
     for name in (*RELEASES, ".building-20261126-x", "not-a-release"):
         (home / "instance" / "releases" / name).mkdir(parents=True)
-    for name in ("risk-f00000000000", "risk-0a1b2c3d4e5f", ".building"):
-        (home / "instance" / "models" / name).mkdir(parents=True)
+    for age, name in enumerate((*MODELS, ".building")):
+        model = home / "instance" / "models" / name
+        model.mkdir(parents=True)
+        os.utime(model, (1_000_000_000 - age, 1_000_000_000 - age))
     instance = {"CLAIMS_INSTANCE_DIR": str(home / "instance")}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", ASK, str(DAGS_FOLDER)],
@@ -149,5 +154,5 @@ def test_the_form_offers_the_releases_newest_data_date_first(answers: dict[str, 
 
 
 def test_the_form_offers_the_models_and_the_rulesets_on_disk(answers: dict[str, Any]) -> None:
-    assert answers["models"] == ["risk-0a1b2c3d4e5f", "risk-f00000000000"]
+    assert answers["models"] == MODELS
     assert answers["rulesets"] == ["RULESET_v2", "RULESET_v1"]
