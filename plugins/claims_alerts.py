@@ -193,6 +193,12 @@ def watch(context: Any) -> None:
 
 @_harmless
 def _look_after(context: Any, settings: Settings, book: AlertBook, run: RunKey, day: date | None) -> None:
+    from ml.alerts import Event, Kind
+
+    if not context["ti"].get_dr_count(dag_id=run.dag_id, run_ids=[run.run_id]):
+        log.warning("run %s of %s was deleted: no end of it will be told", run.run_id, run.dag_id)
+        book.note(Event(kind=Kind.ENDED, dag_id=run.dag_id, run_id=run.run_id, attempt=run.attempt, data_date=day))
+        return
     state = context["ti"].get_dagrun_state(run.dag_id, run.run_id)
     if state == "failed":
         tell_failed_run(settings, book, run, day, _failed_task(context, run))

@@ -106,6 +106,46 @@ def test_the_watchdogs_recover_is_quick(tmp_path: Path) -> None:
     assert "RECOVER None True" in done.stdout, done.stdout + done.stderr
 
 
+DELETED = """
+import sys
+from types import SimpleNamespace
+import claims_alerts
+from ml import nightly
+from ml.alerts import Event, Kind
+from ml.alerts.incidents import runs_to_look_after
+from ml.clock import now
+from ml.settings import load_settings_leniently
+
+class Airflow:
+    def get_dr_count(self, *, dag_id, run_ids):
+        return 0 if run_ids == ["deleted"] else 1
+    def get_dagrun_state(self, dag_id, run_id):
+        if run_id == "deleted":
+            raise RuntimeError("API_SERVER_ERROR: 404")
+        return "running"
+
+nightly.recover = lambda *_arguments, **_named: None
+book = claims_alerts.book_of(load_settings_leniently())
+for run_id in ("deleted", "at-work"):
+    book.note(Event(kind=Kind.BEGUN, dag_id="claims_risk_scoring", run_id=run_id, attempt=0))
+claims_alerts.watch({"ti": Airflow()})
+print("LEFT", [run.run_id for run, _ in runs_to_look_after(book, now())])
+"""
+
+
+def test_a_run_that_was_deleted_is_no_longer_looked_after(tmp_path: Path) -> None:
+    """Airflow answers 404 for its state, which would be a traceback every five minutes for a week."""
+    own = {"CLAIMS_INSTANCE_DIR": str(tmp_path / "instance"), "PYTHONPATH": str(PROJECT_ROOT / "plugins")}
+    logging = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", DELETED],
+        env=airflow_environment(tmp_path) | own | logging,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert "LEFT ['at-work']" in done.stdout, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def channels(box: Mailbox, hook: Webhook) -> dict[str, str]:
     return {
         "AIRFLOW_CONN_SMTP_DEFAULT": box.connection,
