@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from pathlib import Path
+
+from ml.clock import now, stamp
+
+log = logging.getLogger(__name__)
 
 
 def fsync_file(path: Path) -> None:
@@ -41,7 +46,14 @@ def replace_durably(source: Path, target: Path) -> None:
 
 
 def point_link(link: Path, target: str) -> None:
-    """Make a symbolic link point at `target` (relative to the link), atomically."""
+    """Make a symbolic link point at `target` (relative to the link), atomically.
+
+    A file of that name is somebody's, of a system before perhaps: it is kept beside the link, and a warning says where.
+    """
+    if link.is_file() and not link.is_symlink():
+        kept = link.with_name(f"{link.name}.before-{stamp(now())}")
+        link.rename(kept)
+        log.warning("%s was a file and no link of ours: it is kept as %s", link, kept)
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)

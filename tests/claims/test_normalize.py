@@ -117,6 +117,21 @@ def test_runs_whose_ids_hardly_differ_build_apart(raw_files, make_settings) -> N
     assert start_build(make_settings(), DATA_DATE, "___")[0].warehouse == builds[2], "a run that is cleared"
 
 
+def test_a_file_of_somebody_elses_is_kept_beside_the_link(raw_files, make_settings, caplog) -> None:
+    raw_files([claim(n) for n in range(4)])
+    settings = make_settings()
+    settings.data.mkdir(parents=True)
+    newest = settings.data / "claims_normalized.parquet"
+    newest.write_bytes(b"of the system before")
+    for day in (DATA_DATE, date(2023, 1, 1)):
+        normalize(settings, day)
+    assert str(newest.readlink()) == "claims_normalized/2023-01-01.parquet"
+    (kept,) = settings.data.glob("claims_normalized.parquet.before-*")
+    assert kept.read_bytes() == b"of the system before"
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said == f"{newest} was a file and no link of ours: it is kept as {kept}"
+
+
 @pytest.mark.parametrize("killed", ["before the warehouse moves", "at the end"])
 def test_publishing_again_after_a_kill_gives_the_same(raw_files, make_settings, monkeypatch, killed: str) -> None:
     raw_files([claim(n) for n in range(4)])
