@@ -1,5 +1,6 @@
 -- Of each facility the claims beyond its first $max_per_facility, in the list's order, join those that a list leaves
--- out: the rest of it has many facilities. What is left out already (it was read) does not count.
+-- out: the rest of it has many facilities. What was read counts: else other claims would move up, and the list of a
+-- later day, which knows only how far down that of the day before was read, would repeat some and hide others.
 INSERT INTO left_out
 SELECT claim_id
 FROM claims_high_risk
@@ -11,7 +12,6 @@ WHERE
     AND ($province::INTEGER IS NULL OR province_code = $province)
     AND ($facility::VARCHAR IS NULL OR facility_key = $facility)
     AND ($flag::VARCHAR IS NULL OR list_contains(flags, $flag))
-    AND claim_id NOT IN (SELECT left_out.claim_id FROM left_out)
 QUALIFY
     row_number() OVER (
         PARTITION BY facility_key
