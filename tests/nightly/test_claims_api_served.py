@@ -73,11 +73,12 @@ def test_readers_see_whole_releases_and_no_error_while_releases_come_and_go(
     address, process, log = server
     first = publish("night-0", qc=True).published.release_id
     token = make_token(SECRET, "auditor-1", timedelta(hours=1), datetime.now(UTC))
+    headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": "10.9.8.7"}
     done = threading.Event()
 
     def keep_reading() -> list[tuple[int, str, int, frozenset[str]]]:
         seen = []
-        with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+        with httpx.Client(base_url=address, headers=headers, timeout=30) as client:
             while not done.is_set():
                 answer = client.get(QUERY)
                 body = answer.json()
@@ -110,7 +111,8 @@ def test_readers_see_whole_releases_and_no_error_while_releases_come_and_go(
             assert total == len(wanted)
             assert len(claims) == min(200, total)
             assert claims <= wanted
-    assert "127.0.0.1 'auditor-1' GET /claims/high-risk" in log.read_text()
+    assert "'127.0.0.1' 'auditor-1' GET /claims/high-risk" in log.read_text()
+    assert "10.9.8.7" not in log.read_text(), "whoever calls may say that he comes from there"
     assert token not in log.read_text()
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) in (0, -signal.SIGTERM)

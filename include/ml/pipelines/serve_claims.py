@@ -33,6 +33,7 @@ def main(
         http="h11",  # bounds the headers of who has no token yet; the faster parser does not
         log_config=None,  # ours: to standard error, with who read what
         access_log=False,
+        proxy_headers=False,  # else whoever calls from this machine writes into our log where he calls from
         server_header=False,
         timeout_graceful_shutdown=STOPPING_SECONDS,
     )

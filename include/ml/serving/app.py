@@ -100,8 +100,8 @@ async def _log_access(request: Request, call_next: Callable[[Request], Awaitable
     finally:
         if request.url.path != "/health":
             access_log.info(
-                "%s %r %s %s -> %d, release %s, %.0f ms",
-                request.client.host if request.client else "-",
+                "%r %r %s %s -> %d, release %s, %.0f ms",
+                request.client.host if request.client else None,
                 getattr(request.state, "subject", None),
                 request.method,
                 _as_sent(request),
