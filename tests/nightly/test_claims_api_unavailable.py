@@ -89,6 +89,24 @@ def test_few_requests_read_at_a_time_and_the_others_hold_up_neither_health_nor_r
     assert "others wait" in busy[0].json()["detail"]
 
 
+def test_who_waits_for_a_thread_waits_no_longer_than_for_a_place(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All places are taken, and 160 callers are four times as many as the threads."""
+    monkeypatch.setattr(reader, "PATIENCE_SECONDS", 5.0)
+    taken = threading.BoundedSemaphore(1)
+    assert taken.acquire()
+    monkeypatch.setattr(reader, "_places", taken)
+    with served.client as client, ThreadPoolExecutor(160) as pool:
+        began = time.monotonic()
+        answers = [pool.submit(client.get, RUNBOOK) for _ in range(160)]
+        time.sleep(1)
+        assert client.get("/openapi.json").status_code == 200
+        assert not any(answer.done() for answer in answers), "it waits behind the readers"
+        assert {answer.result().status_code for answer in answers} == {503}
+        assert time.monotonic() - began < 9, "those without a thread begin to count when they have one"
+
+
 def test_a_journal_that_cannot_be_read_is_told_in_the_log(
     client: TestClient, publish: Publish, store: ReleaseStore, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:

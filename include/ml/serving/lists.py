@@ -14,9 +14,11 @@ FILTERS = {"service_type", "severity", "province", "facility", "flag", "min_risk
 
 
 def claims(
-    store: ReleaseStore, release: Release, query: ClaimsQuery, read_release: Release | None
+    store: ReleaseStore, release: Release, query: ClaimsQuery, read_release: Release | None, arrived: float
 ) -> tuple[int, list[Claim]]:
     """Return how many claims match, and a page of them, without the first `read_rows` of the same list in a release.
+
+    `arrived` here and below: when the request came, see `reading`.
 
     Raises:
         NotReadableError, NoSuchReleaseError, BusyError, TooManyClaimsError: see `reading`.
@@ -25,11 +27,11 @@ def claims(
     order = {"sort": query.sort}
     already_read: list[str] = []
     if read_release is not None:
-        with reading(store, read_release, "read_release") as ask:
+        with reading(store, read_release, arrived, "read_release") as ask:
             _leave_out(ask, [], query)
             first = ask("high_risk_claim_ids", **filters, **order, page_size=query.read_rows or READ_ROWS, skipped=0)
             already_read = [row["claim_id"] for row in first]
-    with reading(store, release) as ask:
+    with reading(store, release, arrived) as ask:
         _leave_out(ask, already_read, query)
         [counted] = ask("count_high_risk_claims", **filters)
         if query.skipped >= counted["total"]:
@@ -51,18 +53,20 @@ def _claims_at(ask: Ask, places: list[int]) -> list[Claim]:
     return [found[place] for place in places]
 
 
-def claim(store: ReleaseStore, release: Release, claim_id: str) -> Claim | None:
+def claim(store: ReleaseStore, release: Release, claim_id: str, arrived: float) -> Claim | None:
     """Return one claim, None where there is none of that id.
 
     Raises:
         NotReadableError, NoSuchReleaseError, BusyError: see `reading`.
     """
-    with reading(store, release) as ask:
+    with reading(store, release, arrived) as ask:
         rows = ask("claim", claim_id=claim_id)
         return Claim.model_validate(rows[0]) if rows else None
 
 
-def providers(store: ReleaseStore, release: Release, query: ProvidersQuery) -> tuple[int, list[Provider]]:
+def providers(
+    store: ReleaseStore, release: Release, query: ProvidersQuery, arrived: float
+) -> tuple[int, list[Provider]]:
     """Return how many providers match, and a page of them.
 
     Raises:
@@ -72,7 +76,7 @@ def providers(store: ReleaseStore, release: Release, query: ProvidersQuery) -> t
         "province_name": None if query.province is None else layout.PROVINCES[query.province],
         "pattern": query.pattern,
     }
-    with reading(store, release) as ask:
+    with reading(store, release, arrived) as ask:
         [counted] = ask("count_high_risk_providers", **filters)
         rows = ask("high_risk_providers", **filters, page_size=query.page_size, skipped=query.skipped)
         return counted["total"], [Provider.model_validate(row) for row in rows]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,7 @@ PLACES = 4
 """Requests that read at a time; the others wait. With 32 at a time the API took 1.4 GB at 1,176,438 claims."""
 
 PATIENCE_SECONDS = 15.0
+"""How long after its arrival a request gets a place at the latest."""
 _places = threading.BoundedSemaphore(PLACES)
 
 Rows = list[dict[str, Any]]
@@ -102,12 +104,13 @@ def kept_release(store: ReleaseStore, release_id: str, parameter: str) -> Releas
 
 
 @contextmanager
-def reading(store: ReleaseStore, release: Release, parameter: str = "release") -> Iterator[Ask]:
+def reading(store: ReleaseStore, release: Release, arrived: float, parameter: str = "release") -> Iterator[Ask]:
     """Open a release and hand out what runs a statement of include/sql/serving on it.
 
     Args:
         store: tells whether the release is the live one.
         release: what to read.
+        arrived: when the request came, by `time.monotonic` in seconds: it may have waited for a thread as well.
         parameter: by which a caller named it, for the message when it is gone.
 
     Raises:
@@ -116,7 +119,7 @@ def reading(store: ReleaseStore, release: Release, parameter: str = "release") -
         BusyError: no place became free in time.
         TooManyClaimsError: what was asked for takes more memory than a request may.
     """
-    if not _places.acquire(timeout=PATIENCE_SECONDS):
+    if not _places.acquire(timeout=max(0.0, arrived + PATIENCE_SECONDS - time.monotonic())):
         raise BusyError(f"{PLACES} requests are being read and others wait; try again.")
     try:
         with opened(release.database, memory_limit=MEMORY_LIMIT, threads=THREADS) as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -34,7 +35,12 @@ _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A JWT (H
 async def _authenticate(
     request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> None:
-    """Let in who has a token. Async, like `health`: no caller who is being read to keeps others from it."""
+    """Let in who has a token, and note when he came.
+
+    Async, like `health`: no caller who is being read to keeps others from it. What is not async waits for one of the
+    40 threads that all requests share.
+    """
+    request.state.arrived = time.monotonic()
     if given is None:
         raise _unauthorized("Send a token: `Authorization: Bearer ...`.")
     try:
@@ -81,7 +87,7 @@ def high_risk_claims(request: Request, query: Annotated[schema.ClaimsQuery, Quer
     store = _instance(request).store
     release = _release(request, query.release)
     read = None if query.read_release is None else kept_release(store, query.read_release, "read_release")
-    total, claims = lists.claims(store, release, query, read)
+    total, claims = lists.claims(store, release, query, read, request.state.arrived)
     return schema.ClaimsPage(data=claims, meta=_page_meta(request, release, query, total))
 
 
@@ -89,7 +95,7 @@ def high_risk_claims(request: Request, query: Annotated[schema.ClaimsQuery, Quer
 def one_claim(request: Request, claim_id: str) -> schema.OneClaim:
     """One claim with its scores, whatever its risk. A claim id may hold a slash."""
     release = _release(request, None)
-    claim = lists.claim(_instance(request).store, release, claim_id)
+    claim = lists.claim(_instance(request).store, release, claim_id, request.state.arrived)
     if claim is None:
         raise HTTPException(404, f"claim_id: no such claim among those up to {release.manifest.data_date}")
     return schema.OneClaim(data=claim, meta=schema.Meta(**_meta(request, release)))
@@ -99,12 +105,12 @@ def one_claim(request: Request, claim_id: str) -> schema.OneClaim:
 def high_risk_providers(request: Request, query: Annotated[schema.ProvidersQuery, Query()]) -> schema.ProvidersPage:
     """Providers by risk, with their habits."""
     release = _release(request, query.release)
-    total, providers = lists.providers(_instance(request).store, release, query)
+    total, providers = lists.providers(_instance(request).store, release, query, request.state.arrived)
     return schema.ProvidersPage(data=providers, meta=_page_meta(request, release, query, total))
 
 
 @guarded_routes.get("/openapi.json", include_in_schema=False)
-def openapi(request: Request) -> dict[str, Any]:
+async def openapi(request: Request) -> dict[str, Any]:
     """The description of this API, for tools that make clients of it."""
     described: dict[str, Any] = request.app.openapi()
     return described
