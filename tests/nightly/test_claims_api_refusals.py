@@ -29,15 +29,31 @@ def test_a_wrong_parameter_is_named(served: Served, query: str, field: str, mess
 
 
 @pytest.mark.parametrize(
-    ("path", "named"),
+    ("path", "field", "message"),
     [
-        ("/claims/high-risk?service_type=RITL&service_type=RJTL", "service_type: given more than once"),
-        ("/providers/high-risk?page=1&page=2", "page: given more than once"),
-        ("/claims/x?release=y", "release: there is no such parameter"),
+        ("/claims/high-risk?service_type=RITL&service_type=RJTL", "service_type", "given more than once"),
+        ("/providers/high-risk?page=1&page=2", "page", "given more than once"),
+        ("/claims/x?release=y", "release", "there is no such parameter"),
     ],
 )
-def test_what_would_be_ignored_is_refused(served: Served, path: str, named: str) -> None:
-    assert named in got(served.client, path, 422)["detail"]
+def test_what_would_be_ignored_is_refused(served: Served, path: str, field: str, message: str) -> None:
+    [problem] = got(served.client, path, 422)["detail"]
+    assert problem["loc"] == ["query", field]
+    assert message in problem["msg"]
+
+
+@pytest.mark.parametrize("path", ["/claims/high-risk", "/claims/{claim_id}", "/providers/high-risk"])
+def test_what_is_refused_is_described(served: Served, path: str) -> None:
+    described = got(served.client, "/openapi.json")
+    answers = described["paths"][path]["get"]["responses"]
+    forms = {status: answer["content"]["application/json"]["schema"]["$ref"] for status, answer in answers.items()}
+    text = {"401", "410", "503"} | ({"404"} if "{" in path else set())
+    assert {status for status, form in forms.items() if form == "#/components/schemas/Error"} == text
+    assert set(forms) == text | {"200", "422"}
+    assert forms["422"].endswith("/HTTPValidationError")
+    assert set(answers["503"]["headers"]) == {"Retry-After"}
+    assert set(answers["401"]["headers"]) == {"WWW-Authenticate"}
+    assert set(described["paths"]["/health"]["get"]["responses"]) == {"200", "503"}
 
 
 def test_nobody_is_sent_to_where_his_host_header_says(served: Served) -> None:

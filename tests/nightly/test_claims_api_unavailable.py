@@ -129,5 +129,7 @@ def test_a_list_that_does_not_fit_into_a_requests_memory_is_no_damage(
         raise duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block")
 
     monkeypatch.setattr(reader.Ask, "__call__", does_not_fit)
-    assert "narrow the filters" in got(client, RUNBOOK, 422)["detail"]
+    [problem] = got(client, RUNBOOK, 422)["detail"]
+    assert problem["loc"] == ["query", "page"]
+    assert "narrow the filters" in problem["msg"]
     assert "verify" not in caplog.text

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from ml.nightly import store_of
 from ml.serving.reader import BusyError, NoReleaseError, NoSuchReleaseError, NotReadableError, TooManyClaimsError
-from ml.serving.routes import Instance, guarded_routes, open_routes
+from ml.serving.routes import Instance, guarded_routes, open_routes, problem
 from ml.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ def _no_such_release(request: Request, error: Exception) -> JSONResponse:
 
 def _too_many_claims(request: Request, error: Exception) -> JSONResponse:
     log.warning("%s: %s", _as_sent(request), error)
-    return JSONResponse({"detail": str(error)}, 422)
+    parameter, _, message = str(error).partition(": ")
+    return JSONResponse({"detail": [problem(parameter, message)]}, 422)
 
 
 def _busy(request: Request, error: Exception) -> JSONResponse:

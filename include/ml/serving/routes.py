@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ml.release import Release, ReleaseStore
@@ -53,24 +54,51 @@ async def _each_once(request: Request) -> None:
     """Refuse a parameter that comes twice: one of the two would be ignored."""
     names = [name for name, _ in request.query_params.multi_items()]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise HTTPException(422, f"{', '.join(twice)}: given more than once")
+        raise RequestValidationError([problem(name, "given more than once") for name in twice])
 
 
 async def _none(request: Request) -> None:
     """Refuse every parameter."""
     if request.query_params:
-        raise HTTPException(422, f"{', '.join(sorted(request.query_params))}: there is no such parameter here")
+        named = sorted(request.query_params)
+        raise RequestValidationError([problem(name, "there is no such parameter here") for name in named])
+
+
+def problem(parameter: str, message: str) -> dict[str, Any]:
+    """What is wrong with a parameter, in the form of FastAPI's own refusals."""
+    return {"type": "value_error", "loc": ("query", parameter), "msg": message}
 
 
 def _unauthorized(message: str) -> HTTPException:
     return HTTPException(401, message, headers={"WWW-Authenticate": "Bearer"})
 
 
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {name: {"description": description, "schema": {"type": "string"}}}
+
+
+_refusals: dict[int | str, dict[str, Any]] = {
+    401: {
+        "model": schema.Error,
+        "description": "No token, or none that lets in",
+        "headers": _header("WWW-Authenticate", "Bearer"),
+    },
+    410: {"model": schema.Error, "description": "The release that was named is not kept any more, or was withdrawn"},
+    503: {
+        "model": schema.Error,
+        "description": "No release is live or it cannot be read, or too many requests are being read",
+        "headers": _header("Retry-After", "Seconds after which to ask again"),
+    },
+}
+"""What a route that reads may answer besides; each of them one sentence."""
+
 open_routes = APIRouter()
-guarded_routes = APIRouter(dependencies=[Depends(_authenticate)])
+guarded_routes = APIRouter(dependencies=[Depends(_authenticate)], responses=_refusals)
 
 
-@open_routes.get("/health", tags=["operation"])
+@open_routes.get(
+    "/health", tags=["operation"], responses={503: {"model": schema.Health, "description": "No release is live"}}
+)
 async def health(request: Request, response: Response) -> schema.Health:
     """Whether a release is live; 503 where none is."""
     try:
@@ -91,7 +119,12 @@ def high_risk_claims(request: Request, query: Annotated[schema.ClaimsQuery, Quer
     return schema.ClaimsPage(data=claims, meta=_page_meta(request, release, query, total))
 
 
-@guarded_routes.get("/claims/{claim_id:path}", tags=["claims"], dependencies=[Depends(_none)])
+@guarded_routes.get(
+    "/claims/{claim_id:path}",
+    tags=["claims"],
+    dependencies=[Depends(_none)],
+    responses={404: {"model": schema.Error, "description": "There is no such claim"}},
+)
 def one_claim(request: Request, claim_id: str) -> schema.OneClaim:
     """One claim with its scores, whatever its risk. A claim id may hold a slash."""
     release = _release(request, None)

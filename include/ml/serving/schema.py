@@ -257,6 +257,12 @@ class ProvidersPage(BaseModel):
     meta: PageMeta
 
 
+class Error(BaseModel):
+    """Why nothing else is answered. A wrong parameter has a list instead, with the parameter's name in `loc`."""
+
+    detail: str
+
+
 class Health(BaseModel):
     """The answer of `GET /health`: nothing about claims, as it asks for no token."""
 
