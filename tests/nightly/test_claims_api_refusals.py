@@ -17,6 +17,9 @@ from tests.nightly.claims_api import Served, got
         ("page=0", "page", "greater than or equal to 1"),
         ("min_risk=nan", "min_risk", "finite number"),
         ("province=Jakarta", "province", "valid integer"),
+        ("province=3_2", "province", "in digits"),
+        ("page=1_000", "page", "in digits"),
+        ("min_risk=0_1", "min_risk", "in digits"),
         ("flag=upcodin", "flag", "'upcoding', 'inflated_bill'"),
         ("sort=amount", "sort", "'risk' or 'excess'"),
         ("read_rows=50", "read_rows", "read_release must say which"),
@@ -33,7 +36,8 @@ def test_a_wrong_parameter_is_named(served: Served, query: str, field: str, mess
     [
         ("/claims/high-risk?service_type=RITL&service_type=RJTL", "service_type", "given more than once"),
         ("/providers/high-risk?page=1&page=2", "page", "given more than once"),
-        ("/claims/x?release=y", "release", "there is no such parameter"),
+        ("/claims/x?relase=y", "relase", "not permitted"),
+        ("/claims/x?release=y&release=z", "release", "given more than once"),
     ],
 )
 def test_what_would_be_ignored_is_refused(served: Served, path: str, field: str, message: str) -> None:
@@ -62,5 +66,6 @@ def test_nobody_is_sent_to_where_his_host_header_says(served: Served) -> None:
 
 
 def test_a_province_that_no_list_knows_is_named_for_providers(served: Served) -> None:
-    [problem] = got(served.client, "/providers/high-risk?province=30", 422)["detail"]
-    assert "no BPS province code" in problem["msg"]
+    for province, message in (("30", "no BPS province code"), ("3_2", "in digits")):
+        [problem] = got(served.client, f"/providers/high-risk?province={province}", 422)["detail"]
+        assert message in problem["msg"]

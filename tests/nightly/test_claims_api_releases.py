@@ -25,6 +25,9 @@ def test_further_pages_can_stay_with_their_release(client: TestClient, publish: 
     assert got(client, RUNBOOK)["meta"]["release_id"] == second
     assert got(client, pinned) == before
     assert before["meta"]["release_id"] == first
+    claim = before["data"][0]
+    one = got(client, f"/claims/{claim['claim_id']}?release={first}")
+    assert (one["data"], one["meta"]["release_id"]) == (claim, first), "as it stands in the list, not as it is today"
 
 
 def test_a_list_can_leave_out_what_was_read(tmp_path: Path) -> None:
@@ -76,8 +79,8 @@ def test_a_release_that_was_withdrawn_is_not_read_any_more(
     assert got(client, f"/claims/high-risk?release={bad}")["meta"]["release_id"] == bad
     store.record_qc(bad, passed=False, log=None)
     store.restore("bad", reason="QC failed")
-    for path in ("claims", "providers"):
-        assert "withdrawn" in got(client, f"/{path}/high-risk?release={bad}", 410)["detail"]
+    for path in ("claims/high-risk", "claims/x", "providers/high-risk"):
+        assert "withdrawn" in got(client, f"/{path}?release={bad}", 410)["detail"]
 
 
 def test_a_release_an_operator_went_back_from_is_not_read_any_more(

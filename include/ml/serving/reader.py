@@ -84,7 +84,7 @@ def chosen_release(store: ReleaseStore, release_id: str | None) -> Release:
         return release
     kept = kept_release(store, release_id, "release")
     if store.withdrawn(release_id):
-        raise NoSuchReleaseError("release: this release was withdrawn; begin again with page 1 and without it")
+        raise NoSuchReleaseError("release: this release was withdrawn; ask again without it, a list from page 1 on")
     return kept
 
 

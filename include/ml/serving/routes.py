@@ -57,13 +57,6 @@ async def _each_once(request: Request) -> None:
         raise RequestValidationError([problem(name, "given more than once") for name in twice])
 
 
-async def _none(request: Request) -> None:
-    """Refuse every parameter."""
-    if request.query_params:
-        named = sorted(request.query_params)
-        raise RequestValidationError([problem(name, "there is no such parameter here") for name in named])
-
-
 def problem(parameter: str, message: str) -> dict[str, Any]:
     """What is wrong with a parameter, in the form of FastAPI's own refusals."""
     return {"type": "value_error", "loc": ("query", parameter), "msg": message}
@@ -122,12 +115,12 @@ def high_risk_claims(request: Request, query: Annotated[schema.ClaimsQuery, Quer
 @guarded_routes.get(
     "/claims/{claim_id:path}",
     tags=["claims"],
-    dependencies=[Depends(_none)],
+    dependencies=[Depends(_each_once)],
     responses={404: {"model": schema.Error, "description": "There is no such claim"}},
 )
-def one_claim(request: Request, claim_id: str) -> schema.OneClaim:
+def one_claim(request: Request, claim_id: str, query: Annotated[schema.ClaimQuery, Query()]) -> schema.OneClaim:
     """One claim with its scores, whatever its risk. A claim id may hold a slash."""
-    release = _release(request, None)
+    release = _release(request, query.release)
     claim = lists.claim(_instance(request).store, release, claim_id, request.state.arrived)
     if claim is None:
         raise HTTPException(404, f"claim_id: no such claim among those up to {release.manifest.data_date}")

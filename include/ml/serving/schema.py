@@ -52,17 +52,32 @@ def _lower(text: object) -> object:
     return text.lower() if isinstance(text, str) else text
 
 
-class _Page(BaseModel):
+def _plain(number: object) -> object:
+    if isinstance(number, str) and "_" in number:  # pydantic reads 3_2 as 32, and 0_1 as 1
+        raise ValueError("a number is written in digits")
+    return number
+
+
+_Int = Annotated[int, BeforeValidator(_plain)]
+_Float = Annotated[float, BeforeValidator(_plain)]
+
+
+class ClaimQuery(BaseModel):
+    """Which release is asked, of `GET /claims/{claim_id}`."""
+
     # A slip in a filter's name must not answer with all claims.
     model_config = ConfigDict(extra="forbid")
 
-    page: int = Field(default=1, ge=1, le=1_000_000, description="Which page, counted from 1.")
-    page_size: int = Field(default=50, ge=1, le=MAX_PAGE_SIZE, description="Rows a page.")
     release: str | None = Field(
         default=None,
         max_length=200,
-        description="`meta.release_id` of an earlier answer: further pages of the same list, after a switch, too.",
+        description="`meta.release_id` of an earlier answer: further pages or a claim of it, after a switch, too.",
     )
+
+
+class _Page(ClaimQuery):
+    page: _Int = Field(default=1, ge=1, le=1_000_000, description="Which page, counted from 1.")
+    page_size: _Int = Field(default=50, ge=1, le=MAX_PAGE_SIZE, description="Rows a page.")
 
     @property
     def skipped(self) -> int:
@@ -79,12 +94,12 @@ class ClaimsQuery(_Page):
     severity: Annotated[Literal["rawat_jalan", "ringan", "sedang", "berat"] | None, BeforeValidator(_lower)] = Field(
         default=None, description="From the INA-CBG code: I ringan, II sedang, III berat, 0 rawat_jalan."
     )
-    province: int | None = Field(default=None, ge=0, le=9999, description="BPS code of the facility's province.")
+    province: _Int | None = Field(default=None, ge=0, le=9999, description="BPS code of the facility's province.")
     facility: str | None = Field(default=None, max_length=60, description="The provider's `facility_key`.")
     flag: Flag | None = Field(default=None, description="Claims with this flag, e.g. `upcoding`.")
-    min_risk: float = Field(default=HIGH_RISK, ge=0, le=1, allow_inf_nan=False, description="Lowest `risk_score`.")
-    min_excess: int = Field(default=0, ge=0, le=10**13, description="Lowest `excess_amount`, in rupiah.")
-    max_per_facility: int | None = Field(
+    min_risk: _Float = Field(default=HIGH_RISK, ge=0, le=1, allow_inf_nan=False, description="Lowest `risk_score`.")
+    min_excess: _Int = Field(default=0, ge=0, le=10**13, description="Lowest `excess_amount`, in rupiah.")
+    max_per_facility: _Int | None = Field(
         default=None, ge=1, le=1000, description="Of each facility only its first so many: a list of many facilities."
     )
     read_release: str | None = Field(
@@ -92,7 +107,7 @@ class ClaimsQuery(_Page):
         max_length=200,
         description="`meta.release_id` of the same list as it was read: its first `read_rows` claims are left out.",
     )
-    read_rows: int | None = Field(
+    read_rows: _Int | None = Field(
         default=None, ge=1, le=10_000, description=f"How far down that list was read; {READ_ROWS} when it is not said."
     )
     sort: Literal["risk", "excess"] = Field(
@@ -111,7 +126,7 @@ class ClaimsQuery(_Page):
 class ProvidersQuery(_Page):
     """Filters and page of `GET /providers/high-risk`."""
 
-    province: Annotated[int | None, AfterValidator(_known_province)] = Field(
+    province: Annotated[_Int | None, AfterValidator(_known_province)] = Field(
         default=None, description="BPS code of the province."
     )
     pattern: Pattern | None = Field(default=None, description="Providers whose clearest habit is this.")
