@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,6 +11,8 @@ from fastapi.testclient import TestClient
 
 from ml import nightly
 from ml.release import ReleaseStore, RunToken
+from ml.rules import Ruleset, RulesetError, load_ruleset
+from ml.serving import routes, schema
 from ml.settings import Settings
 from tests.nightly.claims_api import RUNBOOK, Served, client_of, got, ids
 from tests.nightly.conftest import Publish, settings_of
@@ -144,3 +146,24 @@ def test_a_release_of_the_former_ruleset_is_served_as_well(settings: Settings) -
     assert (body["meta"]["ruleset_version"], body["meta"]["notice"]) == ("RULESET_v1", None)
     assert body["meta"]["qc_passed"] is None
     assert {"short_stay_high_cost", "severity_mismatch"} <= {flag for claim in body["data"] for flag in claim["flags"]}
+    assert got(client_of(former), "/claims/high-risk?flag=severity_mismatch")["data"]
+    [problem] = got(client_of(former), "/claims/high-risk?flag=upcoding", 422)["detail"]
+    assert problem["loc"] == ["query", "flag"]
+    assert "RULESET_v1" in problem["msg"]
+
+
+def test_a_flag_that_only_the_former_ruleset_has_is_refused(served: Served) -> None:
+    for flag in get_args(schema.Flag):
+        raised = flag in load_ruleset("RULESET_v2").raises
+        body = got(served.client, f"/claims/high-risk?min_risk=0&flag={flag}", 200 if raised else 422)
+        assert raised or "RULESET_v2, which does not have it, but upcoding, " in body["detail"][0]["msg"]
+
+
+def test_a_release_that_outlived_its_ruleset_is_still_filtered_by_flag(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(version: str) -> Ruleset:
+        raise RulesetError(version)
+
+    monkeypatch.setattr(routes, "load_ruleset", gone)
+    assert got(served.client, "/claims/high-risk?min_risk=0&flag=repeat")["data"]

@@ -90,6 +90,13 @@ class Ruleset(BaseModel):
     channels: list[Channel] = []
     sha256: str = ""
 
+    @property
+    def raises(self) -> list[str]:
+        """The flags a claim can have by it."""
+        return [flag.code for flag in self.flags] or [
+            channel.code for channel in self.channels if channel.role == "typology"
+        ]
+
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> Ruleset:
         if bool(self.flags) == bool(self.channels):

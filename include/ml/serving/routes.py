@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ml.release import Release, ReleaseStore
+from ml.rules import RulesetError, load_ruleset
 from ml.serving import lists, schema
 from ml.serving.reader import NotReadableError, chosen_release, kept_release, live_release
 from ml.serving.tokens import TokenError, subject_of
@@ -107,6 +108,7 @@ def high_risk_claims(request: Request, query: Annotated[schema.ClaimsQuery, Quer
     """Claims by risk, or by what an audit could recover, with the reasons."""
     store = _instance(request).store
     release = _release(request, query.release)
+    _refuse_a_flag_of_another(query.flag, release.manifest.ruleset_version)
     read = None if query.read_release is None else kept_release(store, query.read_release, "read_release")
     total, claims = lists.claims(store, release, query, read, request.state.arrived)
     return schema.ClaimsPage(data=claims, meta=_page_meta(request, release, query, total))
@@ -140,6 +142,17 @@ async def openapi(request: Request) -> dict[str, Any]:
     """The description of this API, for tools that make clients of it."""
     described: dict[str, Any] = request.app.openapi()
     return described
+
+
+def _refuse_a_flag_of_another(flag: str | None, ruleset_version: str) -> None:
+    """No claim can have a flag of another ruleset than its own: "none" would not be the answer."""
+    try:
+        raised = load_ruleset(ruleset_version).raises if flag is not None else []
+    except RulesetError:  # of a release that outlived its ruleset
+        return
+    if flag is not None and flag not in raised:
+        message = f"this release is of {ruleset_version}, which does not have it, but {', '.join(raised)}"
+        raise RequestValidationError([problem("flag", message)])
 
 
 def _release(request: Request, release_id: str | None) -> Release:
