@@ -53,15 +53,22 @@ def test_high_risk_begins_at_a_half(served: Served) -> None:
         ("min_risk=0.3", "risk_score >= 0.3"),
         ("min_excess=100000", "excess_amount >= 100000"),
         ("facility={facility}", "facility_key = '{facility}'"),
+        ("discharged_from={day}", "discharge_date >= DATE '{day}'"),
+        ("discharged_to={day}", "discharge_date <= DATE '{day}'"),
+        ("discharged_from={day}&discharged_to={day}", "discharge_date = DATE '{day}'"),
     ],
 )
 def test_each_filter_lets_through_what_it_says(served: Served, query: str, condition: str) -> None:
-    [row] = rows_of(served.live, "SELECT mode(facility_key) AS facility FROM claims_high_risk")
+    [row] = rows_of(
+        served.live, "SELECT mode(facility_key) AS facility, mode(discharge_date) AS day FROM claims_high_risk"
+    )
+    [row_count] = rows_of(served.live, "SELECT count(*) AS claims FROM claims_high_risk")
     wanted = rows_of(served.live, f"SELECT claim_id FROM claims_high_risk WHERE {condition.format(**row)}")
     risk = "" if "min_risk" in query else "&min_risk=0"
     body = got(served.client, f"/claims/high-risk?{query.format(**row)}{risk}&page_size=200")
     assert body["meta"]["total"] == len(wanted)
     assert (len(wanted) > 0) == (condition != "FALSE")
+    assert len(wanted) < row_count["claims"]
     assert set(ids(body)) <= {claim["claim_id"] for claim in wanted}
 
 
@@ -124,6 +131,10 @@ def test_the_providers_stand_in_the_order_of_their_rank(served: Served) -> None:
     assert body["meta"]["total"] == len(wanted)
     [there] = rows_of(served.live, "SELECT count(*) AS n FROM provider_risk WHERE province_name = 'Jawa Barat'")
     assert got(served.client, "/providers/high-risk?province=32")["meta"]["total"] == there["n"] > 0
+    riskiest = got(served.client, "/claims/high-risk?page_size=1")["data"][0]
+    [its] = got(served.client, f"/providers/high-risk?facility={riskiest['facility_key']}")["data"]
+    assert (its["rank"], its["facility_key"]) == (riskiest["provider_rank"], riskiest["facility_key"])
+    assert got(served.client, "/providers/high-risk?facility=x")["meta"]["total"] == 0
     for pattern in ("severity", "inflated_bill", "repeat", "clone"):  # in a small sample none need have a clear habit
         [habit] = rows_of(served.live, f"SELECT count(*) AS n FROM provider_risk WHERE pattern = '{pattern}'")
         assert (

@@ -9,7 +9,10 @@ from ml.release import Release, ReleaseStore
 from ml.serving.reader import Ask, reading
 from ml.serving.schema import READ_ROWS, Claim, ClaimsQuery, Provider, ProvidersQuery
 
-FILTERS = {"service_type", "severity", "province", "facility", "flag", "min_risk", "min_excess"}
+FILTERS = {
+    "service_type", "severity", "province", "facility", "flag", "discharged_from", "discharged_to", "min_risk",
+    "min_excess",
+}  # fmt: skip
 """The parameters of a query that say which claims a list is about."""
 
 
@@ -74,6 +77,7 @@ def providers(
     """
     filters: dict[str, Any] = {
         "province_name": None if query.province is None else layout.PROVINCES[query.province],
+        "facility": query.facility,
         "pattern": query.pattern,
     }
     with reading(store, release, arrived) as ask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -58,8 +59,15 @@ def _plain(number: object) -> object:
     return number
 
 
+def _iso_day(day: object) -> object:
+    if isinstance(day, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
+        raise ValueError("a date is written as YYYY-MM-DD")  # pydantic takes 0 for seconds since 1970
+    return day
+
+
 _Int = Annotated[int, BeforeValidator(_plain)]
 _Float = Annotated[float, BeforeValidator(_plain)]
+_Day = Annotated[date, BeforeValidator(_iso_day)]
 
 
 class ClaimQuery(BaseModel):
@@ -97,6 +105,8 @@ class ClaimsQuery(_Page):
     province: _Int | None = Field(default=None, ge=0, le=9999, description="BPS code of the facility's province.")
     facility: str | None = Field(default=None, max_length=60, description="The provider's `facility_key`.")
     flag: Flag | None = Field(default=None, description="Claims with this flag, e.g. `upcoding`.")
+    discharged_from: _Day | None = Field(default=None, description="First day of discharge, as YYYY-MM-DD.")
+    discharged_to: _Day | None = Field(default=None, description="Last day of discharge, that day included.")
     min_risk: _Float = Field(default=HIGH_RISK, ge=0, le=1, allow_inf_nan=False, description="Lowest `risk_score`.")
     min_excess: _Int = Field(default=0, ge=0, le=10**13, description="Lowest `excess_amount`, in rupiah.")
     max_per_facility: _Int | None = Field(
@@ -114,6 +124,14 @@ class ClaimsQuery(_Page):
         default="risk", description="By risk, or by excess: the rupiah that an audit could recover."
     )
 
+    @field_validator("discharged_to")
+    @classmethod
+    def _not_before_the_first(cls, last: date | None, others: ValidationInfo) -> date | None:
+        first = others.data.get("discharged_from")
+        if first is not None and last is not None and last < first:
+            raise ValueError("is before discharged_from: no claim can be between them")
+        return last
+
     @field_validator("read_rows")
     @classmethod
     def _of_a_release(cls, rows: int | None, others: ValidationInfo) -> int | None:
@@ -129,6 +147,7 @@ class ProvidersQuery(_Page):
     province: Annotated[_Int | None, AfterValidator(_known_province)] = Field(
         default=None, description="BPS code of the province."
     )
+    facility: str | None = Field(default=None, max_length=60, description="One provider, by a claim's `facility_key`.")
     pattern: Pattern | None = Field(default=None, description="Providers whose clearest habit is this.")
 
 

@@ -9,4 +9,6 @@ WHERE
     AND ($province::INTEGER IS NULL OR province_code = $province)
     AND ($facility::VARCHAR IS NULL OR facility_key = $facility)
     AND ($flag::VARCHAR IS NULL OR list_contains(flags, $flag))
+    AND ($discharged_from::DATE IS NULL OR discharge_date >= $discharged_from)
+    AND ($discharged_to::DATE IS NULL OR discharge_date <= $discharged_to)
     AND claim_id NOT IN (SELECT left_out.claim_id FROM left_out)

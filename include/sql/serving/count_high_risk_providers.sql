@@ -3,4 +3,5 @@ SELECT count(*) AS total
 FROM provider_risk
 WHERE
     ($province_name::VARCHAR IS NULL OR province_name = $province_name)
+    AND ($facility::VARCHAR IS NULL OR facility_key = $facility)
     AND ($pattern::VARCHAR IS NULL OR pattern = $pattern)
