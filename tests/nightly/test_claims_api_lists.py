@@ -36,6 +36,18 @@ def test_the_runbooks_query_gives_the_riskiest_claims_of_the_live_release(served
     }
 
 
+def test_long_answers_are_packed_for_who_can_unpack_them(served: Served) -> None:
+    page = "/claims/high-risk?min_risk=0&page_size=200"
+    plain, packed = (served.client.get(page, headers={"Accept-Encoding": how}) for how in ("identity", "gzip"))
+    assert "Content-Encoding" not in plain.headers
+    assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == ("gzip", "Accept-Encoding")
+    assert packed.headers["Cache-Control"] == "no-store"
+    assert packed.json() == plain.json()
+    assert int(packed.headers["Content-Length"]) < int(plain.headers["Content-Length"]) / 3
+    short = served.client.get("/claims/x", headers={"Accept-Encoding": "gzip"})
+    assert (short.status_code, "Content-Encoding" in short.headers) == (404, False)
+
+
 def test_high_risk_begins_at_a_half(served: Served) -> None:
     [row] = rows_of(served.live, "SELECT count(*) AS claims FROM claims_high_risk WHERE risk_score >= 0.5")
     body = got(served.client, "/claims/high-risk")

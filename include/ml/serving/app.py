@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request, Response
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse
 
 from ml.nightly import store_of
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 access_log = logging.getLogger("ml.serving.access")
 
 LOGGED_BYTES = 1_000
+PACKED_FROM_BYTES = 2_000
+PACKING_LEVEL = 5
 DESCRIPTION = "Claims of Indonesia's national health insurance by fraud risk. A score is triage: a person decides."
 
 
@@ -46,6 +49,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.include_router(open_routes)
     app.include_router(guarded_routes)
+    # Inside of the log, which hands answers on in pieces whose size nobody knows: small ones would be packed, too.
+    app.add_middleware(GZipMiddleware, minimum_size=PACKED_FROM_BYTES, compresslevel=PACKING_LEVEL)
     app.middleware("http")(_log_access)
     app.exception_handler(NotReadableError)(_not_readable)
     app.exception_handler(OSError)(_not_readable)  # the disk, or what lies where the journal should
