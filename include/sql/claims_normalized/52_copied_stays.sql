@@ -42,8 +42,7 @@ own AS (
         coding,
         any_value(treated) AS treated,
         sum(claims) AS claims,
-        count(*) AS patients,
-        min({ 'claim_id': claim_id, 'patient_key': patient_key }, 4) AS first_claims
+        count(*) AS patients
     FROM of_patients
     GROUP BY facility_key, coding
 ),
@@ -64,30 +63,38 @@ expecting AS (
     FROM counted
 ),
 
+by_expectation AS (
+    SELECT
+        expected,
+        sum(claims) AS claims
+    FROM expecting
+    WHERE treated_here > 1
+    GROUP BY expected
+),
+
 -- What there is (seen), and what there would be by chance, in millionths: one, two, and three or more others.
 events AS (
     SELECT
-        *,
+        * EXCLUDE (claims),
         least(patients - 1, 3) AS others,
         claims AS seen,
         0::BIGINT AS by_chance
     FROM expecting
     UNION ALL BY NAME
     SELECT
-        expecting.*,
+        by_expectation.expected,
         may_be.others,
         0 AS seen,
         (
-            1e6 * expecting.claims
+            1e6 * by_expectation.claims
             * if(
                 may_be.others = 3,
-                1 - exp(-expecting.expected) * (1 + expecting.expected + expecting.expected ^ 2 / 2),
-                exp(-expecting.expected) * expecting.expected ^ may_be.others / may_be.others
+                1 - exp(-by_expectation.expected) * (1 + by_expectation.expected + by_expectation.expected ^ 2 / 2),
+                exp(-by_expectation.expected) * by_expectation.expected ^ may_be.others / may_be.others
             )
         )::BIGINT AS by_chance
-    FROM expecting
+    FROM by_expectation
     CROSS JOIN (VALUES (1), (2), (3)) AS may_be (others)
-    WHERE expecting.treated_here > 1
 ),
 
 ranked AS (
@@ -115,11 +122,21 @@ weighed AS (
     QUALIFY odd
 ),
 
+named AS (
+    SELECT
+        of_patients.facility_key,
+        of_patients.coding,
+        min({ 'claim_id': of_patients.claim_id, 'patient_key': of_patients.patient_key }, 4) AS first_claims
+    FROM of_patients
+    SEMI JOIN weighed ON of_patients.facility_key = weighed.facility_key AND of_patients.coding = weighed.coding
+    GROUP BY of_patients.facility_key, of_patients.coding
+),
+
 copied AS (
     SELECT
         stays.claim_id,
         stays.patient_key,
-        weighed.first_claims,
+        named.first_claims,
         (weighed.patients - 1)::INTEGER AS copy_count,
         weighed.elsewhere::INTEGER AS copy_elsewhere,
         weighed.treated_elsewhere::INTEGER AS copy_n,
@@ -128,6 +145,7 @@ copied AS (
         weighed.weight AS copy_weight
     FROM stays
     INNER JOIN weighed ON stays.facility_key = weighed.facility_key AND stays.coding = weighed.coding
+    INNER JOIN named ON stays.facility_key = named.facility_key AND stays.coding = named.coding
     LEFT JOIN clones ON stays.claim_id = clones.claim_id
     WHERE -weighed.weight * ln(weighed.share) > coalesce(clones.clone_deviance, 0)
 )
