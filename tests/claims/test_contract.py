@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from ml.claims.contract import ContractError, check_contract
+from ml.claims.raw_files import RawInputError
 from ml.settings import Settings
 from ml.sql import sql_text
 from tests.claims.conftest import DATA_DATE, claim, diagnosis
@@ -203,6 +204,11 @@ def test_rows_that_were_corrected_leave_quarantine_when_a_run_is_cleared(raw_fil
     raw_files([claim(1), claim(2), claim(3, FKL47="-1")], [diagnosis(1), diagnosis(77)])
     check(settings, tmp_path)
     assert len(list(settings.quarantine.rglob("*.parquet"))) == 2
+    visits = settings.raw / "2022_fkrtl.csv"
+    visits.write_bytes(visits.read_bytes()[:-200])
+    with pytest.raises(RawInputError, match="truncated"):
+        check(settings, tmp_path)
+    assert len(list(settings.quarantine.rglob("*.parquet"))) == 2, "they are those of the claims that are published"
     raw_files([claim(1), claim(2), claim(3)], [diagnosis(1), diagnosis(77)])
     check(settings, tmp_path)
     assert [path.name for path in settings.quarantine.rglob("*.parquet")] == ["diagnosissekunder.parquet"]

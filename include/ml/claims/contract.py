@@ -94,7 +94,8 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
         settings: raw folder, secret, limits.
         data_date: Jakarta date the warehouse is built for; later steps leave out claims discharged after it.
         database: DuckDB file to make; an existing one is replaced.
-        run_name: names the quarantine folder, which is emptied; safe as a file name.
+        run_name: names the quarantine folder, where the rows of an earlier attempt are replaced once the files
+            could be read; safe as a file name.
 
     Raises:
         RawInputError: a file is missing, ambiguous, empty, truncated or lacks a column.
@@ -107,7 +108,6 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
             "hash of patient numbers; keep it the same from night to night."
         )
     quarantine = settings.quarantine / f"{data_date}-{run_name}"
-    shutil.rmtree(quarantine, ignore_errors=True)  # of a run that is cleared: its rows may have been corrected
     visits_path = find_raw_file(settings.raw, "fkrtl")
     diagnoses_path = find_raw_file(settings.raw, "diagnosissekunder")
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -129,6 +129,8 @@ def check_contract(settings: Settings, data_date: date, database: Path, run_name
         connection.execute(sql_text("contract/40_stray_diagnoses.sql"))
         connection.execute(sql_text("contract/50_accepted.sql"))
         _store_parameters(connection, settings, data_date)
+        # Of a run that was cleared: its rows may have been corrected.
+        shutil.rmtree(quarantine, ignore_errors=True)
         report = ContractReport(
             data_date,
             _judge(connection, visits, "checked_visits", quarantine / "fkrtl.parquet"),
