@@ -191,20 +191,19 @@ def test_a_habit_is_told_among_what_can_show_it(pattern: str, among: int, text_i
     habit = {"pattern": pattern, "observed": 31, "expected": 4.2, "ratio": 3.0, "deviance": 20.0}
     claims = pa.table(
         {
-            "claim_id": [str(n) for n in range(1500)],
             "service_type": ["RITL"] * 1200 + ["RJTL"] * 300,
             **{name: ["x"] * 1500 for name in ("facility_key", "facility_key_source", "province_name")},
             **{name: ["x"] * 1500 for name in ("facility_ownership", "facility_type", "facility_class")},
             "regency_code": [1] * 1500,
+            "risk_score": [0.5] * 1500,
             "data_date": ["2022-12-31"] * 1500,
             "provider": pa.array([PROVIDER | {"claims": 1500}] * 1500, PROVIDER_TYPE),
             "provider_patterns": pa.array([[habit]] + [None] * 1499, PATTERNS_TYPE),
         }
     )
-    scores = pa.table({"claim_id": claims["claim_id"], "risk_score": [0.5] * 1500})
     with duckdb.connect() as connection:
-        connection.register("claims", claims)
-        connection.register("scores", scores)
+        for name in ("claims", "claims_high_risk"):
+            connection.register(name, claims)
         connection.execute(sql_text("scoring/00_macros.sql"))
         connection.execute(sql_text("release/50_provider_risk.sql"))
         [(written,)] = connection.execute("SELECT reasons FROM provider_risk").fetchall()

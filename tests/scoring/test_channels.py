@@ -22,7 +22,7 @@ from ml.model.artefact import ModelError
 from ml.model.calibration import LEAST_EVIDENCE, MOST_KNOTS, learn_calibration
 from ml.rules import CHANNELS, load_ruleset
 from ml.rules.ruleset import COMBINATION_THRESHOLDS, Ruleset
-from ml.scoring import by_channels
+from ml.scoring import by_channels, channel_reasons
 from ml.scoring.audit import audit_candidate
 from ml.scoring.by_channels import (
     SCORES_SCHEMA,
@@ -189,6 +189,18 @@ def test_rows_do_not_depend_on_batches_row_groups_or_threads(tmp_path, model, th
     table = claims_table(ODD)
     whole = scored(tmp_path, table, model)
     assert scored(tmp_path, table, model, threads=threads, batch_rows=batch_rows, row_group=row_group) == whole
+
+
+@pytest.mark.parametrize("reasoned_rows", [1, 3])
+def test_rows_do_not_depend_on_how_many_reasons_are_written_at_a_time(
+    tmp_path, model, monkeypatch, reasoned_rows: int
+) -> None:
+    table = claims_table(ODD * 3)
+    whole = scored(tmp_path, table, model)
+    assert sum(row["reasons"] != "[]" for row in whole) > 2 * reasoned_rows
+    for module in (by_channels, channel_reasons):
+        monkeypatch.setattr(module, "REASONED_ROWS", reasoned_rows)
+    assert scored(tmp_path, table, model) == whole
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from ml.scoring.by_channels import _reasons_connection
+from ml.scoring.channel_reasons import reasons_connection
 from ml.sql import sql_text
 
 
@@ -53,7 +53,7 @@ def test_what_an_odd_figure_is_compared_with(
         "procedure": 0.5, "readmitted": 3, "readmission": 0.1,
     }  # fmt: skip
     given = ", ".join(str(figure) for figure in (usual | figures).values())
-    with _reasons_connection() as connection:
+    with reasons_connection() as connection:
         found = connection.execute(
             f"SELECT anomaly_words_id('{feature}', {given}), anomaly_words_en('{feature}', {given})"
         ).fetchone()

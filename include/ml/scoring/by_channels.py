@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,16 +18,15 @@ from ml.model.artefact import RiskModel
 from ml.model.features import as_floats
 from ml.parallel import in_order
 from ml.rules import ANOMALY, CHANNELS, EVIDENCE, Ruleset
+from ml.scoring.channel_reasons import REASONED_ROWS, reasons_connection, written_reasons
 from ml.scoring.channels import ChannelScores, channel_scores
 from ml.scoring.explain_anomaly import anomaly_names
-from ml.sql import sql_text
 
 BATCH_ROWS = 61_440
 """Claims a batch, and a row group of the result; half a row group of the claims."""
 
-REASONED_ROWS = 15_000
-"""Claims whose reasons are written at a time: to plan their statement takes as long as to run it for 5,000, and half of
-the claims of a heavy row group may have reasons."""
+GATHERED_GROUPS = 4
+"""Row groups of the claims, at most, that wait until there are enough of them to write their reasons."""
 
 FIGURES = (
     "claim_id", "facility_key", "facility_key_source", "service_type", "severity_group", "severity_level",
@@ -90,6 +88,19 @@ class ScoringRun:
     scored_at: datetime
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Scored claims whose reasons are still to be written.
+
+    Attributes:
+        rows: in the claims' order; of `SCORES_SCHEMA` what is a claim's own, without its reasons.
+        suspects: the claims above the ruleset's risk, with what their reasons need.
+    """
+
+    rows: pa.Table
+    suspects: pa.Table
+
+
 def columns_of(ruleset: Ruleset) -> list[str]:
     """Return the columns of claims_normalized that scoring by this ruleset reads."""
     evidence = [EVIDENCE + channel.code for channel in ruleset.channels if channel.code != ANOMALY]
@@ -113,22 +124,41 @@ def write_scores(claims: Path, run: ScoringRun, target: Path, *, threads: int, b
     Raises:
         ChangedClaimsError: another file has taken the place of `claims` meanwhile.
     """
-    local = threading.local()
     whole = _identity(claims)
     metadata = pq.read_metadata(claims)
 
-    def score(row_group: int) -> pa.Table:
-        if not hasattr(local, "connection"):
-            local.connection = _reasons_connection()
+    def score(row_group: int) -> Scored:
         with pq.ParquetFile(claims, metadata=metadata) as file:
             if _identity(claims) != whole:
                 raise ChangedClaimsError(f"{claims} was rewritten while it was being scored: score again.")
             batches = file.iter_batches(batch_rows, row_groups=[row_group], columns=columns_of(run.ruleset))
-            return score_batches(map(pa.table, batches), run, local.connection)
+            # pa.table(batch) would hold on to all of a batch while any of its columns is in use.
+            return score_batches((pa.Table.from_batches([batch]) for batch in batches), run)
 
-    with pq.ParquetWriter(target, SCORES_SCHEMA, compression="zstd") as writer:
-        for part in in_order(score, range(metadata.num_row_groups), threads):
+    with reasons_connection() as connection, pq.ParquetWriter(target, SCORES_SCHEMA, compression="zstd") as writer:
+        row_groups = (group for group in range(metadata.num_row_groups) if metadata.row_group(group).num_rows)
+        scored = in_order(score, row_groups, threads)
+        # Beside the scoring of the next claims, and one after the other, as one connection plans them.
+        for part in in_order(lambda some: told(some, run, connection), _gathered(scored), 1):
             writer.write_table(part, row_group_size=batch_rows)
+
+
+def _gathered(scored: Iterable[Scored]) -> Iterator[Scored]:
+    """Put together what comes until its reasons are worth a statement, or it is `GATHERED_GROUPS`."""
+    waiting: list[Scored] = []
+    for some in scored:
+        waiting.append(some)
+        suspects = sum(part.suspects.num_rows for part in waiting)
+        if suspects >= REASONED_ROWS or len(waiting) == GATHERED_GROUPS:
+            yield _together(waiting)
+            waiting = []
+    if waiting:
+        yield _together(waiting)
+
+
+def _together(parts: Iterable[Scored]) -> Scored:
+    parts = list(parts)
+    return Scored(pa.concat_tables(part.rows for part in parts), pa.concat_tables(part.suspects for part in parts))
 
 
 def _identity(file: Path) -> tuple[int, ...]:
@@ -137,54 +167,56 @@ def _identity(file: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def score_batches(batches: Iterable[pa.Table], run: ScoringRun, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def score_batches(batches: Iterable[pa.Table], run: ScoringRun) -> Scored:
     """Score some claims: a pure function of their rows, however they are batched.
 
     Args:
         batches: the columns of `columns_of`; of each, only the claims that get reasons are kept.
-        run: model, ruleset and what else is put on the rows.
-        connection: where the reasons' SQL runs; nothing stays in it.
-
-    Returns:
-        The columns of `SCORES_SCHEMA`, in the claims' order.
+        run: model and ruleset.
     """
-    scored = [_scored(_flat(batch), run) for batch in batches]
-    if not scored:
-        return SCORES_SCHEMA.empty_table()
-    rows = pa.concat_tables(part for part, _ in scored)
-    reasons = _reasons(pa.concat_tables(suspects for _, suspects in scored), run, connection)
+    return _together(_scored(_flat(batch), run) for batch in batches)
+
+
+def told(scored: Scored, run: ScoringRun, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return the rows of some claims with their reasons: the columns of `SCORES_SCHEMA`, in the claims' order.
+
+    Args:
+        scored: the claims.
+        run: ruleset and what is put on every row.
+        connection: of `reasons_connection`.
+    """
+    rows, count = scored.rows, scored.rows.num_rows
+    reasons = written_reasons(scored.suspects, run.ruleset, connection)
     place = pc.index_in(rows.column("claim_id"), value_set=reasons.column("claim_id").combine_chunks())
-    told = pc.fill_null(reasons.column("reasons").take(place), "[]")
-    return rows.set_column(SCORES_SCHEMA.get_field_index("reasons"), SCORES_SCHEMA.field("reasons"), told)
-
-
-def _scored(claims: pa.Table, run: ScoringRun) -> tuple[pa.Table, pa.Table]:
-    """The rows of some claims, without their reasons, and what `_suspects` gives of them."""
-    scores = channel_scores(claims, run.model, run.ruleset)
-    flags = _flags(claims, scores, run.ruleset)
-    return _rows(claims, scores, flags, run), _suspects(claims, scores, flags, run)
-
-
-def _rows(claims: pa.Table, scores: ChannelScores, flags: pa.Array, run: ScoringRun) -> pa.Table:
-    """The rows of some claims, without their reasons."""
-    count = claims.num_rows
     moment = run.scored_at.astimezone(UTC).replace(tzinfo=None)  # the column is a plain TIMESTAMP in UTC
-    columns = {
-        "claim_id": claims.column("claim_id"),
-        "ml_score": scores.anomaly_score,
-        "ml_score_normalized": scores.anomaly,
-        "rule_score": scores.typologies,
-        "risk_score": scores.risk,
-        "channels": _channels(scores, count),
-        "excess_amount": claims.column("excess_amount"),
-        "flags": flags,
-        "reasons": pa.nulls(count, pa.string()),
+    columns = dict(zip(rows.column_names, rows.columns, strict=True)) | {
+        "reasons": pc.fill_null(reasons.column("reasons").take(place), "[]"),
         "model_version": pa.repeat(run.model.version, count),
         "ruleset_version": pa.repeat(run.ruleset.version, count),
         "data_date": pa.repeat(pa.scalar(run.data_date, pa.date32()), count),
         "scored_at": pa.repeat(pa.scalar(moment, pa.timestamp("us")), count),
     }
     return pa.table(columns, schema=SCORES_SCHEMA)
+
+
+def _scored(claims: pa.Table, run: ScoringRun) -> Scored:
+    scores = channel_scores(claims, run.model, run.ruleset)
+    flags = _flags(claims, scores, run.ruleset)
+    return Scored(_rows(claims, scores, flags), _suspects(claims, scores, flags, run))
+
+
+def _rows(claims: pa.Table, scores: ChannelScores, flags: pa.Array) -> pa.Table:
+    columns = {
+        "claim_id": claims.column("claim_id"),
+        "ml_score": scores.anomaly_score,
+        "ml_score_normalized": scores.anomaly,
+        "rule_score": scores.typologies,
+        "risk_score": scores.risk,
+        "channels": _channels(scores, claims.num_rows),
+        "excess_amount": claims.column("excess_amount"),
+        "flags": flags,
+    }
+    return pa.table(columns, schema=pa.schema([SCORES_SCHEMA.field(name) for name in columns]))
 
 
 def _flat(claims: pa.Table) -> pa.Table:
@@ -234,51 +266,3 @@ def _suspects(claims: pa.Table, scores: ChannelScores, flags: pa.Array, run: Sco
         for name, column in anomaly_names(suspects, told, run.model).items():
             suspects = suspects.append_column(name, column)
     return suspects
-
-
-def _reasons(suspects: pa.Table, run: ScoringRun, connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """The reasons of each claim that has any, as a JSON array: columns `claim_id` and `reasons`."""
-    limits = run.ruleset.thresholds
-    from_surprise = {name: limits[name] for name in ("reason_from", "flag_from")}
-    # Into a table, as execute() plans the statement once and sql() twice.
-    statement = f"CREATE OR REPLACE TEMP TABLE all_reasons AS\n{_all_reasons(run.ruleset)}"
-    written = []
-    for first in range(0, max(suspects.num_rows, 1), REASONED_ROWS):
-        connection.register("suspects", suspects.slice(first, REASONED_ROWS))
-        connection.execute(statement, from_surprise)
-        written.append(connection.sql(sql_text("scoring/50_written_reasons.sql")).to_arrow_table())
-        connection.execute("DROP TABLE all_reasons")
-        connection.unregister("suspects")
-    return pa.concat_tables(written)
-
-
-def _all_reasons(ruleset: Ruleset) -> str:
-    """Every channel's reasons in one statement; a context's strength is weighed, so that it stands after typologies.
-
-    Where the claim id names no facility, the sentences speak of a group.
-    """
-    parts = []
-    for channel in ruleset.channels:
-        weight = channel.weight if channel.role == "context" else 1.0
-        statement = sql_text(f"scoring/{ruleset.version}/{channel.code}.sql")
-        parts.append(
-            f"SELECT claim_id, code, {weight!r} * strength AS strength, telling, text_id, text_en, "
-            "figures::VARCHAR AS figures\n"
-            f"FROM ({statement})"
-        )
-    every = "\nUNION ALL\n".join(parts)
-    replaced = [f"facility_words_{of}(text_{of}, facility_key_source) AS text_{of}" for of in ("id", "en")]
-    replaced.append("telling OR list_contains(flags, code) AS telling")  # who filters by a flag looks for its reason
-    # Nothing else says why all of the bill is excess (60_evidence.sql).
-    needed = "code = 'repeat' AND coalesce(repeat_identical, FALSE) AND excess_amount = amount_claimed"
-    return (
-        f"SELECT reasons.* REPLACE ({', '.join(replaced)}), {needed} AS needed\n"
-        f"FROM ({every}) AS reasons INNER JOIN suspects USING (claim_id)"
-    )
-
-
-def _reasons_connection() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"threads": 1})  # the batches are the threads
-    for name in ("00_macros", "05_anomaly_words"):
-        connection.execute(sql_text(f"scoring/{name}.sql"))
-    return connection

@@ -6,24 +6,40 @@
 -- reasons: strong and the patterns with the largest deviance (1 nat or more), up to three, as a JSON array; where there
 -- are fewer, last the money ("volume"), without which no provider ranks high.
 CREATE TABLE provider_risk AS
-WITH providers AS (
+WITH by_claims AS (
     SELECT
-        claim.facility_key,
-        min(claim.facility_key_source) AS facility_key_source,
+        facility_key,
+        min(facility_key_source) AS facility_key_source,
         -- One facility has one place and class; should raw rows differ, the first by name stands for all.
-        min(claim.province_name) AS province_name,
-        min(claim.regency_code) AS regency_code,
-        min(claim.facility_ownership) AS facility_ownership,
-        min(claim.facility_type) AS facility_type,
-        min(claim.facility_class) AS facility_class,
-        any_value(claim.provider) AS provider,
-        any_value(claim.provider_patterns) AS patterns, -- on one claim of the provider
-        any_value(claim.data_date) AS data_date,
-        count(*) FILTER (claim.service_type = 'RITL') AS stays,
-        count(*) FILTER (scores.risk_score >= 0.5) AS high_risk_claims
-    FROM claims AS claim
-    INNER JOIN scores ON claim.claim_id = scores.claim_id
-    GROUP BY claim.facility_key
+        min(province_name) AS province_name,
+        min(regency_code) AS regency_code,
+        min(facility_ownership) AS facility_ownership,
+        min(facility_type) AS facility_type,
+        min(facility_class) AS facility_class,
+        any_value(data_date) AS data_date,
+        count(*) FILTER (service_type = 'RITL') AS stays,
+        count(*) FILTER (risk_score >= 0.5) AS high_risk_claims
+    FROM claims_high_risk
+    GROUP BY facility_key
+),
+
+-- What the ETL has found: the provider is on each of its claims, its patterns are on one.
+by_etl AS (
+    SELECT
+        facility_key,
+        any_value(provider) AS provider,
+        any_value(provider_patterns) AS patterns
+    FROM claims
+    GROUP BY facility_key
+),
+
+providers AS (
+    SELECT
+        by_claims.*,
+        by_etl.provider,
+        by_etl.patterns
+    FROM by_claims
+    LEFT JOIN by_etl ON by_claims.facility_key = by_etl.facility_key
 ),
 
 patterns AS (
