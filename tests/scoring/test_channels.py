@@ -203,6 +203,22 @@ def test_rows_do_not_depend_on_how_many_reasons_are_written_at_a_time(
     assert scored(tmp_path, table, model) == whole
 
 
+def test_claims_that_wait_for_their_reasons_hold_on_to_no_other_columns(tmp_path, model, monkeypatch) -> None:
+    table = claims_table(ODD, dull=5_000)
+    held = []
+
+    def told(waiting: by_channels.Scored, *arguments: Any) -> pa.Table:
+        held.append((pa.total_allocated_bytes() - before, waiting.rows.nbytes))
+        return write_reasons(waiting, *arguments)
+
+    write_reasons = by_channels.told
+    monkeypatch.setattr(by_channels, "told", told)
+    before = pa.total_allocated_bytes()
+    scored(tmp_path, table, model, row_group=6_000)
+    [(allocated, own)] = held
+    assert allocated < 2 * own < table.nbytes
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, model) -> dict[str, dict[str, Any]]:
     rows = scored(tmp_path_factory.mktemp("whole"), claims_table(ODD, dull=60), model)
