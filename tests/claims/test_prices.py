@@ -171,6 +171,40 @@ def test_a_facility_with_another_tariff_has_no_habit_of_inflating(compared: Call
     assert odd["excess_amount"] == 1_000_000, "above its own tariff, as before"
 
 
+@pytest.mark.parametrize(
+    ("at_a_time", "own", "excess"),
+    [(12, math.log(1.4), 0), (9, 0, 1_000_000)],
+    ids=["many bills", "too few to tell"],
+)
+def test_a_facility_whose_tariff_changes_on_a_day_does_not_inflate_its_bills_from_then_on(
+    compared: Callable[..., Claims], at_a_time: int, own: float, excess: int
+) -> None:
+    """A new class from 20 August on: that calendar month has more old bills, the days to 15 September more new ones."""
+
+    def bills(first: int, count: int, day: str, price: str) -> Rows:
+        bill = {"FKL03": day, "FKL04": day, "FKL32": price, "FKL47": price}
+        return [claim(n, FKL02=claim_id(n, 8191), **bill, FKL30=f"{n} - x") for n in range(first, first + count)]
+
+    before = [*bills(300, 40, "2022-03-10", "2500000"), *bills(350, 30, "2022-08-05", "2500000")]
+    claims = compared([*crowd(), *before, *bills(400, at_a_time, "2022-08-25", "3500000")])
+    assert claims[claim_id(300, 8191)]["own_ln_ratio"] == 0
+    after = claims[claim_id(400, 8191)]
+    assert after["own_ln_ratio"] == pytest.approx(own)
+    assert after["excess_amount"] == excess
+    assert (after["evidence_inflated_bill"] > 0) == (excess > 0)
+
+
+def test_a_bill_that_is_dear_in_its_month_stays_so(compared: Callable[..., Claims]) -> None:
+    """A dozen inflated bills among twenty at the old tariff, in one month: no new tariff."""
+    price = {"FKL03": "2022-08-25", "FKL04": "2022-08-28"}
+    usual = [claim(n, FKL02=claim_id(n, 8191), **price, FKL30=f"{n} - x") for n in range(300, 320)]
+    dear = {"FKL32": "3500000", "FKL47": "3500000"}
+    inflated = [claim(n, FKL02=claim_id(n, 8191), **price | dear, FKL30=f"{n} - x") for n in range(400, 412)]
+    odd = compared([*crowd(), *usual, *inflated])[claim_id(400, 8191)]
+    assert (odd["own_ln_ratio"], odd["excess_amount"]) == (0, 1_000_000)
+    assert odd["evidence_inflated_bill"] > 0
+
+
 def test_where_nothing_is_alike_the_own_tariff_says_what_is_too_much(compared: Callable[..., Claims]) -> None:
     """A rare, dear INA-CBG: its peers are all stays of that severity, and their price says nothing about it."""
     dear = {"FKL19": "M-1-04-I", "FKL30": "8151 - hip", "FKL32": "30000000"}

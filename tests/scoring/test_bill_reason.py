@@ -48,3 +48,16 @@ def test_the_facilitys_factor_is_told_beside_its_tariff(
     assert f"= 2,0x tarif INA-CBG-nya sendiri {told_id}" in reason["text_id"]
     assert f"= 2.0x its own INA-CBG tariff {told_en}" in reason["text_en"]
     assert reason["figures"]["own_factor"] == pytest.approx(factor)
+
+
+def test_a_tariff_of_its_own_or_of_a_time_is_told_beside_the_peers(settings, write_claims, model, tmp_path) -> None:
+    odd = {
+        "evidence_inflated_bill": 9.0, "amount_claimed": 5_000_000, "inacbg_tariff": 3_500_000, "price_level": 1,
+        "tariff_ln_ratio": math.log(5 / 3.5), "price_median": 2_500_000.0, "price_n": 40, "own_ln_ratio": math.log(1.4),
+    }  # fmt: skip
+    claims = write_claims(claims_table([odd]))
+    candidate = score_claims(settings, claims, model, load_ruleset("RULESET_v2"), tmp_path / "candidate", AT)
+    [row] = [each for each in pq.read_table(candidate.scores).to_pylist() if each["claim_id"] == "special000"]
+    [reason] = [each for each in json.loads(row["reasons"]) if each["code"] == "inflated_bill"]
+    assert "; tarif faskes ini biasanya, atau sekitar bulan itu, 1,4x median" in reason["text_id"]
+    assert "; this facility's tariff is usually, or about that month, 1.4x it" in reason["text_en"]

@@ -43,6 +43,7 @@ SQL_STEPS: dict[str, list[str]] = {
     "weigh_evidence": [
         "claims_normalized/60_macros.sql",
         "claims_normalized/60_own_prices.sql",
+        "claims_normalized/60_own_months.sql",
         "claims_normalized/60_evidence.sql",
         "claims_normalized/65_bill_peers.sql",
         "claims_normalized/68_dearer_codes.sql",

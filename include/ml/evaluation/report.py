@@ -45,7 +45,7 @@ MEANING = {
 }
 OTHER_GENERATORS = (
     "labelled sets of generators that other hands made "
-    "(docs/adr/0009, 0010, 0015, 0016, 0019 to 0028, 0030 to 0036, 0038 to 0049, 0051)"
+    "(docs/adr/0009, 0010, 0015, 0016, 0019 to 0028, 0030 to 0036, 0038 to 0049, 0051, 0052)"
 )
 """What else the ruleset was tuned on, besides TUNED_SETTINGS and TUNED_SEEDS."""
 STEADINESS = """From night to night, measured

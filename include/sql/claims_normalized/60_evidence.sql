@@ -12,7 +12,17 @@ WITH compared AS (
         price.ln_misfit AS price_ln_misfit,
         -- Peers of other INA-CBGs (price_level 3 and 4) bring what their care costs, and say nothing about this price.
         if(price.price_level <= 2, care.ln_price - price.ln_middle, NULL) AS price_ln_ratio,
-        if(price.price_level <= 2, coalesce(own_prices.ln_own, 0), 0) AS own_ln_ratio,
+        coalesce(own_prices.factors_count, 0) AS factors_count,
+        -- All the time, or about that month; greatest() passes over what there is none of.
+        if(
+            price.price_level <= 2,
+            greatest(
+                own_prices.ln_own,
+                (1 - coalesce(own_prices.factors_count, 0)) * greatest(own_month.ln_own, own_mid_month.ln_own),
+                0
+            ),
+            0
+        ) AS own_ln_ratio,
         if(
             price.price_level <= 2,
             ln(greatest(care.amount_claimed, 1) / (exp(price.ln_middle + own_ln_ratio) + care.topup_amount)),
@@ -21,7 +31,6 @@ WITH compared AS (
         written_tariff(care.inacbg_tariff, price.price_level, price.ln_middle) AS tariff,
         ln(greatest(care.amount_claimed, 1) / (tariff + care.topup_amount)) AS tariff_ln_ratio,
         coalesce(own_prices.ln_off, 0) AS own_tariff_ln_ratio,
-        coalesce(own_prices.factors_count, 0) AS factors_count,
         coalesce(own_prices.ln_below, 0) AS ln_below,
         coalesce(own_prices.ln_off_below, 0) AS ln_off_below,
         stay.stay_level,
@@ -120,6 +129,16 @@ WITH compared AS (
             AND care.tariff_region IS NOT DISTINCT FROM price.tariff_region
     LEFT JOIN own_prices
         ON care.facility_key = own_prices.facility_key AND care.service_type = own_prices.service_type
+    LEFT JOIN own_months AS own_month
+        ON
+            own_month.half = 0
+            AND care.facility_key = own_month.facility_key
+            AND date_trunc('month', care.discharge_date) = own_month.month
+    LEFT JOIN own_months AS own_mid_month
+        ON
+            own_mid_month.half = 1
+            AND care.facility_key = own_mid_month.facility_key
+            AND date_trunc('month', care.discharge_date - 15) = own_mid_month.month
     LEFT JOIN stay_peers AS stay
         ON
             care.service_type = 'RITL'

@@ -134,6 +134,11 @@ def shown_patterns(night: pd.DataFrame) -> pd.DataFrame:
     at_tariff = (night["price_level"] <= 2) & (night["tariff_ln_ratio"].abs() <= 0.01)
     of_facility = night["price_ln_ratio"].where(at_tariff).groupby([night["facility_key"], night["service_type"]])
     usual = of_facility.transform("median").where(of_facility.transform("count") >= 10).clip(lower=0).fillna(0)
+    for days in (0, 15):  # a calendar month, and from the 16th to the 15th
+        month = (pd.to_datetime(night["discharge_date"]) - pd.Timedelta(days=days)).dt.to_period("M")
+        at_that_time = night["price_ln_ratio"].where(at_tariff).groupby([night["facility_key"], month])
+        enough = at_that_time.transform("count") >= 10
+        usual = np.fmax(usual, at_that_time.transform("median").where(enough))
     usual = usual.where(~wide, 0)
     assert night["own_ln_ratio"].to_numpy() == pytest.approx(usual.to_numpy(), abs=1e-9)
     by_peers, by_tariff = deviations_above(night)

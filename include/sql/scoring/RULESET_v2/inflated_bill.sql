@@ -53,7 +53,9 @@ phrased AS (
             || CASE
                 WHEN own_ln_ratio <= 0.01 OR factors_count BETWEEN 0.001 AND 0.999 THEN ''
                 WHEN factors_count = 0
-                    THEN '; tarif faskes ini biasanya ' || above_id(exp(own_ln_ratio), 1) || 'median'
+                    THEN
+                        '; tarif faskes ini biasanya, atau sekitar bulan itu, ' || above_id(exp(own_ln_ratio), 1)
+                        || 'median'
                 ELSE '; tagihan faskes ini biasanya ' || above_id(exp(own_ln_ratio), 1) || 'median'
             END,
             if(topup_amount > 0, format(' ditambah top-up ({})', rupiah_id(usual)), '')
@@ -67,7 +69,9 @@ phrased AS (
             || CASE
                 WHEN own_ln_ratio <= 0.01 OR factors_count BETWEEN 0.001 AND 0.999 THEN ''
                 WHEN factors_count = 0
-                    THEN '; this facility''s tariff is usually ' || above_en(exp(own_ln_ratio), 1) || 'it'
+                    THEN
+                        '; this facility''s tariff is usually, or about that month, ' || above_en(exp(own_ln_ratio), 1)
+                        || 'it'
                 ELSE '; this facility usually bills ' || above_en(exp(own_ln_ratio), 1) || 'it'
             END,
             if(topup_amount > 0, format(' plus top-ups ({})', rupiah_en(usual)), '')
