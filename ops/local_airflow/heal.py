@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
-import psutil
-
-from ops.local_airflow.processes import Component
 from ops.local_airflow.stack import LocalAirflow, StackError, ended_message
 
 SILENT_SECONDS = 180.0
@@ -58,8 +54,6 @@ class Healer:
             own_fault = component.started > self._store_back
             if ended and own_fault and time.monotonic() - component.started < self._steady:
                 raise StackError(ended_message(component))
-            if not ended:
-                _kill(component)
             self._say(f"Airflow's {component.name} {'ended by itself' if ended else 'was silent'}; starting it again")
             self._stack.restart(component)
 
@@ -77,12 +71,3 @@ class Healer:
             for component in self._stack.components
             if now - max(self._well.get(component.name, now), component.started) > self._patience
         ]
-
-
-def _kill(component: Component) -> None:
-    """SIGKILL, as who hangs may hear nothing else; its tasks too, as in a container."""
-    process = psutil.Process(component.process.pid)
-    for part in [*process.children(recursive=True), process]:
-        with suppress(psutil.NoSuchProcess):
-            part.kill()
-    component.process.wait()

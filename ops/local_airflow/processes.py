@@ -6,6 +6,7 @@ group. What all descendants keep is their environment, so the stack marks it.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -69,6 +70,31 @@ def marked_processes(run_dir: Path, *, spare_ours: bool = False) -> list[psutil.
                 found[process.pid] = process
                 found |= {child.pid: child for child in process.children(recursive=True)}
     return [process for process in found.values() if process not in ours and _alive(process)]
+
+
+def session_of(run_dir: Path, component: Component) -> list[psutil.Process]:
+    """Return what a component has started and still lives, parents first, also when the component itself has ended.
+
+    Airflow's workers and tasks change their process group but not their session, and a session's number is not given
+    to another process while one of them lives.
+    """
+    found = []
+    for process in marked_processes(run_dir):
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getsid(process.pid) == component.process.pid:
+                found.append((process.create_time(), process.pid, process))
+    return [process for _, _, process in sorted(found)]
+
+
+def kill_session(run_dir: Path, component: Component) -> None:
+    """Kill a component (SIGKILL), if it still lives, and what it has started; wait until all have ended."""
+    component.process.kill()
+    left = session_of(run_dir, component)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    _wait(left, GRACE_SECONDS)
+    component.process.wait()
 
 
 def end(processes: Iterable[psutil.Process], grace: float = GRACE_SECONDS) -> None:

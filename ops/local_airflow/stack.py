@@ -19,7 +19,7 @@ from ops.local_airflow.client import AirflowClient
 from ops.local_airflow.environment import HOST, POOLS, airflow_environment
 from ops.local_airflow.metadata_store import MetadataStore
 from ops.local_airflow.private_files import ADMIN, load_or_create_secrets
-from ops.local_airflow.processes import MARK, Component, spawn
+from ops.local_airflow.processes import MARK, Component, kill_session, spawn
 from ops.local_airflow.state import (
     StackState,
     forget_state,
@@ -173,8 +173,12 @@ class LocalAirflow:
         return tuple(self._components)
 
     def restart(self, component: Component) -> None:
-        """Start a component again that has ended."""
-        component.process.wait()
+        """Start a component again that has ended or hangs; what is left of it is killed first, its tasks too.
+
+        As in a container. A scheduler's workers outlive it, deaf to SIGTERM, and hold its session with the metadata
+        store open: what it had locked there, the run it was looking at, would stay so for the next scheduler.
+        """
+        kill_session(self.run_dir, component)
         self._components.remove(component)
         self._components.append(self._spawn(component.name, _COMPONENTS[component.name]))
 

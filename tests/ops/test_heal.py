@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,8 +14,16 @@ import pytest
 
 from ops.local_airflow import LocalAirflow, StackError
 from ops.local_airflow.heal import Healer
-from ops.local_airflow.processes import Component, spawn
+from ops.local_airflow.processes import MARK, Component, marked_processes, session_of, spawn
 
+# A scheduler with a worker and its task, deaf to SIGTERM, the task in a process group of its own.
+FAMILY = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if not os.fork() and not os.fork():
+    os.setpgid(0, 0)
+time.sleep(600)
+"""
 WELL = {"metadatabase": "healthy", "scheduler": "healthy", "triggerer": "healthy", "dag_processor": "healthy"}
 
 
@@ -106,6 +116,36 @@ def test_what_is_silent_for_long_is_ended_and_started_again(patient: Patient) ->
     assert time.monotonic() - begun >= 0.3
     assert before.process.returncode == -9
     assert patient.said == ["Airflow's triggerer was silent; starting it again"]
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_what_it_has_started_goes_with_it(patient: Patient, tmp_path: Path, silent: bool) -> None:
+    """Whether it has ended or is silent; a task that works for another one goes on, and so do other programs."""
+    run_dir, command = patient.airflow.run_dir, [sys.executable, "-c", FAMILY]
+    family, other = (
+        spawn(name, command, {**os.environ, MARK: str(run_dir)}, tmp_path) for name in ("scheduler", "other")
+    )
+    patient.airflow._components.append(family)
+    try:
+        deadline = time.monotonic() + 20
+        while any(len(session_of(run_dir, part)) < 3 for part in (family, other)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        healer = patient.healer()
+        healer.look()
+        if silent:
+            patient.health["scheduler"] = "unhealthy"
+        else:
+            family.process.kill()
+        assert look_until(healer, lambda: patient.said)
+        assert family.process.returncode == -9
+        assert session_of(run_dir, family) == []
+        assert len(session_of(run_dir, other)) == 3
+        assert patient.component("scheduler").process.poll() is None
+    finally:
+        for process in marked_processes(run_dir):
+            process.kill()
+        other.process.wait()
 
 
 @pytest.mark.parametrize("health", [{}, WELL | {"metadatabase": "unhealthy", "triggerer": "unhealthy"}])

@@ -9,27 +9,34 @@ import psutil
 import pytest
 
 from ops.local_airflow.heal import Healer
+from ops.local_airflow.processes import marked_processes
 from tests.e2e.failures.stage import Stage
 
 pytestmark = pytest.mark.e2e_slow
 
 
-def test_scheduler_killed_and_restarted(stage: Stage) -> None:
+@pytest.mark.parametrize("alone", [False, True], ids=["and its tasks", "alone"])
+def test_scheduler_killed_and_restarted(stage: Stage, alone: bool) -> None:
+    """Its workers and their tasks end with it in either case: orphans would hold what it had locked in the store."""
     before, alerts = stage.live, stage.bad_news
     stage.order("score_claims", "slow", step="score", seconds=10)
     run = stage.trigger()
-    stage.met()
+    task = psutil.Process(stage.met()["pid"])
     scheduler = psutil.Process(stage.component("scheduler").process.pid)
-    for process in [scheduler, *scheduler.children(recursive=True)]:
+    for process in [scheduler, *(() if alone else scheduler.children(recursive=True))]:
         with suppress(psutil.Error):
             process.kill()
     killed = time.time()
     time.sleep(3)
+    assert (task in marked_processes(stage.airflow.run_dir)) == alone
     stage.airflow.restart(stage.component("scheduler"))
+    assert task not in marked_processes(stage.airflow.run_dir)
     assert stage.end(run, 300) == "success"
     assert stage.live != before
     assert stage.bad_news == alerts
-    stage.measured("scheduler and its tasks killed and restarted", success=time.time() - killed)
+    stage.measured(
+        f"scheduler {'alone' if alone else 'and its tasks'} killed and restarted", success=time.time() - killed
+    )
 
 
 def test_api_server_down(stage: Stage) -> None:
