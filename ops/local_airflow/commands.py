@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from ops.local_airflow.drive import ETL_DAG, SCORING_DAG, TRAINING_DAG, Progress
 from ops.local_airflow.environment import UI_PORT
 from ops.local_airflow.heal import Healer
 from ops.local_airflow.metadata_store import MetadataStore
-from ops.local_airflow.private_files import ADMIN, load_or_create_secrets
+from ops.local_airflow.private_files import ADMIN, EXPORTS_FILE, load_or_create_secrets
 from ops.local_airflow.processes import MARK
 from ops.local_airflow.sample import Sample, plan_sample, wanted_claims
 from ops.local_airflow.stack import START_TIMEOUT_SECONDS, LocalAirflow, StackBusyError, StackError
@@ -143,6 +144,10 @@ def up(terminal: Terminal, project: Project) -> None:
         console = terminal.console
         console.print(f"\nAirflow is up: [bold]{stack.base_url}[/bold]")
         console.print(f"  user      {stack.username}\n  password  {stack.password}", markup=False)
+        sourced = shlex.quote(str(project.run_dir / EXPORTS_FILE))
+        console.print(
+            f"`airflow ...` in another terminal works on it after:  . {sourced}", markup=False, soft_wrap=True
+        )
         console.print("Stop it with Ctrl-C, or with `make down` in another terminal.\n")
         try:
             stack.wait_for_dags((ETL_DAG, TRAINING_DAG, SCORING_DAG))

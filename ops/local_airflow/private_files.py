@@ -1,4 +1,4 @@
-"""The instance's own secrets: made once at random, kept in files that only their owner can read."""
+"""The instance's own secrets, made once at random, and what holds them: files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import base64
 import json
 import os
 import secrets
+import shlex
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ops.local_airflow.processes import MARK
+
 ADMIN = "admin"
 PASSWORDS_FILE = "airflow-passwords.json"
+EXPORTS_FILE = "airflow.env"
 _SECRETS_FILE = "secrets.json"
+_EXPORTED = ("AIRFLOW", "CLAIMS_", "RULESET_VERSION", "REFRESH_TOP_K")
+_NOT_EXPORTED = ("AIRFLOW_CONN_", "CLAIMS_CALLER_DIR", MARK)
 
 
 @dataclass(frozen=True)
@@ -58,13 +66,33 @@ def load_or_create_secrets(run_dir: Path) -> Secrets:
     return made
 
 
+def write_exports(run_dir: Path, environment: Mapping[str, str]) -> None:
+    """Write what a terminal sources so that `airflow` and the project's commands work on the running stack.
+
+    Without the mark of the stack's processes, as `make down` is to spare that terminal's, and without the caller's
+    connections, which only tasks use.
+    """
+    kept = {
+        name: value
+        for name, value in sorted(environment.items())
+        if name.startswith(_EXPORTED) and not name.startswith(_NOT_EXPORTED)
+    }
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in kept.items()]
+    path = f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
+    _write_text(run_dir / EXPORTS_FILE, "\n".join([*lines, path, ""]))
+
+
 def write_private(path: Path, content: Any) -> None:
     """Write JSON with mode 0600, complete or not at all."""
+    _write_text(path, json.dumps(content, indent=1))
+
+
+def _write_text(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1)
+        stream.write(text)
     partial.replace(path)
 
 

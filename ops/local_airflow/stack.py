@@ -18,7 +18,7 @@ from ml.settings import PROJECT_ROOT, load_settings
 from ops.local_airflow.client import AirflowClient
 from ops.local_airflow.environment import HOST, POOLS, airflow_environment
 from ops.local_airflow.metadata_store import MetadataStore
-from ops.local_airflow.private_files import ADMIN, load_or_create_secrets
+from ops.local_airflow.private_files import ADMIN, load_or_create_secrets, write_exports
 from ops.local_airflow.processes import MARK, Component, kill_session, spawn
 from ops.local_airflow.state import (
     StackState,
@@ -247,6 +247,7 @@ class LocalAirflow:
         )
         self.environment |= self._extra
         write_state(self.run_dir, self._state())
+        write_exports(self.run_dir, self.environment)
         self._say("starting PostgreSQL")
         self._start_store(self._store)
         self._migrate(self._store)

@@ -12,7 +12,7 @@ import filelock
 import psutil
 
 from ops.local_airflow.metadata_store import MetadataStore
-from ops.local_airflow.private_files import write_private
+from ops.local_airflow.private_files import EXPORTS_FILE, write_private
 from ops.local_airflow.processes import end_all
 
 _STATE_FILE = "stack.json"
@@ -78,7 +78,8 @@ def read_state(run_dir: Path) -> StackState | None:
 
 def forget_state(run_dir: Path) -> None:
     """Take back what was told."""
-    (run_dir / _STATE_FILE).unlink(missing_ok=True)
+    for name in (_STATE_FILE, EXPORTS_FILE):
+        (run_dir / name).unlink(missing_ok=True)
 
 
 def sweep(run_dir: Path, *, spare_ours: bool = False) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ import pytest
 from ml.settings import Settings
 from ops.local_airflow import commands
 from ops.local_airflow.environment import airflow_environment
-from ops.local_airflow.private_files import PASSWORDS_FILE, load_or_create_secrets
+from ops.local_airflow.private_files import EXPORTS_FILE, PASSWORDS_FILE, load_or_create_secrets, write_exports
+from ops.local_airflow.processes import MARK
+from ops.local_airflow.state import forget_state
 
 
 def environment(run_dir: Path, **changes: Any) -> dict[str, str]:
@@ -71,6 +75,28 @@ def test_settings_of_other_installations_are_left_out(tmp_path: Path) -> None:
     assert made["AIRFLOW_HOME"] == str(tmp_path / "airflow")
     assert made["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
     assert made["AIRFLOW_CONN_SLACK_ALERTS"] == "slackwebhook://", "alerts are configured by the caller"
+
+
+def test_a_terminal_gets_what_commands_need_and_no_more(tmp_path: Path) -> None:
+    odd = 'a\'b "$HOME" `id` \\'
+    inherited = {"PATH": "/bin", "AIRFLOW_CONN_SMTP_DEFAULT": "smtp://secret", "RULESET_VERSION": odd, "EDITOR": "vi"}
+    made = environment(tmp_path, inherited=inherited)
+    write_exports(tmp_path, made)
+    file = tmp_path / EXPORTS_FILE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    shown = subprocess.run(
+        ["/bin/sh", "-c", f". {file} && env -0"], env={"PATH": "/bin"}, capture_output=True, text=True, check=True
+    ).stdout
+    got = dict(line.split("=", 1) for line in shown.split("\0") if line)
+    names = [name for name in made if name.startswith(("AIRFLOW__", "CLAIMS_")) and name != MARK]
+    assert {name: got.get(name) for name in names} == {name: made[name] for name in names}
+    assert got["AIRFLOW_HOME"] == str(tmp_path / "airflow")
+    assert got["RULESET_VERSION"] == odd
+    assert got["PATH"] == f"{Path(sys.executable).parent}:/bin"
+    assert MARK not in got, "`make down` would end this terminal's programs"
+    assert not {name for name in got if name.startswith(("AIRFLOW_CONN_", "EDITOR"))}
+    forget_state(tmp_path)
+    assert not file.exists()
 
 
 def test_loopback_goes_past_a_proxy(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from ml.nightly import store_of
 from ml.settings import Settings
 from ops.local_airflow import LocalAirflow
 from ops.local_airflow.client import DagRun
+from ops.local_airflow.private_files import EXPORTS_FILE
 from ops.local_airflow.processes import Component
 from tests.alerts.sinks import Mailbox, Webhook
 
@@ -105,11 +105,12 @@ class Stage:
         return came
 
     def cli(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run an `airflow` command in the environment of the stack."""
-        arguments = [sys.executable, "-m", *shlex.split(command)]
-        return subprocess.run(
-            arguments, env=self.airflow.environment, capture_output=True, text=True, check=False, timeout=120
-        )
+        """Run a command as on call: in a bare terminal that has sourced what the stack writes for it."""
+        line = f". {shlex.quote(str(self.airflow.run_dir / EXPORTS_FILE))} && {command}"
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self.root)}
+        done = subprocess.run(["sh", "-c", line], env=environ, capture_output=True, text=True, check=False, timeout=120)
+        assert not (self.root / "airflow").exists(), "another Airflow was made"
+        return done
 
     def follow(self, run: DagRun) -> None:
         """Do what the alert says comes next, word for word; afterwards a new release is live."""
