@@ -21,7 +21,12 @@ from typing import Any, Literal
 
 from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
 from airflow.sdk import DagRunState
-from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, AirflowSensorTimeout
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowRuntimeError,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from claims_risk import (
@@ -81,6 +86,15 @@ def look_at_etl(ask: Any, tick: datetime) -> EtlLook:
     return EtlLook("pending", f"The ETL of data date {day} has not ended: {shown}.")
 
 
+def _before_the_first(ask: Any, tick: datetime) -> bool:
+    """Whether the ETL's one run is of the next tick: this night was over before there was an ETL.
+
+    Who starts between 01:00 and 02:00 WIB gets the ETL of today and the scoring of yesterday made up for.
+    """
+    next_one = ask.get_dr_count(dag_id=ETL_DAG, logical_dates=[tick + timedelta(days=1)])
+    return bool(next_one) and next_one == ask.get_dr_count(dag_id=ETL_DAG)
+
+
 def _no_run(tick: datetime) -> str:
     return (
         f"DAG {ETL_DAG} has no run for data date {data_date_of(tick)} (logical date {tick.isoformat()}). If its "
@@ -101,6 +115,7 @@ class EtlSensor(ExternalTaskSensor):
 
         Raises:
             AirflowFailException: nothing can come of waiting; the message says why.
+            AirflowSkipException: there was no ETL yet in the night that the scheduler makes up for.
         """
         refuse_unknown_params(context)
         refuse_data_date_in_backfill(context)
@@ -120,6 +135,9 @@ class EtlSensor(ExternalTaskSensor):
                 method_name="execute_complete",
                 timeout=timedelta(seconds=left),
             )
+        made_up_for = context["dag_run"].run_type == "scheduled"
+        if seen.verdict == "missing" and made_up_for and _before_the_first(context["ti"], etl_tick(day)):
+            raise AirflowSkipException(f"Data date {day} is of before the first run of {ETL_DAG}: nothing to score.")
         self._end(seen)
 
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> None:

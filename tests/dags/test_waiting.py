@@ -26,7 +26,7 @@ TICK = datetime(2026, 3, 9, 18, 0, tzinfo=UTC)
 class Airflow:
     '''Answers as Airflow would; each look at the tasks takes the next of `tasks`, the last one for good.'''
     def __init__(self, run, *tasks):
-        self.run, self.tasks, self.asked = run, list(tasks), []
+        self.run, self.tasks, self.asked, self.others = run, list(tasks), [], []
     def get_task_states(self, **question):
         self.asked.append(question)
         tasks = self.tasks.pop(0) if len(self.tasks) > 1 else self.tasks[0]
@@ -35,6 +35,8 @@ class Airflow:
         return {"r1": tasks} if self.run else {}
     def get_dagrun_state(self, dag_id, run_id):
         return DagRunState(self.run)
+    def get_dr_count(self, dag_id, logical_dates=None):
+        return self.others.count(logical_dates[0]) if logical_dates else len(self.others)
 
 def last(state, **others):
     return others | {"publish_claims": state}
@@ -69,6 +71,11 @@ def execute(run, *tasks, waited=0, **conf):
     airflow = Airflow(run, *tasks)
     return [*outcome(lambda: sensor().execute(context(airflow, conf, waited))), len(airflow.asked)]
 
+def missing(*others, run_type="scheduled"):
+    airflow = Airflow(None, {})
+    airflow.others = [TICK + timedelta(days=days) for days in others]
+    return outcome(lambda: sensor().execute(context(airflow, {"run_type": run_type})))
+
 def deadline(run, *tasks):
     arguments = {"error": "Trigger timeout"}
     return outcome(lambda: sensor().resume_execution("__fail__", arguments, context(Airflow(run, *tasks), {})))
@@ -87,7 +94,7 @@ result = {
     "matrix": {f"{run} {state}": look(run, last(state))["verdict"] for run in runs for state in states},
     "no task": [look(run, {})["verdict"] for run in runs],
     "told": look("failed", last("upstream_failed", check_contract="failed", other=None, done="success")),
-    "missing": look(None, {}),
+    "look, missing": look(None, {}),
     "ends meanwhile": look("success", last("running"), last("success"))["verdict"],
     "pass": execute("success", last("success")),
     "fail": execute("failed", last("failed")),
@@ -97,6 +104,10 @@ result = {
     "published too late": execute("success", last("success"), waited=5400),
     "no start": execute("running", last(None), waited=None),
     "none": execute(None, {}),
+    "missing for want of an ETL": missing(1),
+    "missing": {case: missing(*others, run_type=kind) for case, others, kind in [
+        ("no ETL at all", (), "scheduled"), ("one before, too", (1, -1), "scheduled"), ("later", (1, 2), "scheduled"),
+        ("by hand", (1,), "manual"), ("backfill", (1,), "backfill")]},
     "future": execute("success", last("success"), data_date="2206-01-31"),
     "unknown": execute("success", last("success"), topk=3),
     "backfill": execute("success", last("success"), run_type="backfill"),
@@ -158,7 +169,17 @@ def test_a_missing_run_is_told_at_once_with_the_command_that_makes_it(seen: dict
     assert kind == "AirflowFailException"
     assert "has no run for data date 2026-03-10" in message
     assert message.endswith("airflow dags trigger claims_normalized --logical-date 2026-03-09T18:00:00+00:00")
-    assert seen["missing"]["verdict"] == "missing"
+    assert seen["look, missing"]["verdict"] == "missing"
+
+
+def test_a_night_of_before_the_first_etl_is_skipped(seen: dict[str, Any]) -> None:
+    """Who starts between 01:00 and 02:00 WIB gets the ETL of today made up for and the scoring of yesterday."""
+    kind, message = seen["missing for want of an ETL"]
+    assert kind == "AirflowSkipException"
+    assert message == "Data date 2026-03-10 is of before the first run of claims_normalized: nothing to score."
+    for case, (kind, message) in seen["missing"].items():
+        assert (case, kind) == (case, "AirflowFailException")
+        assert "has no run for data date 2026-03-10" in message
 
 
 def test_the_sensor_passes_fails_or_defers(seen: dict[str, Any]) -> None:
