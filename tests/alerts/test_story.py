@@ -12,6 +12,7 @@ from ml.alerts.commands import next_commands
 from ml.alerts.facts import Fate
 from ml.alerts.incidents import AlertKind, in_short, is_over, runs_to_look_after
 from ml.alerts.story import told
+from ml.claims.etl import run_name_of
 from ml.clock import now
 from ml.release import ReleaseStore
 from ml.rollback import through_airflow
@@ -338,6 +339,17 @@ def test_runs_without_an_end_are_looked_after(book: AlertBook, note: Note) -> No
 # --- no personal identifiers
 
 
+QUARANTINED = [
+    f"quarantine/2026-11-30-{run_name_of(run_id)}"
+    for run_id in (
+        "manual__2026-11-30T18:25:16.418147+00:00",
+        "manual__2026-11-30T18:25:16+00:00",
+        "scheduled__2026-11-30T18:00:00+00:00",
+        "scheduled__2026-12-26T18:00:00+00:00",  # its hash is of digits alone
+    )
+]
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -346,6 +358,9 @@ def test_runs_without_an_end_are_looked_after(book: AlertBook, note: Note) -> No
         ("see ml_scores_qc_20261125T093901Z.json", "see ml_scores_qc_20261125T093901Z.json"),
         ("release 20261125-20261125T093856Z-manual-t01 failed", "release 20261125-20261125T093856Z-manual-t01 failed"),
         ("no model risk-000000000000", "no model risk-000000000000"),
+        *((f"in {folder}/fkrtl.parquet", f"in {folder}/fkrtl.parquet") for folder in QUARANTINED),
+        ("2026-11-30T18-25-16-70012345678", "2026-11-30T18-25-16-…"),
+        ("2026-11-30T18-25-16-418147-00-00-3031234567", "2026-11-30T18-25-16-…-00-00-…"),
         ("", "str"),
     ],
 )

@@ -26,9 +26,12 @@ MAX_ERROR = 400
 LOOK_AFTER_FOR = timedelta(days=7)  # a run that began earlier has gone from Airflow's metadata without an end
 AT_WORK_FOR = timedelta(hours=2)  # how long a run that began late keeps the deadline's alert back
 
-# Long numbers may be a participant's or a family's, out of a message of some library. What names a release, a model or
-# a moment is not.
-_NUMBERS = re.compile(r"(risk-[0-9a-f]{12}|\d{8}(?:-\d{8})?T\d{6}Z[\w.-]*|\d{4}-\d\d-\d\dT[\d:.+]+)|\d{6,}")
+# Long numbers may be a participant's or a family's, out of a message of some library. What names a release, a model, an
+# ETL run's folder or a moment is not.
+_NUMBERS = re.compile(
+    r"(risk-[0-9a-f]{12}|\d{8}(?:-\d{8})?T\d{6}Z[\w.-]*|\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:-\d{6})?-\d\d-\d\d-[0-9a-f]{8}\b"
+    r"|\d{4}-\d\d-\d\dT[\d:.+]+)|\d{6,}"
+)
 
 
 class AlertKind(StrEnum):
