@@ -37,6 +37,7 @@ from claims_risk import (
     ETL_DAG,
     ETL_LAST_TASK,
     PUBLISH_POOL,
+    PUBLISHING_TASK,
     SCORES,
     SCORING_DAG,
     WATCHER_PATIENCE_SECONDS,
@@ -45,6 +46,7 @@ from claims_risk import (
     model_choices,
     no_retry_for,
     patient_for,
+    require_result,
     restore_on_failure,
     retry_delay,
     ruleset_choices,
@@ -171,6 +173,7 @@ def claims_risk_scoring() -> None:
         from ml.scoring.audit import AuditError
         from ml.settings import load_settings
 
+        require_result("score_claims", scored)
         with no_retry_for(AuditError, nightly.CandidateGoneError, ChangedCandidateError):
             nightly.audit(load_settings(), scored["folder"])
         return scored
@@ -185,6 +188,7 @@ def claims_risk_scoring() -> None:
         from ml.scoring.audit import AuditError
         from ml.settings import load_settings
 
+        require_result("audit_candidate", audited)
         context = get_current_context()
         token = RunToken(context["run_id"], context["ti"].try_number)
         started = monotonic()
@@ -199,6 +203,7 @@ def claims_risk_scoring() -> None:
         from ml import nightly
         from ml.settings import load_settings
 
+        require_result(PUBLISHING_TASK, published)
         context = get_current_context()
         top_k = context["params"]["top_k"]
         with no_retry_for(nightly.QualityError):
@@ -220,6 +225,7 @@ def claims_risk_scoring() -> None:
         from ml import nightly
         from ml.settings import load_settings
 
+        require_result("quality_check", checked)
         nightly.summarise(load_settings(), checked["folder"])
 
     # It needs no arrow from every task: a failure anywhere makes qc_summary upstream_failed, which counts as failed.

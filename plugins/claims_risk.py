@@ -73,6 +73,19 @@ def refuse_data_date_in_backfill(context: Any) -> None:
         )
 
 
+def require_result(task_id: str, result: Any) -> None:
+    """Fail a task whose forerunner has left nothing: somebody marked it as success before it had ended.
+
+    Raises:
+        AirflowFailException: with what to do.
+    """
+    if result is None:
+        raise AirflowFailException(
+            f"{task_id} left no result: it was marked as success before it had ended, so its work is not done. Clear "
+            "the whole run, not this task alone."
+        )
+
+
 def etl_deadline() -> timedelta:
     """Return how long scoring waits for the ETL (CLAIMS_ETL_DEADLINE_HOURS)."""
     return timedelta(hours=_setting("etl_deadline_hours"))

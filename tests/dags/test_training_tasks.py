@@ -1,7 +1,7 @@
 """What the tasks of train_risk_model make of a refusal, of a form that wants no promotion, and of a missing ETL.
 
-Beside them, in the same process, what the ETL makes of a backfill that is given a data date, and the night's first task
-of a wrong setting.
+Beside them, in the same process, what the ETL makes of a backfill that is given a data date, the night's first task
+of a wrong setting, and its others of a task before them that left nothing.
 """
 
 from __future__ import annotations
@@ -68,6 +68,12 @@ def qc_with(top_k):
     finally:
         nightly.check_quality = check
 
+def after_nothing(task_id):
+    try:
+        return [bag.dags["claims_risk_scoring"].get_task(task_id).python_callable(None)]
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+
 def raising(error):
     def fail(*_arguments, **_named):
         raise error
@@ -90,6 +96,8 @@ results["claims that train no model"] = outcome("train_model")
 life.train_candidate = lambda settings, day, *, seed, who: SimpleNamespace(version=repr(seed))
 results["seeds"] = [*outcome("train_model", seed=5.0), *outcome("train_model", seed=0)]
 life.train_candidate = train
+followers = ("audit_candidate", "backup_and_swap", "quality_check", "qc_summary")
+results |= {f"after nothing {task_id}": after_nothing(task_id) for task_id in followers}
 results["top_k"] = [qc_with(top_k) for top_k in (7.0, None)]
 adopted = []
 life.adopt = lambda settings, version, *, who: adopted.append([version, who])
@@ -134,6 +142,24 @@ def test_a_refusal_fails_for_good_and_says_why(outcomes: dict[str, list[object]]
 )
 def test_what_another_try_cannot_heal_fails_for_good(outcomes: dict[str, list[object]], case: str, words: str) -> None:
     assert outcomes[case] == ["AirflowFailException", words]
+
+
+@pytest.mark.parametrize(
+    ("task_id", "before"),
+    [
+        ("audit_candidate", "score_claims"),
+        ("backup_and_swap", "audit_candidate"),
+        ("quality_check", "backup_and_swap"),
+        ("qc_summary", "quality_check"),
+    ],
+)
+def test_what_follows_a_task_that_was_marked_success_too_soon_says_so(
+    outcomes: dict[str, list[object]], task_id: str, before: str
+) -> None:
+    kind, said = outcomes[f"after nothing {task_id}"]
+    assert kind == "AirflowFailException", "another try would give the same"
+    assert str(said).startswith(f"{before} left no result: it was marked as success before it had ended")
+    assert "Clear the whole run" in str(said)
 
 
 def test_a_whole_number_with_a_point_is_a_whole_number(outcomes: dict[str, list[object]]) -> None:
