@@ -95,7 +95,8 @@ def claims_scores_rollback() -> None:
     approve = ApprovalOperator(
         task_id="approve",
         subject="Roll back to {{ ti.xcom_pull(task_ids='show_effect')['target'] }}?",
-        body="{{ ti.xcom_pull(task_ids='show_effect')['effect'] }}\n\nReason given: {{ params.reason }}",
+        # Airflow draws it as Markdown, which would make one paragraph of lines and columns.
+        body="```text\n{{ ti.xcom_pull(task_ids='show_effect')['effect'] }}\n\nReason given: {{ params.reason }}\n```",
         execution_timeout=None,
         response_timeout=timedelta(hours=12),
         retries=0,  # nobody's answer is no error of the machinery: three questions would be told after 36 hours

@@ -173,7 +173,8 @@ def roll_back(night: Night, *, answer: str | None = None, **form: object) -> str
         while (question := client.question(run, "approve")) is None:
             assert time.monotonic() < deadline, night.states(ROLLBACK)
             time.sleep(1)
-        assert "Put back:" in question
+        assert question.startswith("```text\nLive now:"), "in a block, which keeps its lines"
+        assert "\nPut back:" in question
         time.sleep(5)  # Airflow asks again when it is answered faster than any person can: before the asking task ended
         client.answer(run, "approve", answer)
     return client.wait(run, timeout=300).state
