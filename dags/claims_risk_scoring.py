@@ -11,8 +11,9 @@ stay live, also when `qc_summary` fails after it.
 
 **Parameters.** The data date (Jakarta) is that of the latest 01:00 WIB before the run's logical date, or before its
 start when it has none. `wait_for_etl` waits for the run of `claims_normalized` that belongs to it, for up to
-`CLAIMS_ETL_DEADLINE_HOURS`. With `force` it does not wait: the claims of the data date are scored as they are. A data
-date older than the live one gets its release and its QC log, and readers keep the newer one.
+`CLAIMS_ETL_DEADLINE_HOURS`; where that one failed or is missing, another good run of the same data date will do, if it
+came later. With `force` it does not wait: the claims of the data date are scored as they are. A data date older than
+the live one gets its release and its QC log, and readers keep the newer one.
 
 **Triage.** `wait_for_etl`: its log names the ETL run and what became of it, or the command that makes one.
 `audit_candidate`: its log names audit and claims; nothing was published. `quality_check`: the QC log lists every
@@ -136,6 +137,7 @@ def claims_risk_scoring() -> None:
         task_id="wait_for_etl",
         external_dag_id=ETL_DAG,
         external_task_id=ETL_LAST_TASK,
+        inlets=[CLAIMS],  # whose events tell of runs that have no tick of this data date
         deferrable=True,
         poke_interval=5,
         timeout=etl_deadline().total_seconds(),

@@ -9,6 +9,9 @@ Neither is enough:
 - whatever went wrong, the error says no more than "External job has failed" or "Trigger timeout".
 
 So `look_at_etl` looks at both; the sensor asks it before it defers and when its time is up, the trigger in between.
+
+Before it fails, the sensor looks for another ETL run that has published the claims of the data date since: one that
+somebody triggered with the form has a tick of its own.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from airflow.sdk.exceptions import (
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from claims_risk import (
+    CLAIMS,
     ETL_DAG,
     ETL_LAST_TASK,
     data_date,
@@ -41,15 +45,17 @@ from ml.clock import DataDateError, checked_data_date, data_date_of, etl_tick, n
 
 ENDED = ("success", "failed")
 HOPELESS = ("failed", "upstream_failed", "skipped", "removed")
+RECENT_EVENTS = 100  # of all data dates; a backfill makes many
 UNTOLD = (None, "success", "upstream_failed", "skipped")  # of the other tasks: no cause of anything
 
 
 @dataclass(frozen=True)
 class EtlLook:
-    """What a look at the ETL of a data date showed, and words for it."""
+    """What a look at the ETL of a data date showed, words for it, and which run it was; None when there is none."""
 
     verdict: Literal["published", "pending", "failed", "missing"]
     message: str
+    run_id: str | None = None
 
 
 def look_at_etl(ask: Any, tick: datetime) -> EtlLook:
@@ -76,14 +82,49 @@ def look_at_etl(ask: Any, tick: datetime) -> EtlLook:
     told += [f"{ETL_LAST_TASK} {last}"] if last else []
     shown = f"run {run_id} of {ETL_DAG} is {run}" + (f" ({', '.join(told)})" if told else "")
     if last == "success" and run != "failed":
-        return EtlLook("published", f"The claims of data date {day} are published: {shown}.")
+        return EtlLook("published", f"The claims of data date {day} are published: {shown}.", run_id)
     if last in HOPELESS or run in ENDED:
         return EtlLook(
             "failed",
             f"The ETL of data date {day} has not published its claims: {shown}. Put right what its task logs name and "
             "clear that run, then clear this one. To score the claims that are there nevertheless, trigger with force.",
+            run_id,
         )
-    return EtlLook("pending", f"The ETL of data date {day} has not ended: {shown}.")
+    return EtlLook("pending", f"The ETL of data date {day} has not ended: {shown}.", run_id)
+
+
+def published_since(context: Any, tick: datetime, failed: EtlLook) -> str | None:
+    """Return another ETL run that has succeeded and published the claims of a tick's data date since; or None.
+
+    What was published before the tick's own run failed does not count: whoever ran that again wants other claims. Only
+    the events of the claims say of which data date a run without a tick of it was.
+
+    Args:
+        context: of a task that has the claims among its inlets.
+        tick: logical date of the ETL run that has not published.
+        failed: what was seen of it.
+
+    Raises:
+        AirflowRuntimeError: Airflow does not answer.
+    """
+    since = _end_of(failed.run_id) if failed.run_id else tick
+    if since is None:
+        return None
+    day = str(data_date_of(tick))
+    events = context["inlet_events"][CLAIMS].after(since).ascending(False).limit(RECENT_EVENTS)
+    of_day = (e for e in events if e.source_dag_id == ETL_DAG and (e.extra or {}).get("data_date") == day)
+    run_id = next((event.source_run_id for event in of_day), None)
+    # It may have been cleared since.
+    good = run_id and context["ti"].get_dr_count(dag_id=ETL_DAG, run_ids=[run_id], states=["success"])
+    return run_id if good else None
+
+
+def _end_of(run_id: str) -> datetime | None:
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import DagRunResult, GetDagRun
+
+    run = task_runner.SUPERVISOR_COMMS.send(GetDagRun(dag_id=ETL_DAG, run_id=run_id))
+    return run.end_date if isinstance(run, DagRunResult) else None
 
 
 def _before_the_first(ask: Any, tick: datetime) -> bool:
@@ -128,7 +169,7 @@ class EtlSensor(ExternalTaskSensor):
         if seen.verdict == "pending":
             left = self._seconds_left(context)
             if left <= 0:
-                raise self._too_late(seen)
+                raise self._too_late(context, seen)
             self.log.info("%s Waiting for %s at most.", seen.message, _hours(left))
             self.defer(
                 trigger=EtlTrigger(etl_tick(day), self.poke_interval),
@@ -138,11 +179,11 @@ class EtlSensor(ExternalTaskSensor):
         made_up_for = context["dag_run"].run_type == "scheduled"
         if seen.verdict == "missing" and made_up_for and _before_the_first(context["ti"], etl_tick(day)):
             raise AirflowSkipException(f"Data date {day} is of before the first run of {ETL_DAG}: nothing to score.")
-        self._end(seen)
+        self._end(context, seen)
 
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> None:
         """Pass or fail as the trigger has seen it."""
-        self._end(EtlLook(**(event or {})))
+        self._end(context, EtlLook(**(event or {})))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Say for what the task has waited when its time is up; a triggerer that was down may have missed the end."""
@@ -151,22 +192,30 @@ class EtlSensor(ExternalTaskSensor):
         except AirflowSensorTimeout:
             seen = look_at_etl(context["ti"], etl_tick(data_date(context)))
             if seen.verdict == "pending":
-                raise self._too_late(seen) from None
-            return self._end(seen)
+                raise self._too_late(context, seen) from None
+            return self._end(context, seen)
 
     def _seconds_left(self, context: Any) -> float:
         begun = context["dag_run"].start_date
         return self.timeout - (now() - begun).total_seconds() if begun else self.timeout
 
-    def _too_late(self, seen: EtlLook) -> AirflowSensorTimeout:
+    def _too_late(self, context: Any, seen: EtlLook) -> AirflowSensorTimeout:
         return AirflowSensorTimeout(
-            f"Waited {_hours(self.timeout)} (CLAIMS_ETL_DEADLINE_HOURS), no longer. {seen.message}"
+            f"Waited {_hours(self.timeout)} (CLAIMS_ETL_DEADLINE_HOURS), no longer. {seen.message} Do not clear that "
+            f"run, which would begin anew; clear this one, which then waits for it again.{_paused(context)}"
         )
 
-    def _end(self, seen: EtlLook) -> None:
-        if seen.verdict != "published":
-            raise AirflowFailException(seen.message)
-        self.log.info(seen.message)
+    def _end(self, context: Any, seen: EtlLook) -> None:
+        if seen.verdict == "published":
+            self.log.info(seen.message)
+            return
+        tick = etl_tick(data_date(context))
+        if run_id := published_since(context, tick, seen):
+            self.log.info(
+                "The claims of data date %s are published by run %s of %s.", data_date_of(tick), run_id, ETL_DAG
+            )
+            return
+        raise AirflowFailException(seen.message + _paused(context))
 
 
 class EtlTrigger(BaseTrigger):
@@ -199,6 +248,15 @@ class EtlTrigger(BaseTrigger):
                     self.log.info(seen.message)
                 before = seen.message
             await asyncio.sleep(self.interval)
+
+
+def _paused(context: Any) -> str:
+    """Words for an ETL that cannot go on because somebody has paused it, whatever is done about its runs."""
+    try:
+        paused = context["ti"].get_dag(ETL_DAG).is_paused
+    except AirflowRuntimeError:  # no reason to lose what there is to say
+        return ""
+    return f" DAG {ETL_DAG} is paused, so that no run of it goes on: airflow dags unpause {ETL_DAG}" if paused else ""
 
 
 def _hours(seconds: float) -> str:

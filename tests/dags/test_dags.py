@@ -119,7 +119,10 @@ def test_claims_and_scores_are_assets(dags: dict[str, Any]) -> None:
         "publish_claims": ["claims_normalized"],
         "quality_check": ["claims_ml_scores"],
     }
-    assert scoring["score_claims"]["inlets"] == ["claims_normalized"]
+    assert {name for name, task in scoring.items() if task["inlets"] == ["claims_normalized"]} == {
+        "wait_for_etl",
+        "score_claims",
+    }
 
 
 def test_restore_is_wired_four_ways(dags: dict[str, Any]) -> None:

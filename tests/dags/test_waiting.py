@@ -20,6 +20,7 @@ from airflow.sdk import DagRunState
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType, TaskDeferred
 from airflow.sdk.execution_time.comms import ErrorResponse
 import claims_waiting as waiting
+from claims_risk import CLAIMS
 
 TICK = datetime(2026, 3, 9, 18, 0, tzinfo=UTC)
 
@@ -35,8 +36,30 @@ class Airflow:
         return {"r1": tasks} if self.run else {}
     def get_dagrun_state(self, dag_id, run_id):
         return DagRunState(self.run)
-    def get_dr_count(self, dag_id, logical_dates=None):
+    def get_dr_count(self, dag_id, run_ids=(), states=(), logical_dates=None):
+        if states:
+            return sum(run_id in self.good for run_id in run_ids)
         return self.others.count(logical_dates[0]) if logical_dates else len(self.others)
+    def get_dag(self, dag_id):
+        return SimpleNamespace(is_paused=self.paused)
+    good, paused = ("r2",), False
+
+class Events(list):
+    '''The events of the claims, newest first.'''
+    def after(self, since):
+        return Events(event for event in self if event.timestamp >= since)
+    def ascending(self, wanted):
+        return self
+    def limit(self, number):
+        return self[:number]
+
+def event(run_id="r2", day="2026-03-10", hour=2, dag_id="claims_normalized"):
+    facts = {"data_date": day} if day else None
+    moment = TICK + timedelta(hours=hour)
+    return SimpleNamespace(source_dag_id=dag_id, source_run_id=run_id, extra=facts, timestamp=moment)
+
+waiting._end_of = lambda run_id: ENDED
+ENDED = TICK + timedelta(hours=1)
 
 def last(state, **others):
     return others | {"publish_claims": state}
@@ -49,10 +72,11 @@ def look(run, *tasks):
 def sensor():
     return waiting.EtlSensor(task_id="wait", external_dag_id="e", external_task_id="t", timeout=5400, poke_interval=5)
 
-def context(airflow, conf, waited=0):
+def context(airflow, conf, waited=0, events=()):
     known = {"data_date": "2026-03-10", "force": False}
     dag = SimpleNamespace(dag_id="d", params=known)
-    return {"ti": airflow, "dag": dag, "params": known | conf, "dag_run": run(conf, waited)}
+    inlets = {CLAIMS: Events(events)}
+    return {"ti": airflow, "dag": dag, "params": known | conf, "dag_run": run(conf, waited), "inlet_events": inlets}
 
 def run(conf, waited):
     begun = None if waited is None else datetime.now(UTC) - timedelta(seconds=waited)
@@ -67,18 +91,28 @@ def outcome(call):
     except Exception as error:
         return [type(error).__name__, str(error)]
 
-def execute(run, *tasks, waited=0, **conf):
+def execute(run, *tasks, waited=0, events=(), good=("r2",), paused=False, **conf):
     airflow = Airflow(run, *tasks)
-    return [*outcome(lambda: sensor().execute(context(airflow, conf, waited))), len(airflow.asked)]
+    airflow.good, airflow.paused = good, paused
+    return [*outcome(lambda: sensor().execute(context(airflow, conf, waited, events))), len(airflow.asked)]
 
 def missing(*others, run_type="scheduled"):
     airflow = Airflow(None, {})
     airflow.others = [TICK + timedelta(days=days) for days in others]
     return outcome(lambda: sensor().execute(context(airflow, {"run_type": run_type})))
 
-def deadline(run, *tasks):
-    arguments = {"error": "Trigger timeout"}
-    return outcome(lambda: sensor().resume_execution("__fail__", arguments, context(Airflow(run, *tasks), {})))
+def deadline(run, *tasks, paused=False):
+    arguments, airflow = {"error": "Trigger timeout"}, Airflow(run, *tasks)
+    airflow.paused = paused
+    return outcome(lambda: sensor().resume_execution("__fail__", arguments, context(airflow, {})))
+
+def another(*events, run="failed", **more):
+    tasks = {} if run is None else last("upstream_failed", check_contract="failed")
+    return execute(run, tasks, events=events, **more)[0]
+
+def meanwhile(verdict, events=()):
+    seen = {"verdict": verdict, "message": "why", "run_id": "r1"}
+    return outcome(lambda: sensor().execute_complete(context(Airflow(None), {}, events=events), seen))
 
 async def trigger(airflow):
     import airflow.sdk.execution_time.task_runner as runner
@@ -117,8 +151,23 @@ result = {
     "deadline": deadline("running", last(None, check_contract="running")),
     "deadline, yet published": deadline("success", last("success")),
     "deadline, yet failed": deadline("failed", last("failed")),
-    "events": [outcome(lambda: sensor().execute_complete({}, {"verdict": verdict, "message": "why"}))
-               for verdict in ("published", "failed", "missing")],
+    "deadline, paused": deadline("running", last(None), paused=True),
+    "fail, paused": execute("failed", last("failed"), paused=True),
+    "none, paused": execute(None, {}, paused=True),
+    "events": [meanwhile(verdict) for verdict in ("published", "failed", "missing")],
+    "another": {
+        "newer": another(event()),
+        "newer, of a run that is missing": another(event(hour=0.1), run=None),
+        "newer, seen by the trigger": meanwhile("failed", [event()])[0],
+        "older than the failure": another(event(hour=0.5)),
+        "of another date": another(event(day="2026-03-11")),
+        "of no date": another(event(day=None)),
+        "of another DAG": another(event(dag_id="other")),
+        "not good any more": another(event(), good=()),
+        "the last is not good any more": another(event(hour=3), event("r3"), good=("r3",)),
+        "behind other dates'": another(*[event(day=f"2026-02-{day:02}") for day in range(1, 29)], event()),
+        "while the other is pending": execute("running", last(None), events=[event()])[0],
+    },
     "trigger": asyncio.run(asyncio.wait_for(trigger(Airflow("running", last(None), no_answer, last("success"))), 10)),
 }
 json.dump(result, sys.stdout, default=str)
@@ -190,6 +239,24 @@ def test_the_sensor_passes_fails_or_defers(seen: dict[str, Any]) -> None:
     assert [kind for kind, _ in seen["events"]] == ["passed", "AirflowFailException", "AirflowFailException"]
 
 
+def test_another_good_run_of_the_same_data_date_counts_from_the_failure_on(seen: dict[str, Any]) -> None:
+    """Somebody has put the raw files right and triggered the ETL with the form: that run has a tick of its own."""
+    passed = {case for case, outcome in seen["another"].items() if outcome == "passed"}
+    assert passed == {
+        "newer", "newer, of a run that is missing", "newer, seen by the trigger", "behind other dates'"
+    }  # fmt: skip
+    assert seen["another"].pop("while the other is pending") == "TaskDeferred", "it is about to write other claims"
+    failed = {outcome for case, outcome in seen["another"].items() if case not in passed}
+    assert failed == {"AirflowFailException"}
+
+
+def test_a_paused_etl_is_told_with_the_command_that_ends_it(seen: dict[str, Any]) -> None:
+    for case in ("deadline, paused", "fail, paused", "none, paused"):
+        said = seen[case][1]
+        assert said.endswith("is paused, so that no run of it goes on: airflow dags unpause claims_normalized"), said
+    assert "paused" not in seen["deadline"][1] + seen["fail"][1] + seen["none"][1]
+
+
 def test_another_try_waits_for_what_is_left_of_the_deadline(seen: dict[str, Any]) -> None:
     assert [seen[case][3] for case in ("wait", "wait again", "no start")] == [5400, 1400, 5400]
     kind, message, _ = seen["wait too long"]
@@ -219,6 +286,7 @@ def test_the_deadline_says_for_what_and_how_long(seen: dict[str, Any]) -> None:
     assert kind == "AirflowSensorTimeout", "no retry"
     assert message.startswith("Waited 1.5 h (CLAIMS_ETL_DEADLINE_HOURS), no longer. The ETL of data date 2026-03-10")
     assert "run r1 of claims_normalized is running (check_contract running)" in message
+    assert "Do not clear that run" in message
 
 
 def test_what_a_dead_triggerer_missed_counts_at_the_deadline(seen: dict[str, Any]) -> None:

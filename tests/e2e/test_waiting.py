@@ -199,6 +199,7 @@ def test_the_deadline_says_for_what_it_waited_and_how_long(waits: Waits) -> None
     )  # fmt: skip
     waits.operator.until_task(run, "wait_for_etl", "failed", timeout=WITHIN_SECONDS)
     assert "Waited 4 h (CLAIMS_ETL_DEADLINE_HOURS), no longer. The ETL of data date 2026-04-11" in waits.log("too long")
+    assert "DAG claims_normalized is paused" in waits.log("too long"), "as the fixture has it"
     assert waits.operator.task(run, "wait_for_etl").try_number == 1
 
 
