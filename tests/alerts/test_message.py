@@ -40,6 +40,23 @@ FAILED = Story(
 
 ROLLBACK: dict[str, object] = {"dag_id": "claims_scores_rollback", "data_date": None, "task_id": "show_effect"}
 
+AGAIN = f"airflow dags clear claims_risk_scoring --run-id {FAILED.run_id} --yes"
+SLOW = "Waited 4 h, no longer. The ETL of data date 2026-11-26 has not ended: run r is queued."
+PAUSED = "DAG claims_normalized is paused, so that no run of it goes on: airflow dags unpause claims_normalized"
+COLLAPSED = Snapshot(
+    Path("x.json"), "20261125T192000Z", SUMMARY | {"failed_expectations": ["row_count_collapse"]}, {}, 50
+)
+REFUSED: dict[str, object] = {
+    "dag_id": "train_risk_model",
+    "task_id": "judge_model",
+    "error": "The gate refuses risk-2ba7c302a068: average precision 0.611 is worse.",
+    "of_run": False,
+}
+NOTHING_OLDER: dict[str, object] = ROLLBACK | {
+    "outcome": Outcome(Fate.NONE),
+    "error": "no older release is fit to be put back; list the releases and name one",
+}
+
 
 def words(story: Story) -> Alert:
     return compose(story, base_url="https://airflow.example/", now=NOW)
@@ -122,7 +139,7 @@ def test_every_kind_says_what_it_is(changes: dict[str, object], subject: str, sa
     [
         (
             {},
-            [f"airflow dags clear claims_risk_scoring --run-id {FAILED.run_id} --yes"],
+            [AGAIN],
         ),
         ({"kind": AlertKind.RECOVERED}, []),
         (
@@ -147,8 +164,32 @@ def test_every_kind_says_what_it_is(changes: dict[str, object], subject: str, sa
         (ROLLBACK | {"outcome": Outcome(Fate.STAYS, "y")}, ["python -m ml.pipelines.show_release"]),
         (
             {"task_id": "wait_for_etl"},
-            ["airflow tasks clear claims_normalized --start-date 2026-11-25T18:00:00+00:00"],
+            ["airflow tasks clear claims_normalized --start-date 2026-11-25T18:00:00+00:00", AGAIN],
         ),
+        (
+            {"task_id": "wait_for_etl", "error": f"The ETL of data date 2026-11-26 has not published. {PAUSED}"},
+            ["airflow dags unpause claims_normalized", "airflow tasks clear claims_normalized", AGAIN],
+        ),
+        (
+            {"task_id": "wait_for_etl", "error": f"DAG claims_normalized has no run for data date. {PAUSED}"},
+            ["airflow dags unpause claims_normalized", "airflow dags trigger claims_normalized", AGAIN],
+        ),
+        ({"task_id": "wait_for_etl", "error": SLOW}, ["airflow dags list-runs claims_normalized", AGAIN]),
+        (
+            {"task_id": "wait_for_etl", "error": f"{SLOW} {PAUSED}"},
+            ["airflow dags unpause claims_normalized", AGAIN],
+        ),
+        (
+            {"snapshot": COLLAPSED},
+            ["airflow tasks clear claims_normalized --start-date 2026-11-25T18:00:00+00:00", AGAIN],
+        ),
+        ({"snapshot": COLLAPSED, "of_run": False, "task_id": "backup_and_swap"}, [AGAIN]),
+        (REFUSED, ["python -m ml.pipelines.models show risk-2ba7c302a068", "airflow dags list-runs claims_normalized"]),
+        (
+            {"dag_id": "train_risk_model", "task_id": "train_model", "error": "too few claims"},
+            ["airflow dags clear train_risk_model"],
+        ),
+        (NOTHING_OLDER, ["python -m ml.pipelines.releases list"]),
     ],
 )
 def test_the_next_command_fits_what_failed(changes: dict[str, object], commands: list[str]) -> None:
@@ -157,6 +198,47 @@ def test_the_next_command_fits_what_failed(changes: dict[str, object], commands:
     assert len(shown) >= len(commands)
     assert all(line.startswith(command) for line, command in zip(shown, commands, strict=False))
     assert bool(shown) is bool(commands)
+
+
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({"task_id": "wait_for_etl", "error": SLOW}, 2),
+        ({"task_id": "wait_for_etl", "error": f"{SLOW} {PAUSED}"}, 2),
+        (REFUSED, 2),
+        (NOTHING_OLDER, 1),
+    ],
+)
+def test_what_would_do_harm_or_fail_again_is_no_next_command(changes: dict[str, object], number: int) -> None:
+    shown = words(replace(FAILED, **changes)).text.count("Langkah berikut: ")  # type: ignore[arg-type]
+    assert shown == number
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"task_id": "wait_for_etl", "error": SLOW}, "ETL belum selesai: jangan diulang"),
+        ({"task_id": "wait_for_etl", "error": f"{SLOW} {PAUSED}"}, "dijeda, maka run-nya tidak berjalan"),
+        ({"snapshot": COLLAPSED}, "Perbaiki dulu ekspor di folder mentah"),
+        ({"snapshot": COLLAPSED}, "CLAIMS_QC_ROW_DROP=1 python -m ml.pipelines.refresh_ml_scores"),
+        ({}, "klaim dan model yang sama biasanya gagal lagi"),
+        (REFUSED, "memberi hasil yang sama"),
+        (REFUSED, "airflow dags trigger train_risk_model"),
+        (REFUSED, "models promote risk-2ba7c302a068 --force"),
+        (NOTHING_OLDER, "tidak ada rilis lama yang layak dipasang"),
+    ],
+)
+def test_what_repeating_would_not_change_is_said_first(changes: dict[str, object], says: str) -> None:
+    alert = words(replace(FAILED, **changes))  # type: ignore[arg-type]
+    (advice,) = (line for line in alert.text.splitlines() if line.startswith("Perhatikan: "))
+    assert says in advice
+    assert says in alert.html
+    assert says in alert.blocks[1]["text"]["text"]
+
+
+@pytest.mark.parametrize("changes", [{"task_id": "score_claims", "of_run": False}, {"kind": AlertKind.RECOVERED}])
+def test_where_repeating_helps_nothing_is_said_against_it(changes: dict[str, object]) -> None:
+    assert "Perhatikan" not in words(replace(FAILED, **changes)).text  # type: ignore[arg-type]
 
 
 def test_slack_takes_what_it_is_sent() -> None:

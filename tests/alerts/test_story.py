@@ -366,4 +366,13 @@ QUARANTINED = [
 )
 def test_errors_are_told_without_long_numbers(error: str, said: str) -> None:
     assert in_short(error) == said
-    assert len(in_short("x " * 500)) <= 400
+
+
+def test_a_long_error_loses_its_middle() -> None:
+    """It ends with the way out of it."""
+    error = "QC of release x failed: " + "; ".join(f"check_{number}: bad" for number in range(200)) + ". Set NAME=1."
+    said = in_short(error)
+    assert len(said) == 800
+    assert said.startswith("QC of release x failed: check_0: bad")
+    assert said.endswith(". Set NAME=1.")
+    assert " … " in said

@@ -22,7 +22,8 @@ SUMMARY_TASK = "qc_summary"
 """The one task that may be run again by itself: the release it follows is then of an earlier attempt."""
 DEADLINE_TASK = "deadline"
 """Stands for a task in what is told about a missed deadline, which is nobody's failure."""
-MAX_ERROR = 400
+MAX_ERROR = 800
+MAX_END = 300  # of these, kept of its end: errors begin with what is wrong and end with what to do
 LOOK_AFTER_FOR = timedelta(days=7)  # a run that began earlier has gone from Airflow's metadata without an end
 AT_WORK_FOR = timedelta(hours=2)  # how long a run that began late keeps the deadline's alert back
 
@@ -70,10 +71,10 @@ def runs_to_look_after(book: AlertBook, moment: datetime) -> list[tuple[RunKey, 
 
 
 def in_short(error: object) -> str:
-    """Return an error on one line, shortened, without long numbers: a participant's could be among them."""
+    """Return an error on one line, its middle shortened, without long numbers: a participant's could be among them."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = _NUMBERS.sub(lambda found: found.group(1) or "…", text)
-    return text if len(text) <= MAX_ERROR else text[: MAX_ERROR - 1] + "…"
+    return text if len(text) <= MAX_ERROR else text[: MAX_ERROR - MAX_END - 3] + " … " + text[-MAX_END:]
 
 
 def failure_of(events: list[Event], run: RunKey) -> Event | None:

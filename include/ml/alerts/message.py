@@ -127,8 +127,8 @@ def _parts(story: Story, now: datetime) -> list[_Part]:
         parts.append(_Part("Rollback", _rolled_back(story)))
     elif restored := _restored(story):
         parts.append(_Part("Pemulihan", restored))
-    if story.waiting_run and story.kind is AlertKind.RECOVERED:
-        parts.append(_Part("Perhatikan", "skor data ini gagal karena menunggu ETL, dan harus diulang."))
+    if advice := commands.advice(story):
+        parts.append(_Part("Perhatikan", advice))
     if story.warnings:
         parts.append(_Part("Peringatan QC", "; ".join(story.warnings)))
     return parts

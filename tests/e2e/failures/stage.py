@@ -112,8 +112,14 @@ class Stage:
         assert not (self.root / "airflow").exists(), "another Airflow was made"
         return done
 
-    def follow(self, run: DagRun) -> None:
-        """Do what the alert says comes next, word for word; afterwards a new release is live."""
+    def log(self, run: DagRun, task_id: str) -> str:
+        """The log of a task's latest try."""
+        client = self.airflow.client
+        (task,) = [task for task in client.tasks(run.dag_id, run.run_id) if task.task_id == task_id]
+        return "\n".join(client.log_tail(task, lines=1000))
+
+    def follow(self, run: DagRun, scoring: DagRun | None = None) -> None:
+        """Do what the alert of a run says comes next, word for word; then a new release is live, that of `scoring`."""
         before = self.live
         (mail,) = [mail for mail in self.mails.mails if quote(run.run_id, safe="") in _html(mail)]
         commands = re.findall(r"break-all\">([^<]*)</div>", _html(mail))
@@ -121,7 +127,8 @@ class Stage:
         for command in commands:
             done = self.cli(html.unescape(command))
             assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-        assert self.end(run) == "success", self.states(run)
+        scoring = scoring or run
+        assert self.end(scoring) == "success", self.states(scoring)
         assert self.live != before
         self.until(lambda: any("PULIH" in text for text in self.alerts(run)), 30, "no word that all is well")
 

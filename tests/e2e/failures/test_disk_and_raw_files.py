@@ -1,13 +1,18 @@
-"""The disk is full, or the raw files are missing and come back."""
+"""The disk is full, or the raw files are missing or broken, and come back."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 
 import pytest
 
+from ml.clock import data_date_of, etl_tick, now
+from ml.sample.config import GeneratorConfig
+from ml.sample.files import write
+from ml.sample.generate import generate
 from tests.e2e.failures.stage import ETL, Stage
 from tests.release.test_full_disk import fill
 
@@ -55,7 +60,36 @@ def test_raw_files_missing_then_back(stage: Stage) -> None:
 
     stage.settings.raw.rmdir()
     kept.rename(stage.settings.raw)
+    again = stage.trigger(ETL)  # as with the empty form: a run with a tick of its own
+    assert stage.end(again) == "success"
+    stage.until(lambda: stage.alerts(again), 30, "no word that all is well")
+    assert "[PULIH] ETL klaim" in stage.alerts(again)[0]
+    stage.follow(again, scoring)
+    assert f"published by run {again.run_id} of {ETL}" in stage.log(scoring, "wait_for_etl")
     stage.airflow.client.clear(ETL, etl.run_id)
     assert stage.end(etl) == "success"
-    stage.until(lambda: "[PULIH] ETL klaim" in stage.alerts()[-1], 30, "no word that all is well")
     stage.measured("raw files missing", alert=came - begun, scoring_failed=waited - triggered)
+
+
+def test_broken_export_then_the_right_one(stage: Stage) -> None:
+    """Most claims are missing: QC refuses the scores, and what the alert says comes next begins with the ETL."""
+    before = stage.live
+    kept = stage.settings.instance_dir / "kept"
+    stage.settings.raw.rename(kept)
+    write(generate(GeneratorConfig(claims=250, seed=11)), stage.settings.raw, "csv", stage.root / "labels.parquet")
+    etl = stage.airflow.client.run_of(ETL, etl_tick(data_date_of(now())))
+    assert etl is not None
+    stage.airflow.client.clear(ETL, etl.run_id)
+    assert stage.end(etl) == "success"
+    begun = time.time()
+    scoring = stage.trigger()
+    assert stage.end(scoring) == "failed"
+    assert stage.live == before
+    says = ("quality_check", "CLAIMS_QC_ROW_DROP=1.", "Perbaiki dulu ekspor", "airflow tasks clear claims_normalized")
+    came = stage.one_alert(scoring, *says)
+    stage.measured("broken export", alert_after_trigger=came - begun)
+
+    shutil.rmtree(stage.settings.raw)
+    kept.rename(stage.settings.raw)
+    stage.follow(scoring)
+    assert stage.end(etl) == "success"

@@ -52,6 +52,24 @@ def test_mark_task_failed(stage: Stage) -> None:
     stage.measured("mark task failed", restored=restored - marked, alert=came - marked)
 
 
+def test_mark_task_success(stage: Stage) -> None:
+    """Nobody has checked the release then: what comes after the task finds that it has left nothing."""
+    before = stage.live
+    stage.order("quality_check", "slow", step="check_quality", seconds=120)
+    run = stage.trigger()
+    stage.met()
+    marked = time.time()
+    path = f"/dags/{SCORING}/dagRuns/{run.run_id}/taskInstances/quality_check"
+    stage.airflow.client._send("PATCH", path, json={"new_state": "success"})
+    stage.until(lambda: stage.live == before, 60, "not restored")
+    restored = time.time()
+    assert stage.end(run) == "failed"
+    says = ("quality_check left no result: it was marked as success", "ditarik, rilis sebelumnya tayang lagi")
+    came = stage.one_alert(run, *says)
+    stage.measured("mark task success", restored=restored - marked, alert=came - marked)
+    stage.follow(run)
+
+
 def test_mark_run_failed(stage: Stage) -> None:
     """Nothing fires; the watchdog (every five minutes) or the next run closes the gap."""
     before = stage.live
