@@ -78,7 +78,15 @@ def build(
             same = {name: info[name] for name in ("model_version", "ruleset_version", "data_date", "scored_at")}
             _see_scratch(connection)
             _build_high_risk(connection, same, threads)  # first, as it needs the most memory
-            _store_scores(connection, previous_scores, threads)
+            # As small as what DuckDB finds by trying, in less time. Not for claims_high_risk, which is searched by its
+            # texts.
+            connection.execute("SET force_compression = 'zstd'")
+            run(connection, "30_scores.sql")
+            if previous_scores is None:
+                run(connection, "41_backup_empty.sql")
+            else:
+                run(connection, "40_backup.sql", previous_scores=str(previous_scores))
+            connection.execute("RESET force_compression")
             connection.execute(sql_text("scoring/00_macros.sql"))  # how the reasons write figures
             run(connection, "50_provider_risk.sql")
             run(connection, "60_release_info.sql", keys=list(info), values=list(info.values()))
@@ -117,26 +125,6 @@ def _build_high_risk(connection: duckdb.DuckDBPyConnection, same: Mapping[str, s
         cursor.commit()
         cursor.close()
     connection.execute(f"SET threads = {threads}")
-
-
-def _store_scores(connection: duckdb.DuckDBPyConnection, previous_scores: Path | None, threads: int) -> None:
-    """Store the scores and their backup, both at a time: each alone keeps hardly more than one core busy."""
-
-    def store(statement: str, parameters: Mapping[str, str]) -> None:
-        with connection.cursor() as cursor:
-            _see_scratch(cursor)
-            run(cursor, statement, **parameters)
-
-    copies: dict[str, dict[str, str]] = {"30_scores.sql": {}}
-    if previous_scores is not None:
-        copies["40_backup.sql"] = {"previous_scores": str(previous_scores)}
-    # As small as what DuckDB finds by trying, in less time. Not for claims_high_risk, which is searched by its texts.
-    connection.execute("SET force_compression = 'zstd'")
-    for _ in in_order(lambda copy: store(*copy), copies.items(), threads):
-        pass
-    connection.execute("RESET force_compression")
-    if previous_scores is None:
-        run(connection, "41_backup_empty.sql")
 
 
 @contextmanager
