@@ -24,6 +24,8 @@ PACKAGE = PROJECT_ROOT / "include" / "ml"
 FSYNCS = list(without_each_fsync(PACKAGE))
 MUTATIONS = [*FSYNCS, *BY_HAND]
 SLOW = {
+    "release/journal.py: _write without os.fsync(descriptor)",
+    "no intent",
     "release/build.py: seal without fsync_folder(folder)",
     "link removed before it is made",
     "switch before intent",

@@ -18,7 +18,7 @@ from tests.release.power_loss.conftest import FIRST, SECOND, Found, Lab, live_an
 PUBLISH = (
     "over",
     pytest.param("first", marks=pytest.mark.slow),
-    "archived",
+    pytest.param("archived", marks=pytest.mark.slow),
     pytest.param("collect", marks=pytest.mark.slow),
 )
 
